@@ -1,0 +1,1 @@
+"""Desireline: receive, resolve, score, intervene, archive, show."""

@@ -1,0 +1,78 @@
+"""In-memory ports: for tests, rehearsal, and the demo's comparison run.
+
+They behave as the real ones do, conditions included, and know nothing of time or failure: the
+simulation wraps them to interleave and to crash.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from desireline.contracts import ANNOUNCED_TABLES
+from desireline.errors import ConflictError
+from desireline.rows import Change, Check, Put, Ref, Row
+
+R = TypeVar("R", bound=Row)
+_Key = tuple[str, str, str]
+
+TRANSACTION_LIMIT = 100
+
+
+class MemoryStore:
+    """The tables as one dictionary. `streams` holds, for each row, its changes not yet taken."""
+
+    def __init__(self) -> None:
+        self.rows: dict[_Key, Row] = {}
+        self.streams: dict[_Key, list[Change]] = defaultdict(list)
+        self.reads = 0
+        self.writes = 0
+        self._ids = itertools.count(1)
+
+    def get(self, ref: Ref[R]) -> R | None:
+        self.reads += 1
+        return self._typed(ref, self.rows.get(_key(ref)))
+
+    def get_all(self, refs: Sequence[Ref[R]]) -> dict[Ref[R], R]:
+        self.reads += len(refs)
+        found = ((ref, self._typed(ref, self.rows.get(_key(ref)))) for ref in refs)
+        return {ref: row for ref, row in found if row is not None}
+
+    def query(self, row_type: type[R], pk: str) -> list[R]:
+        rows = [
+            row
+            for (table, key, _), row in sorted(self.rows.items())
+            if table == row_type.table and key == pk and isinstance(row, row_type)
+        ]
+        self.reads += max(1, len(rows))
+        return rows
+
+    def write(self, *writes: Put | Check) -> None:
+        keys = [_key(write.row.ref) for write in writes]
+        if len(writes) > TRANSACTION_LIMIT or len(set(keys)) < len(keys):
+            raise ValueError("a transaction writes at most 100 rows, each once")
+        for key, write in zip(keys, writes, strict=True):
+            stored = self.rows.get(key)
+            if (stored.version if stored else 0) != write.row.version:
+                raise ConflictError(f"{key} is not at version {write.row.version}")
+        for key, write in zip(keys, writes, strict=True):
+            if isinstance(write, Put):
+                self._store(key, write.row)
+
+    def _store(self, key: _Key, row: Row) -> None:
+        old = self.rows.get(key)
+        new = row.but(version=row.version + 1)
+        self.rows[key] = new
+        self.writes += 1
+        if row.table in ANNOUNCED_TABLES:
+            self.streams[key].append(Change(f"{next(self._ids)}", old, new))
+
+    @staticmethod
+    def _typed(ref: Ref[R], row: Row | None) -> R | None:
+        return row if isinstance(row, ref.type) else None
+
+
+def _key(ref: Ref[Any]) -> _Key:
+    return (ref.type.table, ref.pk, ref.sk)

@@ -1,0 +1,66 @@
+"""The exception tree.
+
+DesirelineError
+├── TerminalError          trying again cannot help: quarantine, count as handled
+│   ├── InvalidEventError      breaks the tracking plan or the canonical schema
+│   ├── UnknownSchemaError     written by a version that this code cannot read
+│   └── InvalidPlaybookError   a playbook that does not validate
+├── RetryableError         trying again may help: raise, and the event source waits
+│   ├── ConflictError          a row changed since it was read
+│   ├── ThrottledError         a service asks to slow down
+│   └── UnavailableError       a service did not answer, or not in time
+└── RefusedError           a webhook that is answered with a 4xx and a reason
+"""
+
+from __future__ import annotations
+
+
+class DesirelineError(Exception):
+    """Root of everything that this package raises on purpose."""
+
+
+class TerminalError(DesirelineError):
+    """Trying again cannot help; `reason` is the code that quarantine and metrics use."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class InvalidEventError(TerminalError):
+    """The event breaks the tracking plan or the canonical schema."""
+
+
+class UnknownSchemaError(TerminalError):
+    """The payload was written by a version that this code cannot read."""
+
+
+class InvalidPlaybookError(TerminalError):
+    """The playbook does not validate."""
+
+
+class RetryableError(DesirelineError):
+    """Trying again may help."""
+
+
+class ConflictError(RetryableError):
+    """A row's version is not the one that was read; nothing of the transaction was written."""
+
+
+class ThrottledError(RetryableError):
+    """The service asks to slow down; nothing was written."""
+
+
+class UnavailableError(RetryableError):
+    """The service did not answer, or not in time; whether it acted is unknown."""
+
+
+class RefusedError(DesirelineError):
+    """A webhook that must not be taken: answered with `status` and `reason`, counted by reason."""
+
+    def __init__(self, status: int, reason: str, detail: str = "") -> None:
+        super().__init__(f"{status} {reason}: {detail}" if detail else f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+        self.detail = detail

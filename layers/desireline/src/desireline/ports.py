@@ -1,0 +1,132 @@
+"""What the use cases need from the world. Real adapters are in `desireline.adapters`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from desireline.records import Outgoing
+from desireline.rows import Check, Put, Ref, Row
+
+R = TypeVar("R", bound=Row)
+
+
+class Clock(Protocol):
+    """A source of time in epoch milliseconds: journey time or wall time (delivery rule 13)."""
+
+    def now(self) -> int: ...
+
+
+class Store(Protocol):
+    """Rows under conditional writes. Every read is consistent."""
+
+    def get(self, ref: Ref[R]) -> R | None:
+        """The row, or None. Raises ThrottledError, UnavailableError."""
+        ...
+
+    def get_all(self, refs: Sequence[Ref[R]]) -> dict[Ref[R], R]:
+        """The rows that exist, each read consistently, though not all at one instant."""
+        ...
+
+    def query(self, row_type: type[R], pk: str) -> list[R]:
+        """All rows of that type under a partition key, by sort key."""
+        ...
+
+    def write(self, *writes: Put | Check) -> None:
+        """All or nothing. Raises ConflictError when a version is not as expected (nothing is
+        written), ThrottledError likewise, UnavailableError when the outcome is unknown.
+        At most 100 writes, at most one a row."""
+        ...
+
+
+class Producer(Protocol):
+    """Kafka. Nothing is durable before `flush` returns."""
+
+    def produce(self, record: Outgoing) -> None: ...
+
+    def flush(self, timeout: float) -> None:
+        """Wait until all in-sync replicas have everything; `timeout` in seconds.
+
+        Raises UnavailableError if anything is left or was refused."""
+        ...
+
+
+class Workflow(Protocol):
+    """Step Functions."""
+
+    def start(self, *, name: str, payload: Mapping[str, Any]) -> None:
+        """Start an execution; one of that name that runs or ran already is success."""
+        ...
+
+    def stop(self, *, name: str, cause: str) -> None:
+        """Stop the execution if it runs; one that does not run is success."""
+        ...
+
+
+class Queue(Protocol):
+    """The queue of a channel."""
+
+    def put(self, body: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a channel sends: at most 100 characters of subject, without a newline."""
+
+    subject: str
+    body: str
+    attributes: Mapping[str, str | int]
+
+
+class SendResult(Protocol):
+    """What the provider said; `message_id` is its own id."""
+
+    message_id: str
+
+
+class ChannelSender(Protocol):
+    """One call to a provider, never repeated by the client.
+
+    Returns the provider's message id. Raises ThrottledError (nothing sent), TerminalError (a
+    definite refusal), UnavailableError (unknown whether sent)."""
+
+    def send(self, alert: Alert) -> str: ...
+
+
+class Blobs(Protocol):
+    """Object storage."""
+
+    def put_if_absent(self, key: str, body: bytes) -> bool:
+        """Store it unless the key exists; False if it did."""
+        ...
+
+
+class Secrets(Protocol):
+    """Secrets Manager: current and previous version, so that a rotation breaks nobody."""
+
+    def current(self, name: str) -> Sequence[bytes]:
+        """The values that are valid now, newest first."""
+        ...
+
+    def refresh(self, name: str) -> bool:
+        """Read again, at most once a minute; True if it was read."""
+        ...
+
+
+class Switches(Protocol):
+    """What operators turn on and off while it runs (delivery rule 10)."""
+
+    def send_mode(self) -> str:
+        """'record', 'allowlist' or 'live'."""
+        ...
+
+    def allowed(self, recipient: str) -> bool: ...
+
+    def killed(self, *, playbook: str, channel: str) -> bool: ...
+
+
+class Metrics(Protocol):
+    """Counters; `dimensions` never hold a customer."""
+
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...

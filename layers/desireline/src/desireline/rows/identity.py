@@ -1,0 +1,120 @@
+"""Table identity: who is who."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from desireline.contracts import Table
+from desireline.rows.base import Ref, Row
+
+
+class AliasRow(Row):
+    """A#type#fragment: which person an alias belongs to. An absent row means root = fragment."""
+
+    table: ClassVar[Table] = Table.IDENTITY
+    type: str
+    fragment: str
+    root: str
+    ambiguous: bool = False
+
+    @property
+    def pk(self) -> str:
+        return self.at(self.type, self.fragment).pk
+
+    @classmethod
+    def at(cls, alias_type: str, fragment: str) -> Ref[AliasRow]:
+        return Ref(cls, f"A#{alias_type}#{fragment}")
+
+
+class PersonRow(Row):
+    """P#fragment: a connected component of aliases, or a tombstone that points to the winner.
+
+    unique: alias type -> fragment, for the types of which a person has one at most.
+    aliases: 'type#fragment' of each. account: the key of the account that this person owns.
+    created: the earliest received_at.
+    """
+
+    table: ClassVar[Table] = Table.IDENTITY
+    fragment: str
+    subject: str
+    merged_into: str | None = None
+    unique: dict[str, str] = {}
+    aliases: tuple[str, ...] = ()
+    merges: int = 0
+    account: str | None = None
+    created: int = 0
+
+    @property
+    def pk(self) -> str:
+        return self.at(self.fragment).pk
+
+    @classmethod
+    def at(cls, fragment: str) -> Ref[PersonRow]:
+        return Ref(cls, f"P#{fragment}")
+
+
+class EvidenceRow(Row):
+    """G#edge: a pair of aliases that an event joined. Written once, whether or not it merged."""
+
+    table: ClassVar[Table] = Table.IDENTITY
+    edge: str
+    left: str
+    right: str
+    rule: str
+    event_id: str
+    occurred_at: int
+    roots: tuple[str, str]
+    merged: bool
+    reason: str = ""
+
+    @property
+    def pk(self) -> str:
+        return self.at(self.edge).pk
+
+    @classmethod
+    def at(cls, edge: str) -> Ref[EvidenceRow]:
+        return Ref(cls, f"G#{edge}")
+
+
+class SubjectRow(Row):
+    """J#subject: what is scored, never renamed; a tombstone when merged into an older one.
+
+    accounts: keys of the accounts that belong to it. persons: roots at the time they joined
+    (follow their tombstones). absorbed: subjects merged into it, transitively.
+    holdout: None until it is assigned. created: the earliest received_at.
+    """
+
+    table: ClassVar[Table] = Table.IDENTITY
+    subject: str
+    merged_into: str | None = None
+    accounts: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
+    absorbed: tuple[str, ...] = ()
+    created: int = 0
+    holdout: bool | None = None
+    holdout_conflict: bool = False
+
+    @property
+    def pk(self) -> str:
+        return self.at(self.subject).pk
+
+    @classmethod
+    def at(cls, subject: str) -> Ref[SubjectRow]:
+        return Ref(cls, f"J#{subject}")
+
+
+class AccountRow(Row):
+    """C#account: its subject, and the fragments that named it."""
+
+    table: ClassVar[Table] = Table.IDENTITY
+    account: str
+    subject: str
+    fragments: tuple[str, ...] = ()
+
+    @property
+    def pk(self) -> str:
+        return self.at(self.account).pk
+
+    @classmethod
+    def at(cls, account: str) -> Ref[AccountRow]:
+        return Ref(cls, f"C#{account}")

@@ -1,0 +1,214 @@
+"""Table interventions: what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from desireline.contracts import Channel, Table
+from desireline.events import Stamps
+from desireline.rows.base import Ref, Row
+
+
+class EnrolmentState(StrEnum):
+    """An enrolment runs until a check or an exit ends it."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    EXITED = "exited"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+class EnrolmentRow(Row):
+    """E#enrolment: one run of a playbook for a subject.
+
+    entry_at: journey time of the trigger, which anchors all due times. branches: what the checks
+    decided, by step. The row, not the execution's name, is the truth of whether it was started.
+    """
+
+    table: ClassVar[Table] = Table.INTERVENTIONS
+    enrolment: str
+    subject: str
+    playbook: str
+    playbook_version: int
+    slot: str
+    entry_id: str
+    entry_at: int
+    state: EnrolmentState = EnrolmentState.RUNNING
+    branches: dict[str, str] = {}
+    stamps: Stamps = Stamps()
+
+    @property
+    def pk(self) -> str:
+        return self.at(self.enrolment).pk
+
+    @classmethod
+    def at(cls, enrolment: str) -> Ref[EnrolmentRow]:
+        return Ref(cls, f"E#{enrolment}")
+
+
+class SlotRow(Row):
+    """K#subject#playbook#slot: at most one enrolment of a playbook for a subject and slot."""
+
+    table: ClassVar[Table] = Table.INTERVENTIONS
+    subject: str
+    playbook: str
+    slot: str
+    enrolment: str
+
+    @property
+    def pk(self) -> str:
+        return self.at(self.subject, self.playbook, self.slot).pk
+
+    @classmethod
+    def at(cls, subject: str, playbook: str, slot: str) -> Ref[SlotRow]:
+        return Ref(cls, f"K#{subject}#{playbook}#{slot}")
+
+
+class ClaimState(StrEnum):
+    """claimed -> sending -> sent | recorded | refused | unknown; claimed -> cancelled | expired."""
+
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    SENT = "sent"
+    RECORDED = "recorded"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+OPEN_CLAIMS = frozenset({ClaimState.CLAIMED, ClaimState.SENDING})
+
+
+class ClaimRow(Row):
+    """L#subject / playbook#slot#step#action: the right to send one message.
+
+    not_after: journey time after which it is no longer sent. attempt: token of the sender that
+    holds it; attempted_at: wall time of that. message: what the channel is to say.
+    """
+
+    table: ClassVar[Table] = Table.INTERVENTIONS
+    subject: str
+    playbook: str
+    playbook_version: int
+    slot: str
+    step: str
+    action: str
+    enrolment: str
+    channel: Channel
+    state: ClaimState = ClaimState.CLAIMED
+    recipient: str = ""
+    title: str
+    body: str
+    attributes: dict[str, str | int] = {}
+    decided_at: int
+    not_after: int
+    attempt: str | None = None
+    attempted_at: int | None = None
+    attempts: int = 0
+    provider_id: str | None = None
+    stamps: Stamps = Stamps()
+
+    @property
+    def pk(self) -> str:
+        return f"L#{self.subject}"
+
+    @property
+    def sk(self) -> str:
+        return f"{self.playbook}#{self.slot}#{self.step}#{self.action}"
+
+    @classmethod
+    def at(cls, subject: str, playbook: str, slot: str, step: str, action: str) -> Ref[ClaimRow]:
+        return Ref(cls, f"L#{subject}", f"{playbook}#{slot}#{step}#{action}")
+
+
+class Outcome(StrEnum):
+    """What a decision came to. CLAIMED is to send; what the channel made of it follows."""
+
+    ENROLLED = "enrolled"
+    NOT_ENROLLED = "not_enrolled"
+    CLAIMED = "claimed"
+    SUPPRESSED = "suppressed"
+    BRANCHED = "branched"
+    COMPLETED = "completed"
+    EXITED = "exited"
+    SUPERSEDED = "superseded"
+    SENT = "sent"
+    RECORDED = "recorded"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class DecisionRow(Row):
+    """D#subject / enrolment#step#action#phase: one line of the ledger, put if absent.
+
+    phase: 'start' (enrolled or why not), 'branch', 'gate' (send or why not), 'delivery' (what the
+    channel made of the claim), 'end' (how the enrolment ended). at: journey time.
+    """
+
+    table: ClassVar[Table] = Table.INTERVENTIONS
+    subject: str
+    playbook: str
+    playbook_version: int
+    enrolment: str
+    slot: str
+    step: str = "-"
+    action: str = "-"
+    phase: str
+    channel: Channel | None = None
+    outcome: Outcome
+    reason: str
+    gate: str | None = None
+    evidence: Mapping[str, Any] = {}
+    at: int
+    stamps: Stamps = Stamps()
+
+    @property
+    def pk(self) -> str:
+        return f"D#{self.subject}"
+
+    @property
+    def sk(self) -> str:
+        return f"{self.enrolment}#{self.step}#{self.action}#{self.phase}"
+
+
+class QuarantineRow(Row):
+    """Q#topic#partition#offset: a record that a table-writing stage could not take further."""
+
+    table: ClassVar[Table] = Table.INTERVENTIONS
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    source: str
+    reason: str
+    detail: str = ""
+    record: str = ""
+    at: int
+
+    @property
+    def pk(self) -> str:
+        return f"Q#{self.topic}#{self.partition}#{self.offset}"
+
+
+class SuppressionRow(Row):
+    """X#kind#fragment-or-account: consent withdrawn or suppressed, for one channel or all ('*')."""
+
+    table: ClassVar[Table] = Table.INTERVENTIONS
+    who: str
+    channel: str = "*"
+    reason: str
+    at: int
+
+    @property
+    def pk(self) -> str:
+        return f"X#{self.who}"
+
+    @property
+    def sk(self) -> str:
+        return self.channel
