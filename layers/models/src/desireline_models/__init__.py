@@ -1,0 +1,1 @@
+"""The packaged models: one folder each, with arrays, manifest and golden rows."""
