@@ -58,7 +58,7 @@ model: setup ## Retrain the trial model from the simulator and package it
 	@python -m desireline_learning.train
 
 docs: setup ## Render the generated documents
-	@python -m desireline_local.docs
+	@python -m desireline_local.documents
 
 layers: setup ## Build the Lambda layers for arm64 into build/layers
 	@python -m infra.layers --platform arm64
