@@ -4,7 +4,8 @@ DesirelineError
 ├── TerminalError          trying again cannot help: quarantine, count as handled
 │   ├── InvalidEventError      breaks the tracking plan or the canonical schema
 │   ├── UnknownSchemaError     written by a version that this code cannot read
-│   └── InvalidPlaybookError   a playbook that does not validate
+│   ├── InvalidPlaybookError   a playbook that does not validate
+│   └── InvalidModelError      a packaged model that is damaged or not what it says
 ├── RetryableError         trying again may help: raise, and the event source waits
 │   ├── ConflictError          a row changed since it was read
 │   ├── ThrottledError         a service asks to slow down
@@ -38,6 +39,10 @@ class UnknownSchemaError(TerminalError):
 
 class InvalidPlaybookError(TerminalError):
     """The playbook does not validate."""
+
+
+class InvalidModelError(TerminalError):
+    """The packaged model is damaged, or is not what its manifest says."""
 
 
 class RetryableError(DesirelineError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from desireline.events import CanonicalEvent, Scalar
+from desireline.events import AliasType, CanonicalEvent, Scalar
 
 DAY = 86_400_000
 KEPT_DAYS = 60
@@ -40,8 +40,9 @@ class Fact:
 @dataclass(frozen=True, slots=True)
 class JourneyState:
     """counts: events by name. first, last: their earliest and latest mark. days: day since the
-    epoch -> name -> count. traits: latest facts. sums: of the plan's measures. actors: fragments
-    (shortened) that acted. latest: the latest occurred_at, 0 when empty."""
+    epoch -> name -> count. traits: latest facts. sums: of the plan's measures. actors: shortened
+    fragments of the users who acted (a visitor or a billing customer is no further actor).
+    latest: the latest occurred_at, 0 when empty."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     first: Mapping[str, Mark] = field(default_factory=dict)
@@ -111,7 +112,7 @@ def _of_one(event: CanonicalEvent) -> JourneyState:
             if value is not None
         },
         sums=event.measures,
-        actors=(event.fragment[:8],),
+        actors=(event.fragment[:8],) if event.aliases[0].type is AliasType.USER else (),
         latest=event.occurred_at,
     )
 

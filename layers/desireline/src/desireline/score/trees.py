@@ -1,0 +1,193 @@
+"""Gradient-boosted trees and their calibration, evaluated by numpy alone.
+
+The arrays are those of scikit-learn's `HistGradientBoostingClassifier` and of the calibrator that
+`CalibratedClassifierCV(ensemble=False)` fits after it: probabilities agree to 1e-12. scikit-learn
+itself is too heavy for a function (see docs/adr); it stays on the training side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desireline.errors import InvalidModelError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+BLOCK_ROWS = 2048
+"""Rows that are walked at once: bounds the memory of a large batch."""
+
+_ARRAYS: Mapping[str, type[np.generic]] = {
+    "feature": np.int32,
+    "threshold": np.float64,
+    "left": np.int32,
+    "right": np.int32,
+    "missing_left": np.bool_,
+    "value": np.float64,
+    "cover": np.float64,
+    "is_leaf": np.bool_,
+    "roots": np.int32,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """All trees' nodes one after the other; a leaf's children are the leaf itself.
+
+    Per node: the feature it looks at, the threshold (at or below goes left; infinite where only
+    missing values go right), children as absolute
+    indices, whether a missing value goes left, the leaf's value in log-odds, and how many training
+    rows came by. roots: the first node of each tree. depth: steps that reach every leaf.
+    baseline: log-odds before any tree. features: number of columns.
+    """
+
+    feature: Ints
+    threshold: Floats
+    left: Ints
+    right: Ints
+    missing_left: Bools
+    value: Floats
+    cover: Floats
+    is_leaf: Bools
+    roots: Ints
+    depth: int
+    baseline: float
+    features: int
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, NDArray[np.generic]],
+        *,
+        depth: int,
+        baseline: float,
+        features: int,
+    ) -> Trees:
+        """Check dtypes, lengths and every index, so that no file can make it read out of bounds.
+
+        Raises InvalidModelError.
+        """
+        for name, dtype in _ARRAYS.items():
+            if name not in arrays:
+                raise InvalidModelError("model_array_missing", name)
+            if arrays[name].dtype != np.dtype(dtype) or arrays[name].ndim != 1:
+                raise InvalidModelError("model_array_type", name)
+        trees = cls(  # type: ignore[arg-type]
+            **{name: arrays[name] for name in _ARRAYS},
+            depth=depth,
+            baseline=baseline,
+            features=features,
+        )
+        trees._check()
+        return trees
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The arrays by name, as `from_arrays` takes them."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    def margin(self, rows: Floats) -> Floats:
+        """Log-odds of each row (n, features); NaN is a missing value. Bits do not depend on n."""
+        rows = np.ascontiguousarray(rows, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self.features:
+            raise ValueError(f"expected (n, {self.features}), got {rows.shape}")
+        blocks = range(0, len(rows), BLOCK_ROWS)
+        parts = [self._margin(rows[start : start + BLOCK_ROWS]) for start in blocks]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _margin(self, rows: Floats) -> Floats:
+        count, width = rows.shape
+        flat = rows.ravel()
+        offset = (np.arange(count) * width)[:, None]
+        has_missing = bool(np.isnan(flat).any())
+        node = np.repeat(self.roots[None, :], count, axis=0)
+        for _ in range(self.depth):
+            x = flat[offset + self.feature[node]]
+            right = ~(x <= self.threshold[node])
+            if has_missing:
+                right &= ~(np.isnan(x) & self.missing_left[node])
+            node = self._children[2 * node + right]
+        return np.ascontiguousarray(self.value[node]).sum(axis=1) + self.baseline
+
+    @cached_property
+    def _children(self) -> Ints:
+        children = np.empty(2 * len(self.left), np.int32)
+        children[0::2], children[1::2] = self.left, self.right
+        return children
+
+    def _check(self) -> None:
+        nodes = len(self.feature)
+        per_node = [name for name in _ARRAYS if name != "roots"]
+        if any(len(getattr(self, name)) != nodes for name in per_node):
+            raise InvalidModelError("model_array_length")
+        bounds = {
+            "feature": self.features,
+            "left": nodes,
+            "right": nodes,
+            "roots": nodes,
+        }
+        for name, limit in bounds.items():
+            index = getattr(self, name)
+            if len(index) == 0 or index.min() < 0 or index.max() >= limit:
+                raise InvalidModelError("model_index_out_of_bounds", name)
+        self._check_shape(np.arange(nodes, dtype=np.int32))
+
+    def _check_shape(self, own: Ints) -> None:
+        leaf = self.is_leaf
+        if not ((self.left == own) == leaf).all() or not ((self.right == own) == leaf).all():
+            raise InvalidModelError("model_leaves_inconsistent")
+        if not (self.left[~leaf] > own[~leaf]).all() or not (self.right[~leaf] > own[~leaf]).all():
+            raise InvalidModelError("model_children_not_after_parent")
+        finite = all(np.isfinite(a).all() for a in (self.value, self.cover))
+        if not finite or np.isnan(self.threshold).any():
+            raise InvalidModelError("model_value_not_finite")
+        node = self.roots
+        for _ in range(self.depth):
+            node = np.unique(self._children[np.concatenate([2 * node, 2 * node + 1])])
+        if not leaf[node].all():
+            raise InvalidModelError("model_deeper_than_stated")
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """From a margin to a probability.
+
+    kind 'none': the logistic function. 'sigmoid' (Platt): logistic of -(a*margin + b), one number
+    in each of `a`, `b`. 'isotonic': linear between the points (a, b), constant beyond.
+    """
+
+    kind: str
+    a: Floats
+    b: Floats
+
+    def __post_init__(self) -> None:
+        if self.kind not in {"none", "sigmoid", "isotonic"} or len(self.a) != len(self.b):
+            raise InvalidModelError("model_calibration", self.kind)
+        if self.kind != "none" and not (len(self.a) and np.isfinite([*self.a, *self.b]).all()):
+            raise InvalidModelError("model_calibration", self.kind)
+        if self.kind == "sigmoid" and self.a[0] >= 0:
+            raise InvalidModelError("model_calibration", "a higher margin must be more likely")
+
+    def probability(self, margin: Floats) -> Floats:
+        """Probability of each margin, in the same order."""
+        if self.kind == "isotonic":
+            return np.interp(margin, self.a, self.b)
+        if self.kind == "sigmoid":
+            return logistic(-(self.a[0] * margin + self.b[0]))
+        return logistic(margin)
+
+    @property
+    def slope(self) -> float:
+        """What one unit of margin is worth in log-odds of the probability (1 for isotonic)."""
+        return float(-self.a[0]) if self.kind == "sigmoid" else 1.0
+
+
+def logistic(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)) without overflow at either end."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
