@@ -141,7 +141,7 @@ def _extended(met: Floats, chance: Floats) -> Floats:
 
 
 def _unwound(met: Bools, chance: Floats, weights: Floats) -> Floats:
-    """UNWIND of TreeSHAP: for each feature, the sum of the weights as if it were not in the path."""
+    """UNWIND of TreeSHAP: for each feature, the sum of the weights were it not in the path."""
     length = len(met)
     total = np.zeros(chance.shape)
     carried = np.broadcast_to(weights[length], chance.shape).copy()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Trees:
     @classmethod
     def from_arrays(
         cls,
-        arrays: Mapping[str, NDArray[np.generic]],
+        arrays: Mapping[str, NDArray[Any]],
         *,
         depth: int,
         baseline: float,
@@ -78,7 +79,7 @@ class Trees:
                 raise InvalidModelError("model_array_missing", name)
             if arrays[name].dtype != np.dtype(dtype) or arrays[name].ndim != 1:
                 raise InvalidModelError("model_array_type", name)
-        trees = cls(  # type: ignore[arg-type]
+        trees = cls(
             **{name: arrays[name] for name in _ARRAYS},
             depth=depth,
             baseline=baseline,
@@ -87,7 +88,7 @@ class Trees:
         trees._check()
         return trees
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, as `from_arrays` takes them."""
         return {name: getattr(self, name) for name in _ARRAYS}
 
@@ -112,7 +113,8 @@ class Trees:
             if has_missing:
                 right &= ~(np.isnan(x) & self.missing_left[node])
             node = self._children[2 * node + right]
-        return np.ascontiguousarray(self.value[node]).sum(axis=1) + self.baseline
+        margin: Floats = np.ascontiguousarray(self.value[node]).sum(axis=1) + self.baseline
+        return margin
 
     @cached_property
     def _children(self) -> Ints:

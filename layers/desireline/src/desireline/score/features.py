@@ -1,0 +1,215 @@
+"""What the trial model looks at: pure functions of (journey state, now), in one fixed order.
+
+The same functions run online on the state just read and offline on history replayed to a decision
+time, so both give the same bits: every number is one or two divisions of integers, and sums run over
+fixed tuples of names. Steps of the outcome itself (OUTCOME_STEPS: checkout, payment, invoices, the
+end of the trial) enter nowhere; a test holds that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desireline.journey.state import DAY, JourneyState
+
+HOUR = 3_600_000
+WEEK = 7 * DAY
+TRIAL_START = "trial_signup"
+TRIAL_DAYS = 14
+TREND_DAYS = 3
+MISSING = math.nan
+
+ACTIONS = (
+    "integration_connected",
+    "project_created",
+    "template_used",
+    "task_created",
+    "task_completed",
+    "team_member_invited",
+    "automation_created",
+    "report_viewed",
+    "dashboard_shared",
+    "file_uploaded",
+    "comment_posted",
+    "api_key_created",
+    "export_run",
+    "feature_used",
+)
+"""What counts as doing something in the product."""
+
+USAGE = (*ACTIONS, "logged_in", "mobile_app_opened", "onboarding_step_completed")
+"""What counts as having been there."""
+
+SITE_VISITS = (
+    "page_viewed",
+    "pricing_page_viewed",
+    "feature_page_viewed",
+    "integration_page_viewed",
+    "comparison_page_viewed",
+    "case_study_viewed",
+    "docs_article_viewed",
+    "blog_post_read",
+)
+
+CONVERSION = "trial_to_paid_conversion"
+OUTCOME_STEPS = (
+    "checkout_started",
+    "payment_method_added",
+    CONVERSION,
+    "invoice_paid",
+    "payment_failed",
+    "refund_issued",
+    "subscription_upgraded",
+    "subscription_downgraded",
+    "subscription_renewed",
+    "subscription_cancelled",
+    "seat_added",
+    "seat_removed",
+    "trial_extended",
+    "trial_expired",
+    "deal_closed_won",
+    "deal_closed_lost",
+)
+"""Events that are part of paying, or of not paying: never a feature."""
+
+FeatureFunction = Callable[[JourneyState, int], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column. `behaviour`: whether people did (or left undone) it, so that it may be a reason;
+    the trial's age, say, is none."""
+
+    name: str
+    unit: str
+    value: FeatureFunction
+    behaviour: bool = True
+
+
+def trial_start(state: JourneyState) -> int:
+    """When the trial began, epoch ms. Raises ValueError when no trial has begun."""
+    mark = state.first.get(TRIAL_START)
+    if mark is None:
+        raise ValueError("features are those of a trial, and none has begun")
+    return mark[0]
+
+
+def trial_age(state: JourneyState, now: int) -> int:
+    """Milliseconds since the trial began, within 0 and its 14 days."""
+    return min(max(now - trial_start(state), 0), TRIAL_DAYS * DAY)
+
+
+def integration_speed(state: JourneyState) -> int:
+    """100 if an integration was connected within 1 day of the signup, 75 within 3, 50 within 7, 25
+    later, 0 if none was."""
+    mark = state.first.get("integration_connected")
+    if mark is None:
+        return 0
+    elapsed = mark[0] - trial_start(state)
+    for limit, speed in ((1, 100), (3, 75), (7, 50)):
+        if elapsed <= limit * DAY:
+            return speed
+    return 25
+
+
+def _total(state: JourneyState, names: Iterable[str]) -> int:
+    return sum(state.counts.get(name, 0) for name in names)
+
+
+def _count(*names: str) -> FeatureFunction:
+    return lambda state, _now: float(_total(state, names))
+
+
+def _per_day(*names: str) -> FeatureFunction:
+    def rate(state: JourneyState, now: int) -> float:
+        return _total(state, names) * DAY / max(trial_age(state, now), DAY)
+
+    return rate
+
+
+def _used(state: JourneyState, days: Iterable[int]) -> int:
+    return sum(state.days.get(day, {}).get(name, 0) for day in days for name in USAGE)
+
+
+def _days_in_trial(state: JourneyState, now: int) -> float:
+    return trial_age(state, now) / DAY
+
+
+def _active_day_share(state: JourneyState, now: int) -> float:
+    start = trial_start(state) // DAY
+    days = range(start, start + trial_age(state, now) // DAY + 1)
+    return sum(_used(state, (day,)) > 0 for day in days) / len(days)
+
+
+def _hours_since_active(state: JourneyState, now: int) -> float:
+    times = [state.last[name][0] for name in USAGE if name in state.last]
+    if not times:
+        return MISSING
+    return min(max(now - max(times), 0), TRIAL_DAYS * DAY) / HOUR
+
+
+def _invited_in_week1(state: JourneyState, _now: int) -> float:
+    mark = state.first.get("team_member_invited")
+    return float(mark is not None and mark[0] <= trial_start(state) + WEEK)
+
+
+def _breadth(state: JourneyState, _now: int) -> float:
+    return float(sum(state.counts.get(name, 0) > 0 for name in ACTIONS))
+
+
+def _usage_trend(state: JourneyState, now: int) -> float:
+    if trial_age(state, now) < TREND_DAYS * DAY:
+        return MISSING
+    today = now // DAY
+    recent = _used(state, range(today - TREND_DAYS + 1, today + 1))
+    before = _used(state, range(today - 2 * TREND_DAYS + 1, today - TREND_DAYS + 1))
+    return (recent - before) / (recent + before) if recent + before else MISSING
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("days_in_trial", "days", _days_in_trial, behaviour=False),
+    Feature("active_day_share", "share", _active_day_share),
+    Feature("logins_per_day", "per day", _per_day("logged_in", "mobile_app_opened")),
+    Feature("actions_per_day", "per day", _per_day(*ACTIONS)),
+    Feature("hours_since_active", "hours", _hours_since_active),
+    Feature("usage_trend", "-1 to 1", _usage_trend),
+    Feature("feature_breadth", "kinds", _breadth),
+    Feature("integration_speed", "0 to 100", lambda state, _now: float(integration_speed(state))),
+    Feature("integrations_connected", "count", _count("integration_connected")),
+    Feature("integration_failures", "count", _count("integration_failed")),
+    Feature("projects_created", "count", _count("project_created")),
+    Feature("tasks_per_day", "per day", _per_day("task_created", "task_completed")),
+    Feature("invited_in_week1", "0 or 1", _invited_in_week1),
+    Feature("invites_sent", "count", _count("team_member_invited")),
+    Feature("invites_accepted", "count", _count("invite_accepted")),
+    Feature("distinct_actors", "people", lambda state, _now: float(len(state.actors))),
+    Feature("automations_created", "count", _count("automation_created")),
+    Feature("onboarding_steps", "count", _count("onboarding_step_completed")),
+    Feature("onboarding_completed", "count", _count("onboarding_completed")),
+    Feature("pricing_views", "count", _count("pricing_page_viewed")),
+    Feature("site_visits", "count", _count(*SITE_VISITS)),
+    Feature("errors", "count", _count("error_encountered")),
+    Feature("support_conversations", "count", _count("conversation_started")),
+)
+
+FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+
+
+def vector(state: JourneyState, now: int) -> tuple[float, ...]:
+    """All features of a trial as of `now` (epoch ms), in the order of FEATURES; NaN is unknown.
+
+    `now` must not be before what the state holds, or the features know the future; a check that
+    runs late may pass a due time a little before the latest event, and gets ages of zero.
+    """
+    return tuple(feature.value(state, now) for feature in FEATURES)
+
+
+def matrix(moments: Sequence[tuple[JourneyState, int]]) -> NDArray[np.float64]:
+    """One row of features for each (state, now): (n, features)."""
+    rows = [vector(state, now) for state, now in moments]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES))
