@@ -304,3 +304,13 @@ class Quarantined(Message):
     record: str | None = None
     at: int
     stamps: Stamps = Stamps()
+
+
+class ClaimReference(Message):
+    """What a channel's queue carries: the key of a claim. The row itself is the truth."""
+
+    subject: str
+    playbook: str
+    slot: str
+    step: str
+    action: str

@@ -50,7 +50,7 @@ class EnrolmentRow(Row):
 
 
 class SlotRow(Row):
-    """K#subject#playbook#slot: at most one enrolment of a playbook for a subject and slot."""
+    """K#subject / playbook#slot: at most one enrolment of a playbook for a subject and slot."""
 
     table: ClassVar[Table] = Table.INTERVENTIONS
     subject: str
@@ -60,11 +60,15 @@ class SlotRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.subject, self.playbook, self.slot).pk
+        return f"K#{self.subject}"
+
+    @property
+    def sk(self) -> str:
+        return f"{self.playbook}#{self.slot}"
 
     @classmethod
     def at(cls, subject: str, playbook: str, slot: str) -> Ref[SlotRow]:
-        return Ref(cls, f"K#{subject}#{playbook}#{slot}")
+        return Ref(cls, f"K#{subject}", f"{playbook}#{slot}")
 
 
 class ClaimState(StrEnum):
@@ -176,6 +180,12 @@ class DecisionRow(Row):
     def sk(self) -> str:
         return f"{self.enrolment}#{self.step}#{self.action}#{self.phase}"
 
+    @classmethod
+    def at(
+        cls, subject: str, enrolment: str, step: str, action: str, phase: str
+    ) -> Ref[DecisionRow]:
+        return Ref(cls, f"D#{subject}", f"{enrolment}#{step}#{action}#{phase}")
+
 
 class QuarantineRow(Row):
     """Q#topic#partition#offset: a record that a table-writing stage could not take further."""
@@ -212,3 +222,7 @@ class SuppressionRow(Row):
     @property
     def sk(self) -> str:
         return self.channel
+
+    @classmethod
+    def at(cls, who: str, channel: str = "*") -> Ref[SuppressionRow]:
+        return Ref(cls, f"X#{who}", channel)
