@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from desireline.events import Assessment, Crossing, Lifecycle, Reason, Stage, Tier
+from desireline.events import Assessment, Lifecycle, Reason, Stage, Tier
+from desireline.journey.crossings import crossings
 from desireline.journey.state import DAY, JourneyState
 from desireline.score.features import (
     CONVERSION,
@@ -28,6 +29,16 @@ from desireline.score.features import (
 )
 from desireline.score.package import Model
 from desireline.score.phrases import PHRASES
+
+__all__ = [
+    "assess",
+    "assess_all",
+    "crossings",
+    "lifecycle_of",
+    "reasons",
+    "stage_of",
+    "tier_of",
+]
 
 TIERS = ((90, Tier.HOT), (70, Tier.WARM), (40, Tier.NURTURE), (0, Tier.AT_RISK))
 AT_RISK_BELOW = 40
@@ -62,7 +73,7 @@ def assess(model: Model, state: JourneyState, now: int) -> Assessment:
 
 
 def assess_all(model: Model, moments: Sequence[tuple[JourneyState, int]]) -> list[Assessment]:
-    """The same for many (state, now) with one call of the model; bits do not depend on the batch."""
+    """The same for many (state, now) in one call of the model; no bit depends on the batch."""
     trials = [index for index, (state, _) in enumerate(moments) if state.happened(TRIAL_START)]
     chances: dict[int, float] = {}
     if trials:
@@ -96,17 +107,6 @@ def reasons(model: Model, state: JourneyState, now: int) -> tuple[Reason, ...]:
     ]
     found.sort(key=lambda reason: (-abs(reason.effect), reason.feature))
     return tuple(found[:TOP_REASONS])
-
-
-def crossings(previous: Assessment | None, current: Assessment) -> tuple[Crossing, ...]:
-    """The levels that differ between two assessments, in the order tier, stage, lifecycle."""
-    found = []
-    for kind in ("tier", "stage", "lifecycle"):
-        before = getattr(previous, kind, None)
-        after = getattr(current, kind)
-        if before != after:
-            found.append(Crossing(kind=kind, before=before, after=after))
-    return tuple(found)
 
 
 def tier_of(score: int) -> Tier:

@@ -1,0 +1,32 @@
+"""Durations as playbooks write them: '90s', '5m', '4h', '14d'."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
+
+
+def parse_duration(text: object) -> int:
+    """Milliseconds of '90s', '5m', '4h' or '14d'. Raises ValueError for anything else."""
+    match = re.fullmatch(r"(\d+)([smhd])", text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"write a duration as a number and one of s, m, h, d, say 4h: not {text}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def format_duration(milliseconds: int) -> str:
+    """The shortest text that `parse_duration` reads as these milliseconds (whole seconds)."""
+    for unit, size in _UNITS.items():
+        if milliseconds and milliseconds % size == 0 and not (unit == "d" and milliseconds == size):
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds // 1000}s"
+
+
+Duration = Annotated[
+    int, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
+]
+"""A field in milliseconds that YAML writes as text."""
