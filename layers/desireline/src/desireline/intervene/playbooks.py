@@ -6,7 +6,7 @@ The shipped ones are YAML files in `desireline.resources.PLAYBOOKS`; `load` read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -207,16 +207,45 @@ def parse(text: str, source: str = "playbook") -> Playbook:
         raise InvalidPlaybookError("invalid_playbook", "\n".join(lines)) from error
 
 
-def load(folder: Path = PLAYBOOKS) -> dict[str, Playbook]:
-    """All playbooks of a folder, by name. Raises InvalidPlaybookError."""
-    found: dict[str, Playbook] = {}
+class Library:
+    """Playbooks by name and version: the newest one starts, a running one keeps its own."""
+
+    def __init__(self, playbooks: Iterable[Playbook]) -> None:
+        """Raises InvalidPlaybookError when two have the same name and version."""
+        self._by_version: dict[tuple[str, int], Playbook] = {}
+        for playbook in playbooks:
+            key = (playbook.name, playbook.version)
+            if key in self._by_version:
+                detail = f"two files hold {key[0]} version {key[1]}: raise the version of one"
+                raise InvalidPlaybookError("duplicate_playbook", detail)
+            self._by_version[key] = playbook
+
+    def current(self) -> list[Playbook]:
+        """The newest version of each, by name."""
+        newest = {name: self._by_version[name, v] for name, v in sorted(self._by_version)}
+        return list(newest.values())
+
+    def at(self, name: str, version: int) -> Playbook:
+        """That version. Raises InvalidPlaybookError when it is not shipped any more."""
+        playbook = self._by_version.get((name, version))
+        if playbook is None:
+            detail = f"ship {name}.v{version}.yaml until the enrolments in it have ended"
+            raise InvalidPlaybookError("unknown_playbook_version", detail)
+        return playbook
+
+
+def load(folder: Path = PLAYBOOKS) -> Library:
+    """The playbooks of a folder: `name.yaml`, and `name.v3.yaml` for a version that still runs.
+
+    Raises InvalidPlaybookError."""
+    found = []
     for path in sorted(folder.glob("*.yaml")):
         playbook = parse(path.read_text(encoding="utf-8"), path.name)
-        if playbook.name != path.stem:
+        if path.stem not in (playbook.name, f"{playbook.name}.v{playbook.version}"):
             detail = f"{path.name}: name: call the file {playbook.name}.yaml, or the playbook so"
             raise InvalidPlaybookError("invalid_playbook", detail)
-        found[playbook.name] = playbook
-    return found
+        found.append(playbook)
+    return Library(found)
 
 
 def _refers_back(step: Step, before: dict[str, set[str]]) -> None:

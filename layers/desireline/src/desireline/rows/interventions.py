@@ -181,7 +181,7 @@ class DecisionRow(Row):
         return f"{self.enrolment}#{self.step}#{self.action}#{self.phase}"
 
     @classmethod
-    def at(
+    def place(
         cls, subject: str, enrolment: str, step: str, action: str, phase: str
     ) -> Ref[DecisionRow]:
         return Ref(cls, f"D#{subject}", f"{enrolment}#{step}#{action}#{phase}")
@@ -224,5 +224,5 @@ class SuppressionRow(Row):
         return self.channel
 
     @classmethod
-    def at(cls, who: str, channel: str = "*") -> Ref[SuppressionRow]:
+    def place(cls, who: str, channel: str = "*") -> Ref[SuppressionRow]:
         return Ref(cls, f"X#{who}", channel)

@@ -1,0 +1,116 @@
+"""What an alert says: a subject's state and assessment in words, and an action's message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from desireline.events import Assessment, Reason
+from desireline.intervene.playbooks import Action, AlertAction, CrmAction
+from desireline.intervene.templates import render, render_title
+from desireline.journey.state import DAY, JourneyState
+
+NAMES = ("name", "full_name")
+EMAIL = "email"
+ACCOUNT_NAMES = ("account_name", "company", "company_name")
+OWNERS = ("account_owner", "owner", "csm")
+SEGMENTS = ("segment", "company_size", "plan")
+LINKS = ("contact_url",)
+UNASSIGNED = "unassigned"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a channel is to say. attributes: what subscribers filter by."""
+
+    title: str
+    body: str
+    recipient: str = ""
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
+
+
+def values(
+    subject: str,
+    accounts: Sequence[str],
+    state: JourneyState,
+    assessment: Assessment,
+    reasons: Sequence[Reason],
+) -> dict[str, str]:
+    """The value of every placeholder, as of the assessment."""
+    email = _trait(state, (EMAIL,))
+    return {
+        "name": _trait(state, NAMES) or _full_name(state) or email or "Somebody",
+        "account": _trait(state, ACCOUNT_NAMES) or _first(accounts) or "no account yet",
+        "email": email or "unknown",
+        "score": "none" if assessment.score is None else str(assessment.score),
+        "tier": assessment.tier.replace("_", " ") if assessment.tier else "none",
+        "stage": assessment.stage.replace("_", " "),
+        "days_in_trial": _days_in_trial(state, assessment.as_of),
+        "reasons": "\n".join(f"- {reason.text}" for reason in reasons) or "- too little is known",
+        "integration": "yes" if state.happened("integration_connected") else "no",
+        "projects": str(state.counts.get("project_created", 0)),
+        "teammates": str(state.counts.get("team_member_invited", 0)),
+        "last_active": _utc(state.latest) if state.latest else "never",
+        "link": _trait(state, LINKS) or (f"mailto:{quote(email, safe='@+')}" if email else "none"),
+        "owner": _trait(state, OWNERS) or UNASSIGNED,
+        "segment": _trait(state, SEGMENTS) or "unknown",
+        "subject": subject,
+    }
+
+
+def message(action: Action, playbook: str, said: Mapping[str, str]) -> Message:
+    """The action's message with its placeholders filled by `said`, from `values`."""
+    match action:
+        case AlertAction():
+            return Message(
+                title=render_title(action.title, said),
+                body=render(action.body, said),
+                recipient=said["owner"],
+                attributes={
+                    "severity": str(action.severity),
+                    "owner": said["owner"],
+                    "segment": said["segment"],
+                    "playbook": playbook,
+                    "tier": said["tier"].replace(" ", "_"),
+                },
+            )
+        case CrmAction():
+            return Message(
+                title=render_title(action.what, said),
+                body=render(action.value, said),
+                recipient=said["email"],
+                attributes={"operation": str(action.operation)},
+            )
+        case _:
+            return Message(
+                title=render_title(action.title, said),
+                body=render(action.body, said),
+                recipient=said["email"],
+            )
+
+
+def _trait(state: JourneyState, names: Sequence[str]) -> str:
+    for name in names:
+        fact = state.traits.get(name)
+        if fact is not None and fact.value not in (None, ""):
+            return str(fact.value)
+    return ""
+
+
+def _full_name(state: JourneyState) -> str:
+    return f"{_trait(state, ('first_name',))} {_trait(state, ('last_name',))}".strip()
+
+
+def _first(accounts: Sequence[str]) -> str:
+    return accounts[0] if accounts else ""
+
+
+def _days_in_trial(state: JourneyState, now: int) -> str:
+    mark = state.first.get("trial_signup")
+    return "none" if mark is None else str(max(0, now - mark[0]) // DAY)
+
+
+def _utc(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
