@@ -158,6 +158,7 @@ class ChangeKind(StrEnum):
     """What happened to identities."""
 
     PERSON_MERGED = "person_merged"
+    PERSON_JOINED = "person_joined"
     SUBJECT_MERGED = "subject_merged"
     ACCOUNT_ADOPTED = "account_adopted"
     ACCOUNT_NAMED = "account_named"
@@ -166,9 +167,12 @@ class ChangeKind(StrEnum):
 class IdentityChanged(Message):
     """A merge or adoption (topic identity.changed); `subject` has gained or lost state rows.
 
-    PERSON_MERGED: winner and loser are persons; SUBJECT_MERGED: subjects.
-    ACCOUNT_ADOPTED: loser is the account's key, winner its subject.
-    ACCOUNT_NAMED: one more fragment named the account.
+    Of one fact there is a message for each subject that it concerns.
+
+    PERSON_MERGED: winner and loser are persons (an alias without rows is a person of its own, with
+    the fragment as id). PERSON_JOINED: loser is the person, winner the subject it belongs to now.
+    SUBJECT_MERGED: both are subjects. ACCOUNT_ADOPTED: loser is the account's key, winner its
+    subject. ACCOUNT_NAMED: loser is a fragment that named the account, winner the account's key.
     """
 
     id: str

@@ -1,0 +1,137 @@
+"""One checkpoint's decisions as rows: pure, so that rehearsal and the simulation share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from desireline.events import Stamps
+from desireline.intervene.gate import Refusal
+from desireline.intervene.playbooks import Action, Playbook, Step
+from desireline.intervene.schedule import SKIPPED, Choice, Next, next_step
+from desireline.intervene.wording import Message
+from desireline.rows import ClaimRow, DecisionRow, EnrolmentRow, EnrolmentState, Outcome, Put
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the gate said of an action: a refusal, or the message that may be claimed."""
+
+    action: Action
+    refusal: Refusal | None
+    message: Message | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A step that is due. `enrolment` is at the version read; `due`, `now`: journey time;
+    `decided`: wall time."""
+
+    enrolment: EnrolmentRow
+    playbook: Playbook
+    step: Step
+    due: int
+    now: int
+    decided: int
+    score: int | None
+
+    @property
+    def stamps(self) -> Stamps:
+        """The trigger's stamps only where the step follows the trigger at once: of a step that
+        waited for hours they would say nothing about the pipeline."""
+        carried = self.enrolment.stamps if self.step.after == 0 else Stamps()
+        return carried.model_copy(update={"decided": self.decided})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What is to be written, all at once, and what comes next."""
+
+    writes: tuple[Put, ...]
+    upcoming: Next
+    completed: bool
+
+
+def outcomes(point: Checkpoint, choice: Choice, verdicts: Sequence[Verdict]) -> Outcomes:
+    """The enrolment with its branch, and a ledger row for the branch, for each action, for each
+    step passed over and for the end; a claim for each action that passed the gate."""
+    branches = {**point.enrolment.branches, point.step.name: choice.branch.name}
+    upcoming = Next(None) if choice.branch.leave else next_step(point.playbook, branches)
+    branches |= {step.name: SKIPPED for step in upcoming.skipped}
+    completed = upcoming.step is None
+    writes: list[Put] = [Put(_moved_on(point.enrolment, branches, completed))]
+    if point.step.branches:
+        writes.append(Put(_branch_row(point, point.step, choice.branch.name, choice.evidence)))
+    for step in upcoming.skipped:
+        taken = branches[step.only_if.step] if step.only_if else ""
+        writes.append(Put(_branch_row(point, step, SKIPPED, {"taken": taken})))
+    for verdict in verdicts:
+        writes.append(Put(_gate_row(point, verdict)))
+        if verdict.message is not None:
+            writes.append(Put(_claim(point, verdict.action, verdict.message)))
+    if completed:
+        reason = f"left:{choice.branch.name}" if choice.branch.leave else "last_step_done"
+        writes.append(Put(_row(point, "end", Outcome.COMPLETED, reason)))
+    return Outcomes(tuple(writes), upcoming, completed)
+
+
+def _moved_on(
+    enrolment: EnrolmentRow, branches: Mapping[str, str], completed: bool
+) -> EnrolmentRow:
+    state = EnrolmentState.COMPLETED if completed else EnrolmentState.RUNNING
+    return enrolment.but(branches=dict(branches), state=state)
+
+
+def _row(point: Checkpoint, phase: str, outcome: Outcome, reason: str) -> DecisionRow:
+    return DecisionRow(
+        subject=point.enrolment.subject,
+        playbook=point.playbook.name,
+        playbook_version=point.playbook.version,
+        enrolment=point.enrolment.enrolment,
+        slot=point.enrolment.slot,
+        phase=phase,
+        outcome=outcome,
+        reason=reason,
+        at=point.now,
+        stamps=point.stamps,
+    )
+
+
+def _branch_row(
+    point: Checkpoint, step: Step, branch: str, evidence: Mapping[str, object]
+) -> DecisionRow:
+    row = _row(point, "branch", Outcome.BRANCHED, branch)
+    return row.but(step=step.name, evidence=dict(evidence))
+
+
+def _gate_row(point: Checkpoint, verdict: Verdict) -> DecisionRow:
+    refusal = verdict.refusal
+    outcome = Outcome.CLAIMED if refusal is None else Outcome.SUPPRESSED
+    row = _row(point, "gate", outcome, "passed" if refusal is None else refusal.reason)
+    return row.but(
+        step=point.step.name,
+        action=verdict.action.name,
+        channel=verdict.action.channel,
+        gate=None if refusal is None else refusal.gate,
+        evidence={"due": point.due, "score": point.score},
+    )
+
+
+def _claim(point: Checkpoint, action: Action, message: Message) -> ClaimRow:
+    return ClaimRow(
+        subject=point.enrolment.subject,
+        playbook=point.playbook.name,
+        playbook_version=point.playbook.version,
+        slot=point.enrolment.slot,
+        step=point.step.name,
+        action=action.name,
+        enrolment=point.enrolment.enrolment,
+        channel=action.channel,
+        recipient=message.recipient,
+        title=message.title,
+        body=message.body,
+        attributes=dict(message.attributes),
+        decided_at=point.now,
+        not_after=point.due + action.not_after,
+        stamps=point.stamps,
+    )

@@ -1,0 +1,197 @@
+"""DeliverAction: a claim becomes at most one call to a provider (delivery rules 8 and 10).
+
+    claimed ─▶ sending ─▶ sent | refused | unknown        (throttled: back to claimed)
+       └─▶ recorded | cancelled | expired
+
+A claim is marked `sending` before the call, under the condition that its enrolment still is as it
+was read. Whoever finds it `sending` cannot know whether the provider was called: while the one who
+marked it may still be at work the message goes back to the queue, later the outcome is `unknown`,
+and it is never sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from desireline.contracts import Channel
+from desireline.errors import (
+    ConflictError,
+    RetryableError,
+    TerminalError,
+    ThrottledError,
+    UnavailableError,
+)
+from desireline.events import ClaimReference
+from desireline.intervene.cancel import delivery_row
+from desireline.ports import Alert, ChannelSender, Clock, Metrics, Store, Switches
+from desireline.rows import (
+    Check,
+    ClaimRow,
+    ClaimState,
+    EnrolmentRow,
+    EnrolmentState,
+    Outcome,
+    Put,
+)
+
+ATTEMPTS = 10
+SENDABLE = frozenset({EnrolmentState.RUNNING, EnrolmentState.COMPLETED})
+"""What an enrolment's claims are sent in: a completed one has said all, and means it."""
+MARGIN_MS = 2_000
+"""Time to write the outcome down after the provider's last possible answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How it ended, without or after a call."""
+
+    state: ClaimState
+    reason: str
+    gate: str | None = None
+
+
+class DeliverAction:
+    """Takes one message of a channel's queue at a time.
+
+    read_timeout_ms: how long the provider's client waits at most, connecting included.
+    function_timeout_ms: after this long nobody who marked a claim can still be at work.
+    token: makes the names of attempts.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        senders: Mapping[Channel, ChannelSender],
+        switches: Switches,
+        clock: Clock,
+        wall: Clock,
+        metrics: Metrics,
+        read_timeout_ms: int,
+        function_timeout_ms: int,
+        token: Callable[[], str] = lambda: uuid4().hex,
+    ) -> None:
+        self._store = store
+        self._senders = senders
+        self._switches = switches
+        self._clock = clock
+        self._wall = wall
+        self._metrics = metrics
+        self._needed_ms = read_timeout_ms + MARGIN_MS
+        self._function_timeout_ms = function_timeout_ms
+        self._token = token
+
+    def __call__(self, reference: ClaimReference, remaining_ms: Callable[[], int]) -> ClaimState:
+        """Deliver the claim, or find out that it has ended; returns the state it is in then.
+
+        remaining_ms: the time that this invocation still has. Raises RetryableError when the
+        message is to come again, TerminalError when there is no such claim.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                return self._try(reference, remaining_ms)
+            except ConflictError:
+                continue
+        raise ConflictError(f"claim {reference.action}: {ATTEMPTS} conflicts")
+
+    def _try(self, reference: ClaimReference, remaining_ms: Callable[[], int]) -> ClaimState:
+        claim = self._store.get(ClaimRow.at(**reference.model_dump()))
+        if claim is None:
+            raise TerminalError("unknown_claim", f"{reference.playbook} {reference.action}")
+        if claim.state is ClaimState.SENDING:
+            return self._someone_is_sending(claim)
+        if claim.state is not ClaimState.CLAIMED:
+            return claim.state
+        enrolment = self._store.get(EnrolmentRow.at(claim.enrolment))
+        if enrolment is None:
+            raise TerminalError("unknown_enrolment", claim.enrolment)
+        end = self._without_a_call(claim, enrolment)
+        if end is not None:
+            return self._end(claim, end, Check(enrolment))
+        if remaining_ms() < self._needed_ms:
+            raise UnavailableError("too little time left to wait for the provider's answer")
+        sending = claim.but(
+            state=ClaimState.SENDING,
+            attempt=self._token(),
+            attempted_at=self._wall.now(),
+            attempts=claim.attempts + 1,
+        )
+        return self._call(self._mark(sending, Check(enrolment)))
+
+    def _mark(self, sending: ClaimRow, unchanged: Check) -> ClaimRow:
+        """The claim as it is stored with this attempt's token. If the answer to the write is lost,
+        the token tells whether it is ours: then nobody has called, and nobody else will."""
+        try:
+            self._store.write(Put(sending), unchanged)
+        except UnavailableError:
+            stored = self._store.get(sending.ref)
+            if stored is None or stored.attempt != sending.attempt:
+                raise
+            return stored
+        return sending.but(version=sending.version + 1)
+
+    def _someone_is_sending(self, claim: ClaimRow) -> ClaimState:
+        age = self._wall.now() - (claim.attempted_at or 0)
+        if age <= self._function_timeout_ms:
+            raise UnavailableError("another attempt may still be at work")
+        return self._end(claim, _End(ClaimState.UNKNOWN, "attempt_vanished"))
+
+    def _without_a_call(self, claim: ClaimRow, enrolment: EnrolmentRow) -> _End | None:
+        """Why the provider is not called, in the order of finality."""
+        if enrolment.state not in SENDABLE:
+            return _End(ClaimState.CANCELLED, f"enrolment_{enrolment.state}")
+        if self._clock.now() > claim.not_after:
+            return _End(ClaimState.EXPIRED, "too_late", "stale")
+        if self._switches.killed(playbook=claim.playbook, channel=claim.channel):
+            return _End(ClaimState.CANCELLED, "killed", "kill_switch")
+        mode = self._switches.send_mode()
+        if mode == "live":
+            return None
+        if mode == "allowlist" and self._switches.allowed(claim.recipient):
+            return None
+        reason = "not_on_allowlist" if mode == "allowlist" else "send_mode_record"
+        return _End(ClaimState.RECORDED, reason, "send_mode")
+
+    def _call(self, claim: ClaimRow) -> ClaimState:
+        """Call once; whatever comes of it is written down."""
+        try:
+            provider_id = self._senders[claim.channel].send(_alert(claim))
+        except ThrottledError:
+            self._write_down(claim.but(state=ClaimState.CLAIMED, attempt=None), ())
+            raise
+        except TerminalError as error:
+            return self._end(claim, _End(ClaimState.REFUSED, error.reason))
+        except UnavailableError:
+            self._metrics.count("sends_unknown", channel=claim.channel)
+            return self._end(claim, _End(ClaimState.UNKNOWN, "no_answer"))
+        stamps = claim.stamps.model_copy(update={"delivered": self._wall.now()})
+        sent = claim.but(provider_id=provider_id, stamps=stamps)
+        return self._end(sent, _End(ClaimState.SENT, "accepted"))
+
+    def _end(self, claim: ClaimRow, end: _End, *checks: Check) -> ClaimState:
+        row = delivery_row(claim, Outcome(end.state), end.reason, self._clock.now(), end.gate)
+        self._write_down(claim.but(state=end.state), (Put(row), *checks))
+        self._metrics.count("deliveries", outcome=end.state, channel=claim.channel)
+        return end.state
+
+    def _write_down(self, claim: ClaimRow, rest: tuple[Put | Check, ...]) -> None:
+        """Write the claim. Where the answer is lost, look whether it was written; what cannot be
+        written stays `sending`, and so becomes `unknown`: reported, never repeated."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._store.write(Put(claim), *rest)
+            except RetryableError as error:
+                stored = self._store.get(claim.ref)
+                if stored is not None and stored.state is claim.state:
+                    return None
+                if isinstance(error, ConflictError) or attempt == ATTEMPTS - 1:
+                    raise
+        return None
+
+
+def _alert(claim: ClaimRow) -> Alert:
+    """The message with its attributes, and the stages' stamps among them."""
+    stamps = claim.stamps.model_dump(exclude_none=True)
+    return Alert(claim.title, claim.body, {**claim.attributes, **stamps})
