@@ -1,9 +1,9 @@
 """What the trial model looks at: pure functions of (journey state, now), in one fixed order.
 
 The same functions run online on the state just read and offline on history replayed to a decision
-time, so both give the same bits: every number is one or two divisions of integers, and sums run over
-fixed tuples of names. Steps of the outcome itself (OUTCOME_STEPS: checkout, payment, invoices, the
-end of the trial) enter nowhere; a test holds that.
+time, so both give the same bits: every number is one or two divisions of integers, and sums run
+over fixed tuples of names. Steps of the outcome itself (OUTCOME_STEPS: checkout, payment, invoices,
+the end of the trial) enter nowhere; a test holds that.
 """
 
 from __future__ import annotations

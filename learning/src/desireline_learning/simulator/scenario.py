@@ -1,0 +1,104 @@
+"""What is planted: the company's size, how its trials behave, and what makes them pay.
+
+The simulator is a test bench. Its effects are stated here so that models, mining and identity can
+be checked against a known truth; none of it is evidence about real customers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+DAY = 86_400_000
+HOUR = 3_600_000
+TRIAL_DAYS = 14
+START = 1_767_571_200_000
+"""Monday 2026-01-05, 00:00 UTC: the company's first day unless another is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conduct:
+    """What one trial did, as far as the planted effects look at it."""
+
+    integration_day: float | None = None
+    invite_day: float | None = None
+    automation: bool = False
+    project: bool = False
+    active_days: int = 0
+    faded: bool = False
+    errors_alone: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """Coefficients in log-odds of paying; days are counted from the signup.
+
+    With all of them at their best the chance is 0.97, with none below 0.01. Of 3,000 trials 36 %
+    pay, and the true chance of 13 % exceeds 0.9 (tests hold both to within a few points).
+    """
+
+    base: float = -5.0
+    integration_within_1_day: float = 2.5
+    integration_within_7_days: float = 1.2
+    integration_later: float = 0.5
+    teammate_invited_in_week_1: float = 2.1
+    automation_created: float = 1.7
+    project_created: float = 0.8
+    active_on_6_days: float = 1.3
+    usage_faded: float = -1.2
+    error_without_support: float = -0.4
+
+    def chance(self, conduct: Conduct) -> float:
+        """The true probability that a trial of this conduct pays."""
+        total = self.base + self._integration(conduct.integration_day)
+        if conduct.invite_day is not None and conduct.invite_day <= 7:
+            total += self.teammate_invited_in_week_1
+        total += self.automation_created * conduct.automation
+        total += self.project_created * conduct.project
+        total += self.active_on_6_days * (conduct.active_days >= 6)
+        total += self.usage_faded * conduct.faded
+        total += self.error_without_support * min(conduct.errors_alone, 3)
+        return 1 / (1 + math.exp(-total))
+
+    def _integration(self, day: float | None) -> float:
+        if day is None:
+            return 0.0
+        if day <= 1:
+            return self.integration_within_1_day
+        return self.integration_within_7_days if day <= 7 else self.integration_later
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A company to simulate.
+
+    days: length of the stream. signup_days: trials sign up on the first this many days, after a
+    day on which there are only visitors. visitors: people who never sign up, for each trial.
+    Shares are between 0 and 1.
+    """
+
+    trials: int = 30
+    days: float = 14.0
+    signup_days: float | None = None
+    seed: int = 7
+    start: int = START
+    visitors: float = 1.0
+    late_account: float = 0.2
+    late_delivery: float = 0.02
+    duplicate_delivery: float = 0.04
+    batched_session: float = 0.6
+    bad_deliveries: bool = True
+    effects: Effects = field(default_factory=Effects)
+
+    @property
+    def end(self) -> int:
+        """Nothing occurs or is delivered later than this."""
+        return self.start + int(self.days * DAY)
+
+    @property
+    def signup_span(self) -> float:
+        """Days over which signups are spread, after the first: unless stated, so many that each
+        trial is seen for ten days at least."""
+        if self.signup_days is not None:
+            return self.signup_days
+        return max(1.0, self.days - 11.0)

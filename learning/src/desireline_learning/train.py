@@ -1,0 +1,143 @@
+"""Retrain the trial model from the simulator and package it: `make model`.
+
+Deterministic: the same library versions on the same machine type give the same bytes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+import desireline_models
+from desireline.journey.state import JourneyState
+from desireline.score.features import FEATURE_NAMES
+from desireline.score.package import ARRAYS, GOLDEN, MANIFEST, load_model
+from desireline_learning.simulator import Company, Scenario
+from desireline_learning.simulator.canonical import canonical
+from desireline_learning.training import export
+from desireline_learning.training.fit import BASELINE, Candidate, candidates, choose, split_by_time
+from desireline_learning.training.measures import bands, brier, summary
+from desireline_learning.training.replay import DECISION_DAYS, Table, replay
+from desireline_learning.training.report import BAND_DAY, Training, calibration_plot, render
+
+MODEL = "trial"
+GOLDEN_ROWS = 50
+HISTORY = Scenario(trials=2400, days=76.0, signup_days=60.0, seed=20260105, visitors=0.0)
+"""Two months of signups, and what it takes until the last trial's 14 days are over."""
+
+
+def main(
+    folder: Annotated[Path | None, typer.Option(help="Where to write the model.")] = None,
+    docs: Annotated[Path, typer.Option(help="Where to write model.md and its plot.")] = Path(
+        "docs"
+    ),
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell whether the committed model is this one.")
+    ] = False,
+) -> None:
+    """Replay the simulated history, fit the candidates, judge them on later trials, package."""
+    committed = Path(desireline_models.__file__).parent / MODEL
+    if check:
+        with tempfile.TemporaryDirectory() as scratch:
+            train(Path(scratch), None)
+            names = (ARRAYS, GOLDEN, MANIFEST)
+            same = [
+                (committed / name).read_bytes() == (Path(scratch) / name).read_bytes()
+                for name in names
+            ]
+        for name, equal in zip(names, same, strict=True):
+            typer.echo(f"{name}: {'reproduced' if equal else 'DIFFERS'}")
+        raise typer.Exit(0 if all(same) else 1)
+    train(folder or committed, docs)
+
+
+def train(folder: Path, docs: Path | None) -> None:
+    """Write the model to `folder`, and its report to `docs` if given.
+
+    Raises RuntimeError when no candidate beats the baseline: nothing is packaged then.
+    """
+    company = Company(HISTORY)
+    typer.echo(f"Replaying {HISTORY.trials} simulated trials")
+    history = list(canonical(company))
+    table = replay(history, end=HISTORY.end)
+    earlier, later = split_by_time(table)
+    typer.echo(f"Fitting on {len(earlier)} rows, judging on {len(later)} later ones")
+    # Sums of gradients over several threads differ in their last bits from run to run.
+    with threadpool_limits(1):
+        found = candidates(earlier, later)
+    chosen = choose(found)
+    for candidate in found:
+        numbers = candidate.metrics
+        typer.echo(f"  {candidate.name}: Brier {numbers['brier']:.4f}, ECE {numbers['ece']:.4f}")
+    beaten = next(candidate for candidate in found if candidate.name == BASELINE)
+    if chosen.metrics["brier"] >= beaten.metrics["brier"]:
+        raise RuntimeError("no candidate beats logistic regression: nothing is packaged")
+    manifest = export.write(
+        folder,
+        export.export(chosen.model),
+        golden=_golden(chosen, later),
+        name=MODEL,
+        features=FEATURE_NAMES,
+        data=f"simulator, {HISTORY.trials} trials, seed {HISTORY.seed}",
+        data_sha256=earlier.sha256,
+        metrics={key: round(value, 6) for key, value in chosen.metrics.items()},
+    )
+    load_model(folder, features=FEATURE_NAMES)
+    typer.echo(f"Packaged {manifest.version} ({chosen.name}) in {folder}")
+    if docs is not None:
+        live = replay(history, end=HISTORY.end, now_of=_latest)
+        training = Training(
+            scenario=HISTORY,
+            manifest=manifest,
+            earlier=earlier,
+            later=later,
+            found=found,
+            chosen=chosen,
+            bands=bands(*_of_day(chosen, later, BAND_DAY)),
+            by_day={day: summary(*_of_day(chosen, later, day)) for day in DECISION_DAYS},
+            as_scored=_as_scored(chosen, live, later),
+            oracle_brier=_oracle(company, later),
+            share_above=float(np.mean([trial.chance > 0.9 for trial in company.truth.trials])),
+        )
+        docs.mkdir(exist_ok=True)
+        (docs / "model.md").write_text(render(training), encoding="utf-8")
+        plot = calibration_plot(chosen.probability, later.paid)
+        (docs / "model-calibration.svg").write_text(plot, encoding="utf-8")
+        typer.echo(f"Wrote {docs / 'model.md'}")
+
+
+def _latest(state: JourneyState, _due: int) -> int:
+    return state.latest
+
+
+def _golden(chosen: Candidate, later: Table) -> export.Arrays:
+    """Rows over the whole range of scores, with what scikit-learn says of them."""
+    order = np.argsort(chosen.probability, kind="stable")
+    picked = order[np.linspace(0, len(order) - 1, GOLDEN_ROWS).astype(int)]
+    return {"rows": later.rows[picked], "probability": chosen.probability[picked]}
+
+
+def _of_day(
+    chosen: Candidate, later: Table, day: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.int8]]]:
+    rows = later.day == day
+    return chosen.probability[rows], later.paid[rows]
+
+
+def _as_scored(chosen: Candidate, live: Table, later: Table) -> dict[str, float]:
+    rows = live.where(live.signup >= later.signup.min())
+    return dict(summary(chosen.model.predict_proba(rows.rows)[:, 1], rows.paid))
+
+
+def _oracle(company: Company, later: Table) -> float:
+    chance = {trial.account: trial.chance for trial in company.truth.trials}
+    return brier(np.array([chance[subject] for subject in later.subject.tolist()]), later.paid)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""From history to a packaged model: replay, fit, judge, export."""
