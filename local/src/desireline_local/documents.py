@@ -5,22 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
 from desireline import contracts, events
+from desireline_local.markdown import table
+from desireline_local.playbooks_page import playbooks_page
 
 ROOT = Path(__file__).parents[3]
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    lines = [list(header)]
-    lines.append(["---"] * len(lines[0]))
-    lines.extend([str(cell).replace("|", "\\|") for cell in row] for row in rows)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def contracts_page() -> str:
@@ -91,7 +85,10 @@ def _type_name(annotation: object) -> str:
     return str(annotation).replace("desireline.events.", "").replace("typing.", "")
 
 
-PAGES: dict[str, Callable[[], str]] = {"docs/contracts.md": contracts_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/contracts.md": contracts_page,
+    "docs/playbooks.md": playbooks_page,
+}
 """Path below the repository's top -> its renderer."""
 
 

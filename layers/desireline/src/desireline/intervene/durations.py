@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
+_LEAST = {"d": 3 * 86_400_000}
 
 
 def parse_duration(text: object) -> int:
@@ -19,9 +20,9 @@ def parse_duration(text: object) -> int:
 
 
 def format_duration(milliseconds: int) -> str:
-    """The shortest text that `parse_duration` reads as these milliseconds (whole seconds)."""
+    """Text that `parse_duration` reads as these milliseconds; up to three days in hours."""
     for unit, size in _UNITS.items():
-        if milliseconds and milliseconds % size == 0 and not (unit == "d" and milliseconds == size):
+        if milliseconds % size == 0 and milliseconds >= _LEAST.get(unit, size):
             return f"{milliseconds // size}{unit}"
     return f"{milliseconds // 1000}s"
 

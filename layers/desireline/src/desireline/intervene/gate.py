@@ -87,7 +87,7 @@ def already_sent(facts: GateFacts) -> Refusal | None:
     return None
 
 
-def held_out(facts: GateFacts) -> Refusal | None:
+def holdout(facts: GateFacts) -> Refusal | None:
     """They are in the group that shows what happens without intervening."""
     return Refusal("holdout", "held_out") if facts.holdout else None
 
@@ -129,7 +129,7 @@ GATES: tuple[Gate, ...] = (
     kill_switch,
     converted,
     already_sent,
-    held_out,
+    holdout,
     consent,
     stale,
     pipeline,

@@ -16,9 +16,8 @@ from desireline.batch import BatchResult
 from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, UnknownSchemaError
 from desireline.events import JourneyScored, ResolvedEvent
-from desireline.intervene.gate import with_holdout
 from desireline.intervene.playbooks import Library
-from desireline.intervene.subjects import Lineage, trace
+from desireline.intervene.subjects import Lineage, guard, trace
 from desireline.intervene.triggers import (
     Entry,
     entries_of_event,
@@ -180,10 +179,3 @@ class StartInterventions:
             at=self._clock.now(),
             stamps=entry.stamps.model_copy(update={"decided": self._wall.now()}),
         )
-
-
-def guard(root: SubjectRow, holdout_percent: int) -> Put | Check:
-    """The subject's part of a transaction: still at the version read, and with its holdout
-    assigned. A subject without a row is not given one: the draw is the same at every time."""
-    assigned = with_holdout(root, holdout_percent)
-    return Check(root) if assigned is root or root.version == 0 else Put(assigned)

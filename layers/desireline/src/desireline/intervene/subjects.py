@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from desireline.errors import TerminalError
+from desireline.intervene.gate import with_holdout
 from desireline.ports import Store
-from desireline.rows import SubjectRow
+from desireline.rows import Check, Put, SubjectRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,10 @@ def trace(store: Store, subject: str) -> Lineage:
         if row.merged_into in passed:
             raise TerminalError("subject_circle", row.subject)
         passed.append(row.merged_into)
+
+
+def guard(root: SubjectRow, holdout_percent: int) -> Put | Check:
+    """The subject's part of a transaction: still at the version read, and with its holdout
+    assigned. A subject without a row is not given one: the draw is the same at every time."""
+    assigned = with_holdout(root, holdout_percent)
+    return Check(root) if assigned is root or root.version == 0 else Put(assigned)
