@@ -73,8 +73,8 @@ def _playbook(playbook: Playbook) -> str:
     )
     facts = (
         f"`{playbook.name}`, version {playbook.version}. Starts at {_trigger(playbook)}, unless "
-        f"that is older than {format_duration(playbook.entry_age_limit)}. Again for the same subject: "
-        f"{again}. Ends at once when: {describe(playbook.goal)}."
+        f"that is older than {format_duration(playbook.entry_age_limit)}. Again for the same "
+        f"subject: {again}. Ends at once when: {describe(playbook.goal)}."
     )
     rows = (row for step in playbook.steps for row in _step(step))
     return f"## {playbook.title}\n\n{facts}\n\n" + table(
