@@ -31,6 +31,7 @@ class PersonRow(Row):
 
     unique: alias type -> fragment, for the types of which a person has one at most.
     aliases: 'type#fragment' of each. account: the key of the account that this person owns.
+    ambiguous: one of its aliases has been seen with someone else's unique id.
     created: the earliest received_at.
     """
 
@@ -42,6 +43,7 @@ class PersonRow(Row):
     aliases: tuple[str, ...] = ()
     merges: int = 0
     account: str | None = None
+    ambiguous: bool = False
     created: int = 0
 
     @property

@@ -1,0 +1,156 @@
+"""What is known of a subject, put together out of its persons' and accounts' rows when it is read.
+
+Nothing is copied when persons or subjects merge: tombstones are followed here, and the state is the
+merge of the rows that belong to the subject by now (delivery rules 4, 5 and 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from desireline.errors import TerminalError
+from desireline.journey.state import JourneyState, merge
+from desireline.ports import Store
+from desireline.rows import AccountRow, PersonRow, Ref, StateRow, SubjectRow
+
+KEPT_ROWS = 100
+"""State rows that make up a subject at most: those of its own persons first, then by key."""
+
+NO_ACCOUNT = "-"
+
+_ACCOUNTS = UUID("8f2b7c0e-53c5-5f0a-9d5e-6a0f3b1c7d42")
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectView:
+    """A subject as it is now.
+
+    root: its live row, version 0 if it has none yet. passed: the ids from the one asked for to the
+    root's, both included. persons: the live rows of its persons. fragments: of all their aliases.
+    state: what was counted for the subject. absence: that, and whatever these persons did under any
+    other account: "did not happen" is judged on it (equal to `state` unless asked for).
+    ambiguous: whether an alias of these persons is known to belong to several people.
+    """
+
+    root: SubjectRow
+    passed: tuple[str, ...]
+    persons: tuple[PersonRow, ...]
+    fragments: tuple[str, ...]
+    state: JourneyState
+    absence: JourneyState
+    ambiguous: bool
+
+
+def subject_of_account(account: str) -> str:
+    """The id of the subject that an account gets when it is named before anyone owns it."""
+    return str(uuid5(_ACCOUNTS, account))
+
+
+def fragment_of(alias: str) -> str:
+    """The fragment out of an alias as PersonRow lists it, 'type#fragment'."""
+    return alias.partition("#")[2]
+
+
+def trace_subject(store: Store, subject: str) -> tuple[SubjectRow, tuple[str, ...]]:
+    """The live row that a subject's tombstones lead to, and the ids passed on the way.
+
+    A subject without a row is a person that nothing was ever linked to: its row is the default
+    one, at version 0. Raises TerminalError on a circle, which no merge can make.
+    """
+    passed = [subject]
+    while True:
+        row = store.get(SubjectRow.at(passed[-1]))
+        if row is None:
+            return default_subject(passed[-1]), tuple(passed)
+        if row.merged_into is None:
+            return row, tuple(passed)
+        if row.merged_into in passed:
+            raise TerminalError("subject_circle", row.subject)
+        passed.append(row.merged_into)
+
+
+def default_subject(subject: str) -> SubjectRow:
+    """The subject of a person that has no rows yet: its only person is its namesake."""
+    return SubjectRow(subject=subject, persons=(subject,))
+
+
+def read_subject(store: Store, subject: str, *, everywhere: bool = False) -> SubjectView:
+    """Read a subject consistently, row by row.
+
+    everywhere: also read what its persons did under other accounts, for `absence`.
+    """
+    root, passed = trace_subject(store, subject)
+    persons = tuple(
+        person
+        for person in _live_persons(store, root.persons)
+        if _belongs(store, person, root, passed)
+    )
+    own = sorted({fragment_of(alias) for person in persons for alias in person.aliases})
+    refs = [StateRow.at(f, account) for f in own for account in (NO_ACCOUNT, *root.accounts)]
+    refs += _member_rows(store, root.accounts, set(own))
+    rows = store.get_all(refs[:KEPT_ROWS])
+    state = merge(rows[ref].state for ref in refs[:KEPT_ROWS] if ref in rows)
+    return SubjectView(
+        root=root,
+        passed=passed,
+        persons=persons,
+        fragments=tuple(own),
+        state=state,
+        absence=_everywhere(store, own, state, root) if everywhere else state,
+        ambiguous=any(person.ambiguous for person in persons),
+    )
+
+
+def _live_persons(store: Store, fragments: Iterable[str]) -> list[PersonRow]:
+    """The persons that these fragments lead to, each once, by id; tombstones are followed."""
+    live: dict[str, PersonRow] = {}
+    seen: set[str] = set()
+    ahead = set(fragments)
+    while ahead:
+        seen |= ahead
+        refs = [PersonRow.at(fragment) for fragment in sorted(ahead)]
+        found = store.get_all(refs)
+        following: set[str] = set()
+        for fragment, ref in zip(sorted(ahead), refs, strict=True):
+            row = found.get(ref) or PersonRow(
+                fragment=fragment, subject=fragment, aliases=(f"#{fragment}",)
+            )
+            if row.merged_into is None:
+                live[fragment] = row
+            else:
+                following.add(row.merged_into)
+        ahead = following - seen
+    return [live[fragment] for fragment in sorted(live)]
+
+
+def _belongs(store: Store, person: PersonRow, root: SubjectRow, passed: tuple[str, ...]) -> bool:
+    """Whether the person's subject is this one by now: a merge may have taken it elsewhere."""
+    if person.subject in (root.subject, *root.absorbed, *passed):
+        return True
+    return trace_subject(store, person.subject)[0].subject == root.subject
+
+
+def _member_rows(store: Store, accounts: Iterable[str], own: set[str]) -> list[Ref[StateRow]]:
+    """The rows under these accounts of fragments that named them and are not the subject's own."""
+    refs = [AccountRow.at(account) for account in accounts]
+    return [
+        StateRow.at(fragment, row.account)
+        for row in store.get_all(refs).values()
+        for fragment in sorted(row.fragments)
+        if fragment not in own
+    ]
+
+
+def _everywhere(
+    store: Store, own: Iterable[str], state: JourneyState, root: SubjectRow
+) -> JourneyState:
+    counted = {NO_ACCOUNT, *root.accounts}
+    elsewhere = [
+        row.state
+        for fragment in own
+        for row in store.query(StateRow, StateRow.at(fragment, NO_ACCOUNT).pk)
+        if row.account not in counted
+    ]
+    return merge([state, *elsewhere])
