@@ -1,0 +1,181 @@
+"""ScoreJourneys: every changed journey of a batch is read, assessed at once, and written (rule 6).
+
+Optimistic: the journeys row is read first (version v), then the state, and the assessment is
+written only if the version still is v, so that what is stored last was computed from a state no
+older than that of any earlier score. As of when: the latest event of the merged state, never the
+record's own time, so the final score is a function of the set of events, in whatever order and
+however often they come.
+
+A subject that was merged is scored at its root. The row of the one that was merged into it stays as
+it was: nobody asks for it any more, and the decision about it is history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from desireline.batch import BatchResult
+from desireline.contracts import Topic
+from desireline.errors import ConflictError, RetryableError, UnknownSchemaError
+from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
+from desireline.journey.crossings import crossings
+from desireline.journey.state import JourneyState
+from desireline.journey.view import read_subject
+from desireline.ports import Clock, Metrics, Store
+from desireline.records import Record
+from desireline.rows import JourneyRow, Put
+from desireline.score.assess import assess_all, reasons
+from desireline.score.package import Model
+
+ATTEMPTS = 8
+"""How often a conflict is met by reading again, before the records are left to be retried."""
+KEPT_CAUSES = 20
+"""The latest this many causes of a batch are named; a batch may hold hundreds of one subject."""
+
+_SEEN = ("score", "tier", "stage", "lifecycle")
+"""What makes a new assessment worth writing: not a probability that rounds to the same score."""
+
+
+@dataclass
+class _Request:
+    """What a batch says of one subject. records: their places in the batch."""
+
+    records: list[int] = field(default_factory=list)
+    causes: list[str] = field(default_factory=list)
+    stamps: list[Stamps] = field(default_factory=list)
+
+    def absorb(self, other: _Request) -> None:
+        self.records += other.records
+        self.causes += other.causes
+        self.stamps += other.stamps
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A root subject's row, as it was before its state was read."""
+
+    subject: str
+    row: JourneyRow | None
+    state: JourneyState
+
+
+class ScoreJourneys:
+    """Consumes events.resolved and identity.changed. wall: for stamps alone."""
+
+    def __init__(self, *, store: Store, model: Model, wall: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._model = model
+        self._wall = wall
+        self._metrics = metrics
+
+    def __call__(self, records: Sequence[Record]) -> BatchResult:
+        """Score the subjects that these records name. Subjects are independent: the records of one
+        that cannot be read or written are to be retried, those of the others are done."""
+        requests, failures = self._requests(records)
+        pending = requests
+        for _ in range(ATTEMPTS):
+            if not pending:
+                break
+            pending = self._score(pending, failures)
+        for subject, request in pending.items():
+            conflict = ConflictError(f"subject {subject}: {ATTEMPTS} conflicts")
+            failures.update(dict.fromkeys(request.records, conflict))
+        outcomes = {id(records[place]): error for place, error in failures.items()}
+        return BatchResult.of(records, lambda record: _settle(outcomes.get(id(record))))
+
+    def _requests(
+        self, records: Sequence[Record]
+    ) -> tuple[dict[str, _Request], dict[int, Exception]]:
+        requests: dict[str, _Request] = {}
+        failures: dict[int, Exception] = {}
+        for place, record in enumerate(records):
+            if record.value is None:
+                self._metrics.count("records_skipped", reason="null_value")
+                continue
+            try:
+                subject, cause, stamps = _named(record.topic, record.value)
+            except ValidationError as error:
+                detail = f"{error.error_count()} errors"
+                failures[place] = UnknownSchemaError("unreadable_record", detail)
+                continue
+            request = requests.setdefault(subject, _Request())
+            request.absorb(_Request([place], [cause], [stamps]))
+        return requests, failures
+
+    def _score(
+        self, requests: Mapping[str, _Request], failures: dict[int, Exception]
+    ) -> dict[str, _Request]:
+        """One round; returns the requests that met a conflict, by root."""
+        readings: dict[str, _Reading] = {}
+        by_root: dict[str, _Request] = {}
+        for subject, request in requests.items():
+            try:
+                reading = self._read(subject)
+            except RetryableError as error:
+                failures.update(dict.fromkeys(request.records, error))
+                continue
+            readings[reading.subject] = reading
+            by_root.setdefault(reading.subject, _Request()).absorb(request)
+        known = [reading for reading in readings.values() if reading.state.counts]
+        moments = [(reading.state, reading.state.latest) for reading in known]
+        again: dict[str, _Request] = {}
+        for reading, current in zip(known, assess_all(self._model, moments), strict=True):
+            request = by_root[reading.subject]
+            try:
+                self._write(reading, current, request)
+            except ConflictError:
+                self._metrics.count("score_conflicts")
+                again[reading.subject] = request
+            except RetryableError as error:
+                failures.update(dict.fromkeys(request.records, error))
+        return again
+
+    def _read(self, subject: str) -> _Reading:
+        """The row before the state, both of the root. Raises RetryableError."""
+        for _ in range(ATTEMPTS):
+            row = self._store.get(JourneyRow.at(subject))
+            view = read_subject(self._store, subject)
+            if view.root.subject == subject:
+                return _Reading(subject, row, view.state)
+            subject = view.root.subject
+        raise ConflictError(f"subject {subject}: merged again and again")
+
+    def _write(self, reading: _Reading, current: Assessment, request: _Request) -> None:
+        previous = reading.row.current if reading.row else None
+        if previous is not None and _same(previous, current):
+            return
+        why: tuple[Reason, ...] = reading.row.reasons if reading.row else ()
+        if crossings(previous, current):
+            why = reasons(self._model, reading.state, current.as_of)
+        stamps = _earliest(request.stamps).model_copy(update={"scored": self._wall.now()})
+        row = reading.row or JourneyRow(subject=reading.subject, current=current)
+        causes = tuple(request.causes[-KEPT_CAUSES:])
+        self._store.write(Put(row.but(current=current, reasons=why, causes=causes, stamps=stamps)))
+        self._metrics.count("journeys_scored")
+
+
+def _named(topic: str, value: bytes) -> tuple[str, str, Stamps]:
+    """The subject that a record is about, what happened, and its stamps."""
+    if topic == Topic.IDENTITY_CHANGED:
+        change = IdentityChanged.decode(value)
+        return change.subject, change.id, change.stamps
+    resolved = ResolvedEvent.decode(value)
+    return resolved.subject, resolved.event.event_id, resolved.event.stamps
+
+
+def _same(previous: Assessment, current: Assessment) -> bool:
+    return all(getattr(previous, name) == getattr(current, name) for name in _SEEN)
+
+
+def _earliest(stamps: Iterable[Stamps]) -> Stamps:
+    """Those of what was received first: which record of a batch moved the score is not known, and
+    so a promise is measured on the one that waited longest."""
+    return min(stamps, key=lambda found: (found.received is None, found.received or 0))
+
+
+def _settle(error: Exception | None) -> None:
+    if error is not None:
+        raise error
