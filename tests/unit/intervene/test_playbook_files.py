@@ -52,7 +52,7 @@ def test_a_good_playbook_is_read_with_durations_in_milliseconds() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("    after: 4h", "    after: 4 hours", "steps[1].after: write a duration as a number and one of"),
+        ("    after: 4h", "    after: 4 hours", "steps[1].after: write a duration as a number"),
         ("version: 2", "", "version: is missing"),
         ("title: Nudge", "titel: Nudge", "titel: is no field of this part"),
         ("name: nudge", "name: Nudge!", "name: use lower-case letters"),

@@ -7,7 +7,7 @@ announced twice, with the same ids: consumers act on state, or claim by id.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -24,6 +24,7 @@ from desireline.events import (
     Stamps,
 )
 from desireline.journey.crossings import crossings
+from desireline.journey.view import fragment_of
 from desireline.ports import Clock, Metrics, Producer, Queue
 from desireline.records import Outgoing
 from desireline.rows import (
@@ -224,10 +225,10 @@ def _of_person(old: PersonRow | None, new: PersonRow) -> list[_Fact]:
             return []
         subjects = (lost, new.subject)
         return [(ChangeKind.PERSON_MERGED, s, new.merged_into, new.fragment) for s in subjects]
-    before = {new.fragment, *_fragments(() if old is None else old.aliases)}
+    before = {new.fragment, *map(fragment_of, () if old is None else old.aliases)}
     found = [
         (ChangeKind.PERSON_MERGED, new.subject, new.fragment, fragment)
-        for fragment in _fragments(new.aliases)
+        for fragment in map(fragment_of, new.aliases)
         if fragment not in before
     ]
     if new.subject != lost:
@@ -261,11 +262,6 @@ def _of_account(old: AccountRow | None, new: AccountRow) -> list[_Fact]:
         if fragment not in before
     ]
     return found
-
-
-def _fragments(aliases: Iterable[str]) -> list[str]:
-    """Of 'type#fragment' each."""
-    return [alias.rpartition("#")[2] for alias in aliases]
 
 
 def _record(topic: Topic, key: str, message: Message) -> Outgoing:

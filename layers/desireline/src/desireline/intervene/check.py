@@ -118,7 +118,7 @@ class CheckPlaybook:
         behind = self._readiness is not None and self._readiness.behind(due)
         if behind and now < due + BEHIND_PATIENCE_MS:
             return _wait_until(now + BEHIND_RETRY_MS)
-        view = read_subject(self._store, enrolment.subject)
+        view = read_subject(self._store, enrolment.subject, everywhere=True)
         if view.root.subject != enrolment.subject:
             return self._follow(enrolment, view)
         assessment = assess(self._model, view.state, due)

@@ -17,13 +17,14 @@ from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, UnknownSchemaError
 from desireline.events import JourneyScored, ResolvedEvent
 from desireline.intervene.playbooks import Library
-from desireline.intervene.subjects import Lineage, guard, trace
+from desireline.intervene.subjects import guard
 from desireline.intervene.triggers import (
     Entry,
     entries_of_event,
     entries_of_score,
     execution_name,
 )
+from desireline.journey.view import trace_subject
 from desireline.ports import Clock, Metrics, Store, Workflow
 from desireline.records import Record
 from desireline.rows import (
@@ -107,17 +108,17 @@ class StartInterventions:
         known = self._store.get(EnrolmentRow.at(entry.enrolment))
         if known is not None:
             return known.state is EnrolmentState.RUNNING
-        lineage = trace(self._store, entry.subject)
-        if self._was_refused(entry, lineage):
+        root, passed = trace_subject(self._store, entry.subject)
+        if self._was_refused(entry, passed):
             return False
         now = self._clock.now()
         if now - entry.at > entry.playbook.entry_age_limit:
-            return self._refuse(entry, lineage.root, "stale", age=now - entry.at)
-        slot = SlotRow.at(lineage.root.subject, entry.playbook.name, entry.slot)
+            return self._refuse(entry, root, "stale", age=now - entry.at)
+        slot = SlotRow.at(root.subject, entry.playbook.name, entry.slot)
         held = self._store.get(slot)
         if held is not None:
-            return self._refuse(entry, lineage.root, "already_enrolled", by=held.enrolment)
-        self._store.write(*self._enrolment(entry, lineage.root, now))
+            return self._refuse(entry, root, "already_enrolled", by=held.enrolment)
+        self._store.write(*self._enrolment(entry, root, now))
         self._metrics.count("enrolled", playbook=entry.playbook.name)
         return True
 
@@ -142,11 +143,10 @@ class StartInterventions:
             Put(decision),
         ]
 
-    def _was_refused(self, entry: Entry, lineage: Lineage) -> bool:
+    def _was_refused(self, entry: Entry, passed: Sequence[str]) -> bool:
         """The first decision stands, whichever subject it was made for."""
         where = [
-            DecisionRow.place(subject, entry.enrolment, "-", "-", "start")
-            for subject in lineage.passed
+            DecisionRow.place(subject, entry.enrolment, "-", "-", "start") for subject in passed
         ]
         return bool(self._store.get_all(where))
 
@@ -158,7 +158,7 @@ class StartInterventions:
 
     def _note_replay(self, entry: Entry) -> None:
         """A row of its own: it must not stand in the way of the original, if that is to come."""
-        root = trace(self._store, entry.subject).root
+        root, _ = trace_subject(self._store, entry.subject)
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, "replay").but(step="replay")
         if self._store.get(row.ref) is None:
             self._store.write(Put(row))
