@@ -12,21 +12,22 @@ it was: nobody asks for it any more, and the decision about it is history.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from desireline.batch import BatchResult
+from desireline.batch import BatchResult, Tally
 from desireline.contracts import Topic
-from desireline.errors import ConflictError, RetryableError, UnknownSchemaError
+from desireline.errors import ConflictError, RetryableError, TerminalError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
 from desireline.journey.view import read_subject
 from desireline.ports import Clock, Metrics, Store
 from desireline.records import Record
-from desireline.rows import JourneyRow, Put
+from desireline.rows import JourneyRow, Put, QuarantineRow
 from desireline.score.assess import assess_all, reasons
 from desireline.score.package import Model
 
@@ -41,9 +42,9 @@ _SEEN = ("score", "tier", "stage", "lifecycle")
 
 @dataclass
 class _Request:
-    """What a batch says of one subject. records: their places in the batch."""
+    """What a batch says of one subject."""
 
-    records: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
     stamps: list[Stamps] = field(default_factory=list)
 
@@ -74,40 +75,52 @@ class ScoreJourneys:
     def __call__(self, records: Sequence[Record]) -> BatchResult:
         """Score the subjects that these records name. Subjects are independent: the records of one
         that cannot be read or written are to be retried, those of the others are done."""
-        requests, failures = self._requests(records)
-        pending = requests
+        tally = Tally()
+        pending = self._requests(records, tally)
         for _ in range(ATTEMPTS):
-            if not pending:
-                break
-            pending = self._score(pending, failures)
-        for subject, request in pending.items():
-            conflict = ConflictError(f"subject {subject}: {ATTEMPTS} conflicts")
-            failures.update(dict.fromkeys(request.records, conflict))
-        outcomes = {id(records[place]): error for place, error in failures.items()}
-        return BatchResult.of(records, lambda record: _settle(outcomes.get(id(record))))
+            pending = self._score(pending, tally) if pending else pending
+        for request in pending.values():
+            tally.fail(request.records, "conflict")
+        return tally.result()
 
-    def _requests(
-        self, records: Sequence[Record]
-    ) -> tuple[dict[str, _Request], dict[int, Exception]]:
+    def _requests(self, records: Sequence[Record], tally: Tally) -> dict[str, _Request]:
         requests: dict[str, _Request] = {}
-        failures: dict[int, Exception] = {}
-        for place, record in enumerate(records):
+        for record in records:
             if record.value is None:
-                self._metrics.count("records_skipped", reason="null_value")
+                tally.skipped.append(record)
                 continue
             try:
                 subject, cause, stamps = _named(record.topic, record.value)
             except ValidationError as error:
                 detail = f"{error.error_count()} errors"
-                failures[place] = UnknownSchemaError("unreadable_record", detail)
+                self._quarantine(record, "unreadable_record", detail, tally)
                 continue
             request = requests.setdefault(subject, _Request())
-            request.absorb(_Request([place], [cause], [stamps]))
-        return requests, failures
+            request.absorb(_Request([record], [cause], [stamps]))
+        return requests
 
-    def _score(
-        self, requests: Mapping[str, _Request], failures: dict[int, Exception]
-    ) -> dict[str, _Request]:
+    def _quarantine(self, record: Record, reason: str, detail: str, tally: Tally) -> None:
+        row = QuarantineRow(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            stage="score",
+            source=record.topic,
+            reason=reason,
+            detail=detail,
+            record=b64encode(record.value or b"").decode(),
+            at=self._wall.now(),
+        )
+        try:
+            self._store.write(Put(row))
+        except ConflictError:
+            pass  # A repeat: it is in quarantine already.
+        except RetryableError as unwritten:
+            tally.fail([record], str(unwritten))
+            return
+        tally.quarantined.append((record, reason))
+
+    def _score(self, requests: Mapping[str, _Request], tally: Tally) -> dict[str, _Request]:
         """One round; returns the requests that met a conflict, by root."""
         readings: dict[str, _Reading] = {}
         by_root: dict[str, _Request] = {}
@@ -115,11 +128,15 @@ class ScoreJourneys:
             try:
                 reading = self._read(subject)
             except RetryableError as error:
-                failures.update(dict.fromkeys(request.records, error))
+                tally.fail(request.records, str(error))
+                continue
+            except TerminalError as error:
+                for record in request.records:
+                    self._quarantine(record, error.reason, error.detail, tally)
                 continue
             readings[reading.subject] = reading
             by_root.setdefault(reading.subject, _Request()).absorb(request)
-        known = [reading for reading in readings.values() if reading.state.counts]
+        known = list(readings.values())
         moments = [(reading.state, reading.state.latest) for reading in known]
         again: dict[str, _Request] = {}
         for reading, current in zip(known, assess_all(self._model, moments), strict=True):
@@ -130,7 +147,9 @@ class ScoreJourneys:
                 self._metrics.count("score_conflicts")
                 again[reading.subject] = request
             except RetryableError as error:
-                failures.update(dict.fromkeys(request.records, error))
+                tally.fail(request.records, str(error))
+            else:
+                tally.done += request.records
         return again
 
     def _read(self, subject: str) -> _Reading:
@@ -145,7 +164,7 @@ class ScoreJourneys:
 
     def _write(self, reading: _Reading, current: Assessment, request: _Request) -> None:
         previous = reading.row.current if reading.row else None
-        if previous is not None and _same(previous, current):
+        if not reading.state.counts or (previous is not None and _same(previous, current)):
             return
         why: tuple[Reason, ...] = reading.row.reasons if reading.row else ()
         if crossings(previous, current):
@@ -174,8 +193,3 @@ def _earliest(stamps: Iterable[Stamps]) -> Stamps:
     """Those of what was received first: which record of a batch moved the score is not known, and
     so a promise is measured on the one that waited longest."""
     return min(stamps, key=lambda found: (found.received is None, found.received or 0))
-
-
-def _settle(error: Exception | None) -> None:
-    if error is not None:
-        raise error
