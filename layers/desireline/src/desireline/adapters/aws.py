@@ -1,0 +1,65 @@
+"""What the adapters on boto3 share: how errors become ours, and clients with bounded waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from desireline.errors import TerminalError, ThrottledError, UnavailableError
+
+THROTTLES = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def config(*, attempts: int = 4, read_timeout: float = 5.0) -> Config:
+    """Waits that end before a function does; `attempts` counts the first call."""
+    return Config(
+        connect_timeout=2,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        tcp_keepalive=True,
+        max_pool_connections=16,
+    )
+
+
+def client(service: str, *, attempts: int = 4, read_timeout: float = 5.0) -> Any:
+    """A boto3 client of that service."""
+    session: Any = Session()
+    return session.client(service, config=config(attempts=attempts, read_timeout=read_timeout))
+
+
+def error_of(error: ClientError | BotoCoreError) -> Exception:
+    """Ours for an error of AWS: throttled, a definite refusal, or unknown whether it acted."""
+    if isinstance(error, BotoCoreError):
+        return UnavailableError(type(error).__name__)
+    code = error.response["Error"].get("Code", "")
+    if code in THROTTLES:
+        return ThrottledError(code)
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
+        return UnavailableError(code)
+    return TerminalError(code or "refused", error.response["Error"].get("Message", ""))
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of AWS as ours."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise error_of(error) from error

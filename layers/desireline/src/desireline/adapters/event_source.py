@@ -1,0 +1,96 @@
+"""What Lambda's event sources deliver, as records, changes and messages, and how failures are told.
+
+Shapes: docs.aws.amazon.com/lambda/latest/dg/with-msk.html, with-ddb.html, with-sqs.html.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from desireline.adapters.dynamodb import row_of
+from desireline.batch import BatchResult
+from desireline.records import Record
+from desireline.rows import Change
+
+Event = Mapping[str, Any]
+
+
+def kafka_records(event: Event) -> list[Record]:
+    """The records of an MSK event, partition by partition, in the order of their offsets."""
+    return [
+        Record(
+            topic=record["topic"],
+            partition=record["partition"],
+            offset=record["offset"],
+            timestamp=record["timestamp"],
+            key=_bytes(record.get("key")),
+            value=_bytes(record.get("value")),
+            headers=_headers(record.get("headers") or ()),
+        )
+        for records in event["records"].values()
+        for record in records
+    ]
+
+
+def kafka_failures(result: BatchResult) -> dict[str, Any]:
+    """The partial batch response that has the failed records tried again."""
+    return {
+        "batchItemFailures": [
+            {
+                "itemIdentifier": {
+                    "partition": f"{record.topic}-{record.partition}",
+                    "offset": record.offset,
+                }
+            }
+            for record, _ in result.failed
+        ]
+    }
+
+
+def stream_changes(event: Event) -> list[Change]:
+    """The changes of a DynamoDB stream event, in order; the id is the sequence number."""
+    return [_change(record) for record in event["Records"]]
+
+
+def stream_failure(sequence_number: str | None) -> dict[str, Any]:
+    """The partial batch response that has a stream taken up again from this change on."""
+    failed = [] if sequence_number is None else [{"itemIdentifier": sequence_number}]
+    return {"batchItemFailures": failed}
+
+
+def queue_failures(message_ids: Iterable[str]) -> dict[str, Any]:
+    """The partial batch response that leaves these messages in their queue."""
+    return {"batchItemFailures": [{"itemIdentifier": one} for one in message_ids]}
+
+
+def _change(record: Mapping[str, Any]) -> Change:
+    images = record["dynamodb"]
+    old, new = images.get("OldImage"), images.get("NewImage")
+    return Change(
+        id=images["SequenceNumber"],
+        old=row_of(_decoded(old)) if old else None,
+        new=row_of(_decoded(new)) if new else None,
+    )
+
+
+def _decoded(image: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Lambda's JSON carries binary as base64 text, boto3 as bytes."""
+    return {
+        name: {"B": base64.b64decode(attribute["B"])} if "B" in attribute else attribute
+        for name, attribute in image.items()
+    }
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
+def _headers(headers: Iterable[Mapping[str, Iterable[int]]]) -> dict[str, bytes]:
+    """Header values come as lists of signed bytes."""
+    return {
+        name: bytes(byte % 256 for byte in value)
+        for header in headers
+        for name, value in header.items()
+    }

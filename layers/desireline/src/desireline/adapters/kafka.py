@@ -1,0 +1,146 @@
+"""The Producer port on Kafka: one idempotent producer for an environment's life.
+
+A Lambda environment is frozen between invocations, so that timers and keep-alives stand still and
+connections die unnoticed. The settings, and the look at the metadata after a pause, keep the first
+send after a thaw short.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from desireline.errors import UnavailableError
+from desireline.records import Outgoing
+
+Auth = Literal["iam", "plaintext"]
+
+IDLE_SECONDS = 30.0
+PROBE_SECONDS = 1.0
+
+SETTINGS: dict[str, Any] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "linger.ms": 5,
+    "compression.type": "lz4",
+    "partitioner": "murmur2_random",
+    "message.max.bytes": 8_000_000,
+    "socket.timeout.ms": 3_000,
+    "message.timeout.ms": 10_000,
+    "socket.keepalive.enable": True,
+    "connections.max.idle.ms": 30_000,
+    "reconnect.backoff.ms": 20,
+    "reconnect.backoff.max.ms": 500,
+    "retry.backoff.ms": 50,
+    "log_level": 3,
+}
+
+
+class KafkaProducer:
+    """auth: 'iam' on MSK, 'plaintext' locally. probe: a topic to ask the brokers about.
+
+    The client is made in a thread from the start, because with IAM its constructor sleeps a whole
+    second, in which an environment can do the rest of its initialisation.
+    """
+
+    def __init__(self, bootstrap: str, auth: Auth, *, probe: str, region: str = "") -> None:
+        self._settings = {"bootstrap.servers": bootstrap, **SETTINGS, **_security(auth, region)}
+        self._probe = probe
+        self._failures: list[str] = []
+        self._client: Producer | None = None
+        self._used_at = time.monotonic()
+        self._maker = threading.Thread(target=self._make, daemon=True)
+        self._maker.start()
+
+    def produce(self, record: Outgoing) -> None:
+        client = self._ready()
+        for _ in range(2):
+            try:
+                client.produce(
+                    record.topic,
+                    value=record.value,
+                    key=record.key.encode(),
+                    headers=list(record.headers.items()),
+                    on_delivery=self._delivered,
+                )
+            except BufferError:
+                client.poll(1.0)
+            except KafkaException as error:
+                raise self._unavailable(error.args[0]) from error
+            else:
+                client.poll(0)
+                return
+        raise UnavailableError("the producer's queue is full")
+
+    def flush(self, timeout: float) -> None:
+        client = self._ready()
+        left = client.flush(timeout)
+        failures, self._failures = self._failures, []
+        self._used_at = time.monotonic()
+        if failures:
+            raise UnavailableError(f"{len(failures)} records refused: {failures[0]}")
+        if left:
+            # What is still in the queue may arrive later: a duplicate, and dropped as one.
+            self._renew()
+            raise UnavailableError(f"{left} records not acknowledged in {timeout} s")
+
+    def warm(self, timeout: float = 10.0) -> None:
+        """Connect and fetch the producer id now, so that the first webhook need not wait."""
+        self._ready().list_topics(self._probe, timeout=timeout)
+
+    def _make(self) -> None:
+        self._client = Producer(self._settings)
+
+    def _ready(self) -> Producer:
+        self._maker.join()
+        if self._client is None:
+            self._make()
+        client = self._client
+        assert client is not None
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self._used_at = time.monotonic()
+            try:
+                client.list_topics(self._probe, timeout=PROBE_SECONDS)
+            except KafkaException:
+                self._renew()
+                return self._ready()
+        return client
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failures.append(error.str())
+            if error.fatal():
+                self._renew()
+
+    def _unavailable(self, error: KafkaError) -> UnavailableError:
+        if error.fatal():
+            self._renew()
+        return UnavailableError(error.str())
+
+    def _renew(self) -> None:
+        self._client = None
+        self._used_at = time.monotonic()
+
+
+def _security(auth: Auth, region: str) -> dict[str, Any]:
+    if auth == "plaintext":
+        return {"security.protocol": "PLAINTEXT"}
+    return {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanisms": "OAUTHBEARER",
+        "oauth_cb": _token(region),
+    }
+
+
+def _token(region: str) -> Callable[[str], tuple[str, float]]:
+    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415 — only with IAM
+
+    def fetch(_: str) -> tuple[str, float]:
+        token, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
+        return token, expires_ms / 1000
+
+    return fetch

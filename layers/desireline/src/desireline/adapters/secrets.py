@@ -1,0 +1,61 @@
+"""The Secrets port on Secrets Manager: current and previous value, so that a rotation breaks
+nobody, read again at most once a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from desireline.adapters.aws import translated
+from desireline.adapters.clock import WallClock
+from desireline.ports import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
+
+REFRESH_AFTER = 60_000
+STAGES = ("AWSCURRENT", "AWSPREVIOUS")
+
+
+class SecretsManager:
+    """arns: by the name that use cases know the secret by."""
+
+    def __init__(
+        self, client: SecretsManagerClient, arns: Mapping[str, str], wall: Clock | None = None
+    ) -> None:
+        self._client = client
+        self._arns = arns
+        self._wall = wall or WallClock()
+        self._values: dict[str, tuple[bytes, ...]] = {}
+        self._read_at: dict[str, int] = {}
+
+    def current(self, name: str) -> Sequence[bytes]:
+        if name not in self._values:
+            self._read(name)
+        return self._values[name]
+
+    def refresh(self, name: str) -> bool:
+        if self._wall.now() - self._read_at.get(name, 0) < REFRESH_AFTER:
+            return False
+        self._read(name)
+        return True
+
+    def _read(self, name: str) -> None:
+        with translated():
+            values = [self._value(self._arns[name], stage) for stage in STAGES]
+        self._values[name] = tuple(value for value in values if value)
+        self._read_at[name] = self._wall.now()
+
+    def _value(self, arn: str, stage: str) -> bytes | None:
+        try:
+            answer = self._client.get_secret_value(SecretId=arn, VersionStage=stage)
+        except ClientError as error:
+            if stage != STAGES[0] and error.response["Error"].get("Code") in (
+                "ResourceNotFoundException",
+                "InvalidRequestException",
+            ):
+                return None
+            raise
+        return answer["SecretString"].encode()

@@ -1,0 +1,45 @@
+"""The sender of CSM alerts, on SNS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from desireline.adapters.aws import client, translated
+from desireline.ports import Alert
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns.client import SNSClient
+
+READ_TIMEOUT = 5.0
+
+
+def alert_client() -> SNSClient:
+    """A client that calls once: botocore's default would repeat a publish whose answer timed out,
+    and somebody would get the alert twice (delivery rule 8)."""
+    sns: SNSClient = client("sns", attempts=1, read_timeout=READ_TIMEOUT)
+    return sns
+
+
+class SnsSender:
+    """Publishes alerts to one topic; its subscribers filter by message attributes."""
+
+    def __init__(self, client: SNSClient, topic_arn: str) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+
+    def send(self, alert: Alert) -> str:
+        with translated():
+            answer = self._client.publish(
+                TopicArn=self._topic_arn,
+                Subject=alert.subject,
+                Message=alert.body,
+                MessageAttributes={
+                    name: {
+                        "DataType": "Number" if isinstance(value, int) else "String",
+                        "StringValue": str(value),
+                    }
+                    for name, value in alert.attributes.items()
+                    if value != ""
+                },
+            )
+        return answer["MessageId"]

@@ -1,0 +1,65 @@
+"""The Switches port: one JSON document in an SSM parameter, read again every few seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from desireline.adapters.aws import translated
+from desireline.adapters.clock import WallClock
+from desireline.ports import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm.client import SSMClient
+
+FRESH = 5_000
+
+
+class Kill(BaseModel):
+    """What is stopped: everything, some playbooks, some channels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    all: bool = False
+    playbooks: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+
+
+class SwitchBoard(BaseModel):
+    """The document: sends are off until someone turns them on (delivery rule 10)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    send_mode: Literal["record", "allowlist", "live"] = "record"
+    allowlist: frozenset[str] = frozenset()
+    kill: Kill = Kill()
+
+
+class ParameterSwitches:
+    """Reads the parameter at most every five seconds. A document that does not validate raises:
+    nothing is sent on a guess."""
+
+    def __init__(self, client: SSMClient, parameter: str, wall: Clock | None = None) -> None:
+        self._client = client
+        self._parameter = parameter
+        self._wall = wall or WallClock()
+        self._board = SwitchBoard()
+        self._read_at = -FRESH
+
+    def send_mode(self) -> str:
+        return self._current().send_mode
+
+    def allowed(self, recipient: str) -> bool:
+        return recipient in self._current().allowlist
+
+    def killed(self, *, playbook: str, channel: str) -> bool:
+        kill = self._current().kill
+        return kill.all or playbook in kill.playbooks or channel in kill.channels
+
+    def _current(self) -> SwitchBoard:
+        now = self._wall.now()
+        if now - self._read_at >= FRESH:
+            with translated():
+                answer = self._client.get_parameter(Name=self._parameter)
+            self._board = SwitchBoard.model_validate_json(answer["Parameter"]["Value"])
+            self._read_at = now
+        return self._board
