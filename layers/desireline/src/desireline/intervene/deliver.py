@@ -122,10 +122,11 @@ class DeliverAction:
 
     def _mark(self, sending: ClaimRow, unchanged: Check) -> ClaimRow:
         """The claim as it is stored with this attempt's token. If the answer to the write is lost,
-        the token tells whether it is ours: then nobody has called, and nobody else will."""
+        or comes as a conflict since the store's client repeated it, the token tells whether the
+        claim is ours: then nobody has called yet, and nobody else will."""
         try:
             self._store.write(Put(sending), unchanged)
-        except UnavailableError:
+        except RetryableError:
             stored = self._store.get(sending.ref)
             if stored is None or stored.attempt != sending.attempt:
                 raise
@@ -184,11 +185,15 @@ class DeliverAction:
                 return self._store.write(Put(claim), *rest)
             except RetryableError as error:
                 stored = self._store.get(claim.ref)
-                if stored is not None and stored.state is claim.state:
+                if stored is not None and _same_end(stored, claim):
                     return None
                 if isinstance(error, ConflictError) or attempt == ATTEMPTS - 1:
                     raise
         return None
+
+
+def _same_end(stored: ClaimRow, claim: ClaimRow) -> bool:
+    return (stored.state, stored.attempt) == (claim.state, claim.attempt)
 
 
 def _alert(claim: ClaimRow) -> Alert:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from desireline.batch import BatchResult
+from desireline.batch import BatchResult, Tally
 from desireline.contracts import Header, Topic
-from desireline.errors import ConflictError, UnknownSchemaError
+from desireline.errors import ConflictError, RetryableError, TerminalError, UnknownSchemaError
 from desireline.events import JourneyScored, ResolvedEvent
 from desireline.intervene.playbooks import Library
 from desireline.intervene.subjects import guard
@@ -34,6 +34,7 @@ from desireline.rows import (
     EnrolmentState,
     Outcome,
     Put,
+    QuarantineRow,
     SlotRow,
     SubjectRow,
 )
@@ -71,11 +72,23 @@ class StartInterventions:
     def __call__(self, records: Sequence[Record]) -> BatchResult:
         """Start what these records trigger. Triggers are independent: one that fails, and is to be
         retried, holds up no other."""
-        return BatchResult.of(records, self._one)
+        tally = Tally()
+        for record in records:
+            if record.value is None:
+                tally.skipped.append(record)
+                continue
+            try:
+                self._one(record, record.value)
+                tally.done.append(record)
+            except RetryableError as error:
+                tally.fail([record], type(error).__name__)
+            except TerminalError as error:
+                self._set_aside(record, error, tally)
+        return tally.result()
 
-    def _one(self, record: Record) -> None:
+    def _one(self, record: Record, value: bytes) -> None:
         replayed = Header.REPLAY in record.headers
-        for entry in self._entries(record):
+        for entry in self._entries(record.topic, value):
             if replayed:
                 self._note_replay(entry)
             elif self._enrol(entry):
@@ -84,13 +97,29 @@ class StartInterventions:
                     payload={"enrolment": entry.enrolment},
                 )
 
-    def _entries(self, record: Record) -> list[Entry]:
-        if record.value is None:
-            return []
+    def _set_aside(self, record: Record, error: TerminalError, tally: Tally) -> None:
+        row = QuarantineRow(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            stage="intervene",
+            source=record.topic,
+            reason=error.reason,
+            detail=error.detail,
+            at=self._clock.now(),
+        )
         try:
-            if record.topic == Topic.JOURNEYS_SCORED:
-                return entries_of_score(JourneyScored.decode(record.value), self._playbooks)
-            return entries_of_event(ResolvedEvent.decode(record.value), self._playbooks)
+            if self._store.get(row.ref) is None:
+                self._store.write(Put(row))
+            tally.quarantined.append((record, error.reason))
+        except RetryableError as failure:
+            tally.fail([record], type(failure).__name__)
+
+    def _entries(self, topic: str, value: bytes) -> list[Entry]:
+        try:
+            if topic == Topic.JOURNEYS_SCORED:
+                return entries_of_score(JourneyScored.decode(value), self._playbooks)
+            return entries_of_event(ResolvedEvent.decode(value), self._playbooks)
         except ValidationError as error:
             detail = f"{error.error_count()} errors"
             raise UnknownSchemaError("unreadable_record", detail) from error
