@@ -1,0 +1,60 @@
+"""score_journey: records of events.resolved and identity.changed -> rows of the table journeys.
+
+In: an MSK event. Out: a partial batch response that names the records to try again. What changed
+is announced from the table's stream, by publish_changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+import desireline_models
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.event_source import kafka_failures, kafka_records
+from desireline.adapters.metrics import EmfMetrics
+from desireline.contracts import METRICS_NAMESPACE
+from desireline.score.features import FEATURE_NAMES
+from desireline.score.package import load_model
+from desireline.score.use_case import ScoreJourneys
+from score_journey.settings import Settings
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+
+MODEL = Path(desireline_models.__file__).parent / "trial"
+
+
+@cache
+def use_case() -> ScoreJourneys:
+    """The composition root. Raises InvalidModelError: a damaged model scores nobody."""
+    return ScoreJourneys(
+        store=DynamoStore(client("dynamodb"), Settings().tables),
+        model=load_model(MODEL, features=FEATURE_NAMES),
+        wall=WallClock(),
+        metrics=EmfMetrics(metrics),
+    )
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Score what the batch changed."""
+    records = kafka_records(event)
+    metrics.add_metric("records", MetricUnit.Count, len(records))
+    result = use_case()(records)
+    for record, reason in result.failed:
+        logger.warning("to be tried again", topic=record.topic, offset=record.offset, why=reason)
+    for record, reason in result.quarantined:
+        logger.error("quarantined", topic=record.topic, offset=record.offset, why=reason)
+    return kafka_failures(result)

@@ -1,0 +1,88 @@
+"""The shell of score_journey: an MSK event in, a partial batch response out."""
+
+import base64
+from dataclasses import dataclass
+
+import pytest
+
+from desireline.adapters.memory import MemoryStore
+from desireline.contracts import Table
+from desireline.errors import ThrottledError
+from desireline.rows import JourneyRow
+from score_journey import handler
+from score_journey.settings import Settings
+from tests.functional.score_journey.scoring_scene import event, folded, journey, resolved, use_case
+
+
+@dataclass
+class Context:
+    function_name: str = "score_journey"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:score_journey"
+    aws_request_id: str = "request"
+
+
+def msk(*records):
+    entries = [
+        {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "timestampType": "CREATE_TIME",
+            "key": base64.b64encode(record.key).decode(),
+            "value": base64.b64encode(record.value).decode(),
+            "headers": [],
+        }
+        for record in records
+    ]
+    return {"eventSource": "aws:kafka", "records": {"events.resolved-0": entries}}
+
+
+@pytest.fixture
+def composed(monkeypatch):
+    def compose(store):
+        monkeypatch.setattr(handler, "use_case", lambda: use_case(store))
+
+    return compose
+
+
+def test_a_batch_is_scored(composed):
+    store = MemoryStore()
+    signup = event("trial_signup")
+    folded(store, signup)
+    composed(store)
+
+    answer = handler.handle(msk(resolved(signup)), Context())
+
+    assert answer == {"batchItemFailures": []}
+    assert journey(store).version == 1
+
+
+def test_what_failed_is_named_for_another_try(composed):
+    class Throttled(MemoryStore):
+        def get(self, ref):
+            if ref == JourneyRow.at("ann"):
+                raise ThrottledError("slow down")
+            return super().get(ref)
+
+    store = Throttled()
+    ann, bob = event("trial_signup", who="ann"), event("trial_signup", who="bob")
+    folded(store, ann, bob)
+    composed(store)
+
+    answer = handler.handle(
+        msk(resolved(ann, offset=4), resolved(bob, subject="bob", offset=5)), Context()
+    )
+
+    failed = {"itemIdentifier": {"partition": "events.resolved-0", "offset": 4}}
+    assert answer == {"batchItemFailures": [failed]}
+    assert journey(store, "bob").version == 1
+
+
+def test_the_environment_names_every_table_it_touches(monkeypatch):
+    monkeypatch.setenv("DEPLOYMENT", "dev")
+    for table in Table:
+        monkeypatch.setenv(f"TABLE_{table.upper()}", f"dev-{table}")
+
+    assert Settings().tables == {table: f"dev-{table}" for table in Table}
