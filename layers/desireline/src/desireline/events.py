@@ -218,7 +218,7 @@ class Reason(Message):
     """One behaviour that moved the score: margin contribution in log-odds, signed."""
 
     feature: str
-    value: float | None
+    value: float | None = None
     effect: float
     text: str
 
@@ -227,9 +227,9 @@ class Assessment(Message):
     """What model and rules say of a subject at `as_of`. score: 0-100, None before a trial."""
 
     as_of: int
-    score: int | None
-    probability: float | None
-    tier: Tier | None
+    score: int | None = None
+    probability: float | None = None
+    tier: Tier | None = None
     stage: Stage
     lifecycle: Lifecycle
     model_version: str
@@ -239,8 +239,8 @@ class Crossing(Message):
     """A change of level; `kind` is tier, stage or lifecycle. At or above the level is there."""
 
     kind: str
-    before: str | None
-    after: str | None
+    before: str | None = None
+    after: str | None = None
 
 
 class JourneyScored(Message):
@@ -274,7 +274,7 @@ class DecisionMade(Message):
     slot: str
     step: str
     action: str
-    channel: str | None
+    channel: str | None = None
     outcome: str
     reason: str
     gate: str | None = None
