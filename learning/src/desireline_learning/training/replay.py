@@ -40,7 +40,7 @@ class Table:
     paid: NDArray[np.int8]
     subject: NDArray[np.str_]
     signup: NDArray[np.int64]
-    day: NDArray[np.int8]
+    day: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.paid)
@@ -58,6 +58,11 @@ class Table:
     def trials(self) -> int:
         """How many trials the rows are of."""
         return len(np.unique(self.subject))
+
+    @property
+    def due(self) -> NDArray[np.int64]:
+        """The decision time of each row, epoch ms."""
+        return self.signup + self.day * DAY
 
     @property
     def sha256(self) -> str:
@@ -101,7 +106,7 @@ def replay(
         paid=np.array([paid for _, _, paid in found], dtype=np.int8),
         subject=np.array([subject for (subject, _, _, _), _, _ in found], dtype=np.str_),
         signup=np.array([signup for _, signup, _ in found], dtype=np.int64),
-        day=np.array([day for (_, day, _, _), _, _ in found], dtype=np.int8),
+        day=np.array([day for (_, day, _, _), _, _ in found], dtype=np.int64),
     )
 
 
