@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Self
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
 from desireline.contracts import SCHEMA_VERSION
@@ -24,7 +23,7 @@ class Message(BaseModel):
 
     def encode(self) -> bytes:
         """The message as compact JSON bytes; fields that are None are left out."""
-        return orjson.dumps(self.model_dump(mode="json", exclude_none=True))
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

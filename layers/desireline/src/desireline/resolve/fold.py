@@ -1,0 +1,190 @@
+"""Counting: a fragment's row knows what it has counted (delivery rule 2).
+
+The row of (fragment, account) holds the folded state and the ids of the newest days; one
+conditional put writes both, so that nothing can come between counting and remembering. Ids of
+older days lie sealed in rows of their own, touched only when a day is closed or an older event
+arrives, then in one transaction with the state.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from desireline.errors import ConflictError
+from desireline.events import CanonicalEvent
+from desireline.journey import state as journey
+from desireline.journey.state import DAY
+from desireline.ports import Store
+from desireline.resolve.ids import Ids, id_hash, pack, unpack
+from desireline.rows import Put, Ref, SealedIdsRow, StateRow
+
+HOT_DAYS = 8
+HOT_IDS = 20_000
+"""160 KB of ids in the row at most; an item may have 400."""
+MACHINE_EVENTS_A_DAY = 5_000
+CACHED_ROWS = 5_000
+ATTEMPTS = 20
+DAYS_AT_ONCE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What became of the events of one row, by event id.
+
+    counted: for the first time. repeated: counted before. refused: of a fragment that is a machine.
+    """
+
+    counted: frozenset[str]
+    repeated: frozenset[str]
+    refused: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A row on its way to the next version. Sealed days are read when they are first asked for."""
+
+    row: StateRow
+    hot: Ids
+    sealed: dict[int, SealedIdsRow] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+    fresh: list[CanonicalEvent] = field(default_factory=list)
+    repeated: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+
+class Fold:
+    """Folds events into state rows. Keeps rows that it wrote or read; a stale one costs a
+    conflict, never a wrong count."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        hot_days: int = HOT_DAYS,
+        hot_ids: int = HOT_IDS,
+        machine: int = MACHINE_EVENTS_A_DAY,
+    ) -> None:
+        self._store = store
+        self._hot_days = hot_days
+        self._hot_ids = hot_ids
+        self._machine = machine
+        self._cache: OrderedDict[Ref[StateRow], StateRow] = OrderedDict()
+
+    def __call__(self, fragment: str, account: str, events: Sequence[CanonicalEvent]) -> Folded:
+        """Count these events, all of that fragment and account, each once.
+
+        Raises RetryableError when the row could not be written; nothing is counted then, or all
+        is and the next try finds it so.
+        """
+        place = StateRow.at(fragment, account)
+        parts = [self._fold(place, part) for part in _few_days_each(events)]
+        return Folded(
+            frozenset().union(*(part.counted for part in parts)),
+            frozenset().union(*(part.repeated for part in parts)),
+            frozenset().union(*(part.refused for part in parts)),
+        )
+
+    def _fold(self, place: Ref[StateRow], events: Sequence[CanonicalEvent]) -> Folded:
+        for _ in range(ATTEMPTS):
+            row = self._cache.get(place) or self._store.get(place)
+            if row is None:
+                first = events[0]
+                row = StateRow(
+                    fragment=first.fragment, account=first.account_key, state=journey.EMPTY
+                )
+            draft = _Draft(row, unpack(row.ids))
+            for event in events:
+                self._take(draft, event)
+            try:
+                self._write(place, draft)
+            except ConflictError:
+                self._cache.pop(place, None)
+                continue
+            return Folded(
+                frozenset(event.event_id for event in draft.fresh),
+                frozenset(draft.repeated),
+                frozenset(draft.refused),
+            )
+        raise ConflictError(f"state row changed {ATTEMPTS} times while it was folded")
+
+    def _take(self, draft: _Draft, event: CanonicalEvent) -> None:
+        day, key = event.occurred_at // DAY, id_hash(event.event_id)
+        if any(key in self._known(draft, near) for near in self._days_of(draft, event)):
+            draft.repeated.add(event.event_id)
+        elif len(known := self._known(draft, day)) >= self._machine:
+            draft.refused.add(event.event_id)
+        else:
+            if day <= draft.row.floor:
+                draft.sealed[day] = draft.sealed[day].but(ids=pack({day: known | {key}}))
+                draft.changed.add(day)
+            else:
+                draft.hot[day] = known | {key}
+            draft.fresh.append(event)
+
+    def _days_of(self, draft: _Draft, event: CanonicalEvent) -> Iterable[int]:
+        """Where the event's id may lie: its day, or, when the sender gave no time and a repeat
+        would carry another, the days around it."""
+        day = event.occurred_at // DAY
+        if event.timed:
+            return (day,)
+        span = range(day - self._hot_days, day + self._hot_days + 1)
+        return sorted(set(span) & (set(draft.hot) | set(range(day - self._hot_days, day + 1))))
+
+    def _known(self, draft: _Draft, day: int) -> frozenset[bytes]:
+        if day > draft.row.floor:
+            return draft.hot.get(day, frozenset())
+        row = self._sealed(draft, day)
+        return unpack(row.ids).get(day, frozenset())
+
+    def _sealed(self, draft: _Draft, day: int) -> SealedIdsRow:
+        if day not in draft.sealed:
+            fragment, account = draft.row.fragment, draft.row.account
+            stored = self._store.get(SealedIdsRow.at(fragment, account, day))
+            draft.sealed[day] = stored or SealedIdsRow(fragment=fragment, account=account, day=day)
+        return draft.sealed[day]
+
+    def _write(self, place: Ref[StateRow], draft: _Draft) -> None:
+        if not draft.fresh:
+            self._remember(place, draft.row)
+            return
+        floor = self._close_days(draft)
+        row = draft.row.but(
+            state=journey.fold(draft.row.state, draft.fresh), ids=pack(draft.hot), floor=floor
+        )
+        sealed = [Put(draft.sealed[day]) for day in sorted(draft.changed)]
+        self._store.write(Put(row), *sealed)
+        self._remember(place, row.but(version=row.version + 1))
+
+    def _close_days(self, draft: _Draft) -> int:
+        """Move the oldest days out of the row while there are too many days or ids in it."""
+        floor = draft.row.floor
+        days = sorted(draft.hot)
+        while len(days) > 1 and self._too_heavy(days, draft.hot):
+            day = days.pop(0)
+            floor = max(floor, day)
+            ids = draft.hot.pop(day) | unpack(self._sealed(draft, day).ids).get(day, frozenset())
+            draft.sealed[day] = draft.sealed[day].but(ids=pack({day: ids}))
+            draft.changed.add(day)
+        return floor
+
+    def _too_heavy(self, days: Sequence[int], hot: Mapping[int, frozenset[bytes]]) -> bool:
+        return (
+            days[-1] - days[0] >= self._hot_days
+            or sum(len(hot[day]) for day in days) > self._hot_ids
+        )
+
+    def _remember(self, place: Ref[StateRow], row: StateRow) -> None:
+        self._cache[place] = row
+        self._cache.move_to_end(place)
+        if len(self._cache) > CACHED_ROWS:
+            self._cache.popitem(last=False)
+
+
+def _few_days_each(events: Sequence[CanonicalEvent]) -> Iterator[Sequence[CanonicalEvent]]:
+    """The events in portions of few days, so that a transaction's rows stay under its limit."""
+    days = sorted({event.occurred_at // DAY for event in events})
+    for start in range(0, len(days), DAYS_AT_ONCE):
+        portion = frozenset(days[start : start + DAYS_AT_ONCE])
+        yield [event for event in events if event.occurred_at // DAY in portion]

@@ -1,0 +1,43 @@
+"""The ids that a state row has counted: 8-byte hashes, grouped by the day of occurrence.
+
+Packed as, for each day in order: the day since the epoch (signed 32 bits), how many, the hashes
+sorted. Equal sets have equal bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from hashlib import blake2b
+
+HASH_BYTES = 8
+_DAY = struct.Struct(">iI")
+
+Ids = dict[int, frozenset[bytes]]
+
+
+def id_hash(event_id: str) -> bytes:
+    """8 bytes. Among 5,000 ids of a day two collide once in 1.5e12 days."""
+    return blake2b(event_id.encode(), digest_size=HASH_BYTES).digest()
+
+
+def pack(ids: Mapping[int, frozenset[bytes]]) -> bytes:
+    """The bytes of a row's ids; days without any are left out."""
+    parts: list[bytes] = []
+    for day in sorted(ids):
+        if ids[day]:
+            parts += [_DAY.pack(day, len(ids[day])), *sorted(ids[day])]
+    return b"".join(parts)
+
+
+def unpack(data: bytes) -> Ids:
+    """What `pack` wrote."""
+    ids: Ids = {}
+    at = 0
+    while at < len(data):
+        day, count = _DAY.unpack_from(data, at)
+        at += _DAY.size
+        end = at + count * HASH_BYTES
+        ids[day] = frozenset(data[i : i + HASH_BYTES] for i in range(at, end, HASH_BYTES))
+        at = end
+    return ids

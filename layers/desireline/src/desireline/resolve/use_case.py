@@ -1,0 +1,148 @@
+"""ResolveIdentity: make one person out of fragments, and count every event once.
+
+Link, count, pass on, flush, then acknowledge. Every step may be repeated: linking finds its own
+work, counting remembers ids, and what is passed on again is marked so (delivery rules 2 to 5).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from desireline.batch import BatchResult, Tally
+from desireline.contracts import SCHEMA_VERSION, Header, Topic
+from desireline.errors import RetryableError
+from desireline.events import CanonicalEvent, Quarantined, ResolvedEvent, Stamps
+from desireline.ports import Clock, Metrics, Producer, Store
+from desireline.records import Outgoing, Record
+from desireline.resolve.fold import Fold, Folded
+from desireline.resolve.link import Link, Linked
+
+FLUSH_SECONDS = 10.0
+STAGE = "resolve"
+_TRAVELS = (Header.TRACE, Header.REPLAY, Header.REDRIVE_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    record: Record
+    event: CanonicalEvent
+    linked: Linked
+
+
+class ResolveIdentity:
+    """Takes records of events.received; gives events.resolved and events.quarantined."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        producer: Producer,
+        clock: Clock,
+        wall: Clock,
+        metrics: Metrics,
+        link: Link | None = None,
+        fold: Fold | None = None,
+    ) -> None:
+        self._producer = producer
+        self._clock = clock
+        self._wall = wall
+        self._metrics = metrics
+        self._link = link or Link(store, metrics)
+        self._fold = fold or Fold(store)
+
+    def __call__(self, records: Sequence[Record]) -> BatchResult:
+        """Resolve a batch. Records fail one by one: what they write commutes."""
+        tally = Tally()
+        groups: dict[tuple[str, str], list[_Resolved]] = defaultdict(list)
+        for record in records:
+            event = self._decoded(record, tally)
+            if event is None:
+                continue
+            try:
+                linked = self._link(event)
+            except RetryableError as error:
+                tally.fail([record], type(error).__name__)
+            else:
+                groups[event.fragment, event.account_key].append(_Resolved(record, event, linked))
+        for (fragment, account), group in groups.items():
+            self._count(fragment, account, group, tally)
+        self._flush(tally)
+        return tally.result()
+
+    def _decoded(self, record: Record, tally: Tally) -> CanonicalEvent | None:
+        if record.value is None:
+            tally.skipped.append(record)
+            return None
+        try:
+            event = CanonicalEvent.decode(record.value)
+        except ValidationError as error:
+            self._quarantine(record, "invalid_event", _places(error), tally)
+            return None
+        if event.schema_version > SCHEMA_VERSION:
+            self._quarantine(record, "unknown_schema", f"version {event.schema_version}", tally)
+            return None
+        return event
+
+    def _quarantine(self, record: Record, reason: str, detail: str, tally: Tally) -> None:
+        message = Quarantined(
+            id=f"{record.topic}-{record.partition}-{record.offset}",
+            source=record.topic,
+            stage=STAGE,
+            reason=reason,
+            detail=detail,
+            record=(record.value or b"").decode("utf-8", "replace"),
+            at=self._clock.now(),
+        )
+        self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, message.source, message.encode()))
+        tally.quarantined.append((record, reason))
+
+    def _count(self, fragment: str, account: str, group: Sequence[_Resolved], tally: Tally) -> None:
+        try:
+            folded = self._fold(fragment, account, [one.event for one in group])
+        except RetryableError as error:
+            tally.fail([one.record for one in group], type(error).__name__)
+            return
+        if folded.refused:
+            self._metrics.count("machine_events", len(folded.refused))
+        self._metrics.count("events_counted", len(folded.counted))
+        self._metrics.count("events_repeated", len(folded.repeated))
+        for one in group:
+            if one.event.event_id not in folded.refused:
+                self._pass_on(one, folded)
+            tally.done.append(one.record)
+
+    def _pass_on(self, one: _Resolved, folded: Folded) -> None:
+        stamps: Stamps = one.event.stamps.model_copy(update={"resolved": self._wall.now()})
+        resolved = ResolvedEvent(
+            event=one.event.model_copy(update={"stamps": stamps}),
+            person=one.linked.person,
+            subject=one.linked.subject,
+            repeated=one.event.event_id not in folded.counted,
+        )
+        headers = {
+            name: one.record.headers[name] for name in _TRAVELS if name in one.record.headers
+        }
+        self._producer.produce(
+            Outgoing(Topic.EVENTS_RESOLVED, resolved.subject, resolved.encode(), dict(headers))
+        )
+
+    def _flush(self, tally: Tally) -> None:
+        """Nothing is acknowledged before Kafka has it: without the flush all records fail."""
+        try:
+            self._producer.flush(FLUSH_SECONDS)
+        except RetryableError as error:
+            handled = [*tally.done, *(record for record, _ in tally.quarantined)]
+            tally.done.clear()
+            tally.quarantined.clear()
+            tally.fail(handled, type(error).__name__)
+
+
+def _places(error: ValidationError) -> str:
+    """Where a message breaks its schema, without the values, which may be personal."""
+    return "; ".join(
+        f"{'.'.join(map(str, detail['loc']))}: {detail['type']}" for detail in error.errors()[:5]
+    )
