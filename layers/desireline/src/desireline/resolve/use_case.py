@@ -123,11 +123,11 @@ class ResolveIdentity:
             subject=one.linked.subject,
             repeated=one.event.event_id not in folded.counted,
         )
-        headers = {
-            name: one.record.headers[name] for name in _TRAVELS if name in one.record.headers
+        headers: dict[str, bytes] = {
+            name: value for name, value in one.record.headers.items() if name in _TRAVELS
         }
         self._producer.produce(
-            Outgoing(Topic.EVENTS_RESOLVED, resolved.subject, resolved.encode(), dict(headers))
+            Outgoing(Topic.EVENTS_RESOLVED, resolved.subject, resolved.encode(), headers)
         )
 
     def _flush(self, tally: Tally) -> None:

@@ -1,0 +1,26 @@
+"""What resolve_identity reads from its environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic_settings import BaseSettings
+
+from desireline.contracts import Table
+
+
+class Settings(BaseSettings):
+    """Where the brokers and the tables are, and the journey clock's address if it is virtual."""
+
+    deployment: str
+    aws_region: str
+    table_identity: str
+    table_states: str
+    kafka_bootstrap: str
+    kafka_auth: Literal["iam", "plaintext"]
+    clock_url: str | None = None
+
+    @property
+    def tables(self) -> dict[Table, str]:
+        """The deployed name of each table that this function touches."""
+        return {Table.IDENTITY: self.table_identity, Table.STATES: self.table_states}
