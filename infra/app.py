@@ -1,0 +1,96 @@
+"""The CDK application. Run as `python -m infra.app`, by the CDK command or on its own.
+
+    python -m infra.app --context stage=prod
+    python -m infra.app --context local=true       # without network and streaming
+
+It writes the cloud assembly to `cdk.out` (CDK_OUTDIR) and needs no credentials, no network and no
+Docker. Layers must have been built (`make layers`); with `--unbuilt-layers` templates can be read
+and tested without, but not deployed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from infra.deployment import Deployment, StageStack
+from infra.layers import NotBuiltError
+from infra.settings import Synthesis, context, stage_settings
+from infra.stacks.archive import ArchiveStack
+from infra.stacks.intervene import InterveneStack
+from infra.stacks.network import NetworkStack
+from infra.stacks.receive import ReceiveStack
+from infra.stacks.resolve import ResolveStack
+from infra.stacks.score import ScoreStack
+from infra.stacks.streaming import StreamingStack
+from infra.stacks.watch import WatchStack
+
+
+def deployment_from(app: cdk.App, *, unbuilt_layers: bool) -> Deployment:
+    """What the context asks for. Raises ValueError if it asks for what there is not."""
+    settings = stage_settings(app.node.get_context("stages"), str(app.node.get_context("stage")))
+    local = str(app.node.try_get_context("local")).lower() == "true"
+    name = app.node.try_get_context("deployment")
+    if name:
+        settings = settings.model_validate({**settings.model_dump(), "deployment": name})
+    return Deployment(
+        settings=settings.without_windows() if local else settings,
+        local=local,
+        unbuilt_layers=unbuilt_layers,
+    )
+
+
+def compose(app: cdk.App, deployment: Deployment) -> None:
+    """All stacks, in the order in which one needs the other."""
+    before: list[StageStack] = []
+    if not deployment.local:
+        before = [
+            NetworkStack(app, deployment=deployment),
+            StreamingStack(app, deployment=deployment),
+        ]
+    stacks: list[StageStack] = [
+        *before,
+        ReceiveStack(app, deployment=deployment),
+        ArchiveStack(app, deployment=deployment),
+        ResolveStack(app, deployment=deployment),
+        ScoreStack(app, deployment=deployment),
+        InterveneStack(app, deployment=deployment),
+        WatchStack(app, deployment=deployment),
+    ]
+    for earlier, later in zip(stacks, stacks[1:], strict=False):
+        # Parameters tie the stacks together, and CloudFormation does not see these ties.
+        later.add_stack_dependency(earlier)
+
+
+def synthesise(overrides: Mapping[str, Any], *, outdir: str, unbuilt_layers: bool = False) -> None:
+    """Write the cloud assembly to `outdir`. Raises what a check of cdk-nag finds."""
+    app = cdk.App(context={**context(), **overrides}, outdir=outdir, analytics_reporting=False)
+    deployment = deployment_from(app, unbuilt_layers=unbuilt_layers)
+    compose(app, deployment)
+    if not deployment.local:
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    app.synth()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.app", description=__doc__)
+    parser.add_argument("--context", "-c", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--unbuilt-layers", action="store_true")
+    options = parser.parse_args(arguments)
+    overrides = dict(pair.split("=", 1) for pair in options.context)
+    try:
+        synthesise(overrides, outdir=Synthesis().cdk_outdir, unbuilt_layers=options.unbuilt_layers)
+    except NotBuiltError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

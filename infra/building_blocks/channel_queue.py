@@ -1,0 +1,97 @@
+"""The queue of a channel with its dead letters, and its mapping to the function that delivers."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from desireline.contracts import Channel
+from infra.building_blocks.function import StageFunction
+from infra.building_blocks.stage_key import key_use
+from infra.deployment import StageStack
+
+LONGEST_KEPT = cdk.Duration.days(14)
+VISIBILITY_TIMEOUTS = 6
+"""Lambda's advice: six times the function's time-out, so that a throttled batch is not doubled."""
+
+
+def queue_name(channel: Channel) -> str:
+    """The queue's name without the deployment; its dead letters' has '-dead' behind it."""
+    return f"channel-{channel}"
+
+
+class ChannelQueue(Construct):
+    """Messages that could not be handled `queue_receives` times lie in `dead`."""
+
+    def __init__(
+        self, stack: StageStack, channel: Channel, *, key: kms.IKey, handled_in: cdk.Duration
+    ) -> None:
+        super().__init__(stack, f"{channel.value.title().replace('_', '')}Channel")
+        self._stack = stack
+        self._key = key
+        settings = stack.deployment.settings.mappings
+        name = stack.deployment.named(queue_name(channel))
+        self.dead = sqs.Queue(
+            self,
+            "Dead",
+            queue_name=f"{name}-dead",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=LONGEST_KEPT,
+            removal_policy=stack.deployment.removal,
+        )
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            queue_name=name,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(4),
+            visibility_timeout=cdk.Duration.seconds(
+                VISIBILITY_TIMEOUTS * int(handled_in.to_seconds())
+            ),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead, max_receive_count=settings.queue_receives
+            ),
+            removal_policy=stack.deployment.removal,
+        )
+
+    def send_statements(self) -> list[iam.PolicyStatement]:
+        """What a function needs to put messages into the queue."""
+        return [
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue_arn]),
+            key_use(self._stack, self._key.key_arn, service="sqs", write=True),
+        ]
+
+    def deliver_to(self, function: StageFunction) -> lambda_.CfnEventSourceMapping:
+        """Let the function handle the messages, a partial batch at a time."""
+        settings = self._stack.deployment.settings
+        function.allow(
+            iam.PolicyStatement(
+                actions=["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+                resources=[self.queue.queue_arn],
+            ),
+            key_use(self._stack, self._key.key_arn, service="sqs"),
+        )
+        mapping = lambda_.CfnEventSourceMapping(
+            self,
+            "Mapping",
+            function_name=function.lambda_function.function_name,
+            event_source_arn=self.queue.queue_arn,
+            batch_size=settings.mappings.queue_batch_size,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(
+                # As many as the function may be at once: more would be received in vain.
+                maximum_concurrency=max(
+                    2, settings.functions[function.function].reserved_concurrency or 2
+                )
+            ),
+        )
+        mapping.node.add_dependency(function.role)
+        return mapping

@@ -1,0 +1,88 @@
+"""Statements for MSK's data plane, written by hand: no grant method knows `kafka-cluster`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from desireline.contracts import Topic
+from infra.deployment import StageStack
+
+POLLER_INTERFACES = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+)
+
+
+def environment(stack: StageStack) -> dict[str, str]:
+    """How a function finds the brokers."""
+    return {
+        "KAFKA_BOOTSTRAP": stack.learn("kafka", "bootstrap"),
+        "KAFKA_AUTH": "plaintext" if stack.deployment.local else "iam",
+    }
+
+
+def cluster_arn(stack: StageStack) -> str:
+    """The cluster, by the parameter that `streaming` or the local cloud wrote."""
+    return stack.learn("kafka", "cluster-arn")
+
+
+def topic_arn(stack: StageStack, topic: Topic) -> str:
+    return _below_cluster(stack, "topic", topic)
+
+
+def group_arn(stack: StageStack, group: str) -> str:
+    return _below_cluster(stack, "group", group)
+
+
+def produce(stack: StageStack, topics: Iterable[Topic]) -> list[iam.PolicyStatement]:
+    """What an idempotent producer to these topics needs."""
+    return [
+        iam.PolicyStatement(
+            actions=["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
+            resources=[cluster_arn(stack)],
+        ),
+        iam.PolicyStatement(
+            actions=["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+            resources=[topic_arn(stack, topic) for topic in topics],
+        ),
+    ]
+
+
+def consume(stack: StageStack, *, topic: Topic, group: str) -> list[iam.PolicyStatement]:
+    """What the pollers of an event source mapping do with the function's role."""
+    return [
+        iam.PolicyStatement(
+            actions=[
+                "kafka-cluster:Connect",
+                "kafka-cluster:DescribeClusterDynamicConfiguration",
+                "kafka:DescribeClusterV2",
+                "kafka:GetBootstrapBrokers",
+            ],
+            resources=[cluster_arn(stack)],
+        ),
+        iam.PolicyStatement(
+            actions=["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"],
+            resources=[topic_arn(stack, topic)],
+        ),
+        iam.PolicyStatement(
+            actions=["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"],
+            resources=[group_arn(stack, group)],
+        ),
+    ]
+
+
+def _below_cluster(stack: StageStack, kind: str, name: str) -> str:
+    # …:cluster/<name>/<uuid> has topics at …:topic/<name>/<uuid>/<topic>.
+    parts = cdk.Fn.split("/", cluster_arn(stack), 3)
+    return stack.format_arn(
+        service="kafka",
+        resource=kind,
+        resource_name=f"{parts[1]}/{parts[2]}/{name}",
+    )

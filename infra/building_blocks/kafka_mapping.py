@@ -1,0 +1,70 @@
+"""The event source mapping from a topic to a function, with the statements that it needs."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from desireline.contracts import Function, Topic, consumer_group
+from infra.building_blocks import kafka_access
+from infra.building_blocks.dead_letters import dead_letter_destination
+from infra.building_blocks.function import StageFunction
+from infra.deployment import StageStack
+
+METRICS = ("EventCount", "ErrorCount", "KafkaMetrics")
+
+
+class KafkaMapping(Construct):
+    """One topic to one function: retried, bisected, and at last put into the dead-letter bucket.
+
+    Bisecting, partial responses and the limits of retries work only with provisioned pollers; all
+    mappings of a poller group share them. The group is explicit and stable, so that a mapping
+    that is replaced goes on where its predecessor was, and only a new one starts at the oldest
+    record (delivery rule 17).
+    """
+
+    def __init__(self, stack: StageStack, function: StageFunction, topic: Topic) -> None:
+        super().__init__(stack, f"{function.node.id}From{topic.value.title().replace('.', '')}")
+        settings = stack.deployment.settings.mappings
+        archiving = function.function is Function.ARCHIVE_HISTORY
+        group = consumer_group(function.function, topic)
+        failures = dead_letter_destination(stack, function)
+        function.allow(*kafka_access.consume(stack, topic=topic, group=group))
+        if not stack.deployment.local:
+            function.allow(
+                iam.PolicyStatement(actions=list(kafka_access.POLLER_INTERFACES), resources=["*"])
+            )
+        self.mapping = lambda_.CfnEventSourceMapping(
+            self,
+            "Mapping",
+            function_name=function.lambda_function.function_name,
+            event_source_arn=kafka_access.cluster_arn(stack),
+            topics=[topic.value],
+            amazon_managed_kafka_event_source_config=(
+                lambda_.CfnEventSourceMapping.AmazonManagedKafkaEventSourceConfigProperty(
+                    consumer_group_id=group
+                )
+            ),
+            starting_position="TRIM_HORIZON",
+            batch_size=settings.archive_batch_size if archiving else settings.batch_size,
+            maximum_batching_window_in_seconds=(
+                settings.archive_window_seconds if archiving else settings.window_seconds
+            ),
+            bisect_batch_on_function_error=True,
+            function_response_types=["ReportBatchItemFailures"],
+            maximum_retry_attempts=settings.retries,
+            maximum_record_age_in_seconds=settings.record_age_seconds,
+            destination_config=failures,
+            provisioned_poller_config=lambda_.CfnEventSourceMapping.ProvisionedPollerConfigProperty(
+                minimum_pollers=settings.minimum_pollers,
+                maximum_pollers=settings.maximum_pollers,
+                poller_group_name=stack.deployment.named(settings.poller_group),
+            ),
+            metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(
+                metrics=list(METRICS)
+            ),
+        )
+        # Lambda tries the role before it takes the mapping.
+        self.mapping.node.add_dependency(function.role)
+        stack.publish("mappings", function.function, topic, value=self.mapping.attr_id)

@@ -1,0 +1,80 @@
+"""A table as the contracts describe it, and the statements for using it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+
+from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table
+from infra.building_blocks.stage_key import StageKey, key_use
+from infra.deployment import StageStack
+
+OWNERS = {
+    Table.IDENTITY: "resolve",
+    Table.STATES: "resolve",
+    Table.JOURNEYS: "score",
+    Table.INTERVENTIONS: "intervene",
+}
+"""The stage whose stack holds the table and whose key encrypts it."""
+
+READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
+WRITE = ("dynamodb:ConditionCheckItem", "dynamodb:PutItem")
+
+
+class StageTable(dynamodb.Table):
+    """pk and sk, encrypted, restorable to any second, with a stream if it is announced."""
+
+    def __init__(self, stack: StageStack, table: Table, *, key: StageKey) -> None:
+        announced = table in ANNOUNCED_TABLES
+        super().__init__(
+            stack,
+            table.value.title(),
+            table_name=stack.deployment.named(table),
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=stack.deployment.settings.retain_data,
+            removal_policy=stack.deployment.removal,
+            stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if announced else None,
+            time_to_live_attribute=TTL_ATTRIBUTE,
+        )
+        if announced:
+            assert self.table_stream_arn is not None
+            stack.publish("tables", table, "stream", value=self.table_stream_arn)
+
+
+def use_rows(
+    stack: StageStack,
+    table: Table,
+    *,
+    actions: Iterable[str],
+    partitions: Iterable[str] = (),
+) -> list[iam.PolicyStatement]:
+    """Statements for these actions on a table, whichever stack it is in.
+
+    partitions: patterns of partition keys, such as 'Q#*'; none means all.
+    """
+    wanted = sorted(set(actions))
+    patterns = sorted(partitions)
+    conditions = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": patterns}} if patterns else {}
+    key = stack.learn(OWNERS[table], "key")
+    return [
+        iam.PolicyStatement(
+            actions=wanted,
+            resources=[stack.deployment.table_arn(stack, table)],
+            conditions=conditions,
+        ),
+        key_use(stack, key, service="dynamodb", write=not set(wanted) <= set(READ)),
+    ]
+
+
+def table_environment(stack: StageStack, *tables: Table) -> dict[str, str]:
+    """The tables' names as functions are told them."""
+    return {f"TABLE_{table.name}": stack.deployment.named(table) for table in tables}

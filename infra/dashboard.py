@@ -1,0 +1,132 @@
+"""The graphs of the operations dashboard, from left to right along the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from desireline.contracts import (
+    CONSUMED_TOPICS,
+    LIVE_CHANNELS,
+    METRICS_NAMESPACE,
+    Function,
+    Table,
+    consumer_group,
+)
+
+WIDTH = 8
+
+
+def rows_of_graphs(deployment: str, *, region: str) -> list[list[cloudwatch.IWidget]]:
+    """What goes side by side: how much and how late, what failed, what was decided, what it costs.
+
+    Metrics are searched for where their dimensions are only known once something happened.
+    """
+    names = {function: f"{deployment}-{function.replace('_', '-')}" for function in Function}
+    return [
+        [
+            _graph("Webhooks by answer", _ours("webhooks_answered", "status"), region),
+            _graph("Seconds behind, by group", _lags(deployment), region, unit="s"),
+            _graph("Latency by stage, p95", _latencies(), region, unit="ms"),
+        ],
+        [
+            _graph("Invocations", _lambda(names.values(), "Invocations", "Sum"), region),
+            _graph("Errors", _lambda(names.values(), "Errors", "Sum"), region),
+            _graph("Duration, p95", _lambda(names.values(), "Duration", "p95"), region, unit="ms"),
+        ],
+        [
+            _graph("Decisions by gate", _ours("decisions", "gate"), region),
+            _graph("Deliveries by outcome", _ours("deliveries", "outcome"), region),
+            _graph("Quarantine", _ours("quarantined", "reason"), region),
+        ],
+        [
+            _graph("Dead letters of channels", _dead_letters(deployment), region),
+            _graph("Table capacity used", _capacity(deployment), region),
+            _graph(
+                "Concurrency", _lambda(names.values(), "ConcurrentExecutions", "Maximum"), region
+            ),
+        ],
+    ]
+
+
+def _graph(
+    title: str, metrics: Iterable[cloudwatch.IMetric], region: str, *, unit: str = "count"
+) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(
+        title=title,
+        left=list(metrics),
+        left_y_axis=cloudwatch.YAxisProps(label=unit, min=0, show_units=False),
+        region=region,
+        width=WIDTH,
+        height=6,
+    )
+
+
+def _ours(metric: str, *by: str) -> list[cloudwatch.IMetric]:
+    """One of our own counts, a line for each value of its dimensions."""
+    expression = f'SEARCH(\'Namespace="{METRICS_NAMESPACE}" MetricName="{metric}"\', "Sum", 60)'
+    return [cloudwatch.MathExpression(expression=expression, label=" ".join(by), using_metrics={})]
+
+
+def _latencies() -> list[cloudwatch.IMetric]:
+    expression = f'SEARCH(\'Namespace="{METRICS_NAMESPACE}" latency\', "p95", 60)'
+    return [cloudwatch.MathExpression(expression=expression, label="", using_metrics={})]
+
+
+def _lambda(names: Iterable[str], metric: str, statistic: str) -> list[cloudwatch.IMetric]:
+    return [
+        cloudwatch.Metric(
+            namespace="AWS/Lambda",
+            metric_name=metric,
+            dimensions_map={"FunctionName": name},
+            statistic=statistic,
+            label=name,
+        )
+        for name in names
+    ]
+
+
+def _lags(deployment: str) -> list[cloudwatch.IMetric]:
+    return [
+        cloudwatch.Metric(
+            namespace="AWS/Kafka",
+            metric_name="EstimatedMaxTimeLag",
+            dimensions_map={
+                "Cluster Name": deployment,
+                "Consumer Group": consumer_group(function, topic),
+                "Topic": topic.value,
+            },
+            statistic="Maximum",
+            label=consumer_group(function, topic),
+        )
+        for function, topics in CONSUMED_TOPICS.items()
+        if function is not Function.ARCHIVE_HISTORY
+        for topic in topics
+    ]
+
+
+def _dead_letters(deployment: str) -> list[cloudwatch.IMetric]:
+    return [
+        cloudwatch.Metric(
+            namespace="AWS/SQS",
+            metric_name="ApproximateNumberOfMessagesVisible",
+            dimensions_map={"QueueName": f"{deployment}-channel-{channel.replace('_', '-')}-dead"},
+            statistic="Maximum",
+            label=channel.value,
+        )
+        for channel in sorted(LIVE_CHANNELS)
+    ]
+
+
+def _capacity(deployment: str) -> list[cloudwatch.IMetric]:
+    return [
+        cloudwatch.Metric(
+            namespace="AWS/DynamoDB",
+            metric_name="ConsumedWriteCapacityUnits",
+            dimensions_map={"TableName": f"{deployment}-{table.value}"},
+            statistic="Sum",
+            label=table.value,
+        )
+        for table in Table
+    ]

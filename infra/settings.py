@@ -1,0 +1,147 @@
+"""What may differ between two deployments: the stage's part of cdk.json's context, validated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings
+
+from desireline.contracts import Function
+
+CDK_JSON = Path(__file__).parents[1] / "cdk.json"
+
+PRODUCERS = frozenset(
+    {Function.RECEIVE_WEBHOOK, Function.RESOLVE_IDENTITY, Function.PUBLISH_CHANGES}
+)
+"""Functions that hold connections to every broker; only these live in the VPC."""
+
+PRODUCER_CONCURRENCY_LIMIT = 1000
+"""MSK admits 3,000 IAM connections a broker and 100 new ones a second."""
+
+ACCOUNT_CONCURRENCY = 1000
+UNRESERVED_CONCURRENCY = 100
+"""Lambda's default for an account, and what it keeps unreserved in any case."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FunctionSettings(_Part):
+    """Size of one function. A `reserved_concurrency` of null leaves it to the account's pool."""
+
+    memory_mb: Annotated[int, Field(ge=128, le=10240)]
+    timeout_seconds: Annotated[int, Field(ge=1, le=900)]
+    reserved_concurrency: Annotated[int, Field(ge=1)] | None = None
+
+
+class KafkaSettings(_Part):
+    """The cluster. Express brokers manage their storage: `storage_gb` is null for them."""
+
+    version: str
+    broker_type: str
+    storage_gb: int | None = None
+    partitions: Literal["dev", "prod"]
+
+    @property
+    def is_express(self) -> bool:
+        return self.broker_type.startswith("express.")
+
+    @model_validator(mode="after")
+    def _storage_fits(self) -> Self:
+        if self.is_express != (self.storage_gb is None):
+            raise ValueError("standard brokers need storage_gb, express brokers have none")
+        return self
+
+
+class MappingSettings(_Part):
+    """Event source mappings: batches, windows, pollers, and how long a record is tried.
+
+    Windows are in seconds. A stream's retries must end before the stream forgets (24 hours).
+    """
+
+    poller_group: str
+    minimum_pollers: Annotated[int, Field(ge=1)]
+    maximum_pollers: Annotated[int, Field(ge=1, le=2000)]
+    batch_size: Annotated[int, Field(ge=1, le=10000)] = 500
+    window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    archive_batch_size: Annotated[int, Field(ge=1, le=10000)] = 10000
+    archive_window_seconds: Annotated[int, Field(ge=0, le=300)] = 60
+    retries: Annotated[int, Field(ge=1, le=10000)] = 50
+    record_age_seconds: Annotated[int, Field(ge=60, le=604800)] = 3 * 86400
+    stream_batch_size: Annotated[int, Field(ge=1, le=10000)] = 100
+    stream_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    stream_parallelization: Annotated[int, Field(ge=1, le=10)] = 4
+    stream_retries: Annotated[int, Field(ge=1, le=10000)] = 1000
+    stream_record_age_seconds: Annotated[int, Field(ge=60, lt=86400)] = 20 * 3600
+    queue_batch_size: Annotated[int, Field(ge=1, le=10)] = 10
+    queue_receives: Annotated[int, Field(ge=1)] = 10
+
+
+class WebhookSettings(_Part):
+    """Throttle of the webhook route: requests a second, and how many at once."""
+
+    rate: Annotated[int, Field(ge=1)]
+    burst: Annotated[int, Field(ge=1)]
+
+
+class StageSettings(_Part):
+    """All settings of one deployment. `deployment` prefixes every name in the account."""
+
+    deployment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,24}$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    zones: tuple[str, str, str] = ("a", "b", "c")
+    retain_data: bool
+    log_retention_days: int
+    send_mode: Literal["record", "allowlist", "live"]
+    holdout_percent: Annotated[int, Field(ge=0, le=100)]
+    secrets: tuple[Literal["segment", "stripe", "identity"], ...]
+    webhooks: WebhookSettings
+    kafka: KafkaSettings
+    mappings: MappingSettings
+    functions: dict[Function, FunctionSettings]
+    snowflake_user_arn: str | None = None
+    snowflake_external_id: str = "desireline"
+
+    @model_validator(mode="after")
+    def _complete_and_within_limits(self) -> Self:
+        missing = set(Function) - set(self.functions)
+        if missing:
+            raise ValueError(f"no settings for {', '.join(sorted(missing))}")
+        reserved = {f: s.reserved_concurrency for f, s in self.functions.items()}
+        unlimited = sorted(f for f in PRODUCERS if reserved[f] is None)
+        if unlimited:
+            raise ValueError(f"producers need a reserved concurrency: {', '.join(unlimited)}")
+        if sum(reserved[f] or 0 for f in PRODUCERS) >= PRODUCER_CONCURRENCY_LIMIT:
+            raise ValueError("the producers' reserved concurrency exceeds the brokers' limit")
+        if sum(r or 0 for r in reserved.values()) > ACCOUNT_CONCURRENCY - UNRESERVED_CONCURRENCY:
+            raise ValueError("the reserved concurrency exceeds an account's default")
+        return self
+
+    def without_windows(self) -> Self:
+        """The same, with nothing waiting to be batched: for the local cloud."""
+        none = {name: 0 for name in MappingSettings.model_fields if name.endswith("window_seconds")}
+        return self.model_copy(update={"mappings": self.mappings.model_copy(update=none)})
+
+
+class Synthesis(BaseSettings):
+    """Where the cloud assembly goes; the CDK command sets it, and `cdk.out` is its default."""
+
+    cdk_outdir: str = "cdk.out"
+
+
+def context() -> dict[str, Any]:
+    """The context of cdk.json, which only the CDK command would pass on by itself."""
+    loaded: dict[str, Any] = json.loads(CDK_JSON.read_text())["context"]
+    return loaded
+
+
+def stage_settings(stages: Mapping[str, Any], stage: str) -> StageSettings:
+    """The settings of a stage. Raises ValueError (pydantic's) if they are not as they must be."""
+    if stage not in stages:
+        raise ValueError(f"cdk.json knows no stage '{stage}', but {', '.join(sorted(stages))}")
+    return StageSettings.model_validate(stages[stage])

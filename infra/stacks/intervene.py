@@ -1,0 +1,185 @@
+"""Intervene: enrolments, checks at their due times, claims, and what is sent."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from desireline.contracts import (
+    ANNOUNCED_TABLES,
+    CONSUMED_TOPICS,
+    Channel,
+    Function,
+    Table,
+    Topic,
+)
+from infra.building_blocks.channel_queue import ChannelQueue
+from infra.building_blocks.function import StageFunction
+from infra.building_blocks.kafka_mapping import KafkaMapping
+from infra.building_blocks.playbook_machine import (
+    PlaybookMachine,
+    machine_arn,
+    may_start,
+)
+from infra.building_blocks.stage_key import StageKey, key_use
+from infra.building_blocks.stream_mapping import StreamMapping
+from infra.building_blocks.table import (
+    OWNERS,
+    READ,
+    WRITE,
+    StageTable,
+    table_environment,
+    use_rows,
+)
+from infra.deployment import Deployment, StageStack
+from infra.layers import Layer
+
+CSM_TOPIC = "csm-alerts"
+
+
+class InterveneStack(StageStack):
+    """start_interventions, check_playbook, publish_changes, deliver_action, and their tables."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
+        super().__init__(scope, "intervene", deployment=deployment)
+        self.key = StageKey(self, "intervene")
+        self.table = StageTable(self, Table.INTERVENTIONS, key=self.key)
+        self.alerts = self._alerts()
+        self.switches = self._switches()
+        self.start = self._start()
+        self.check = self._check()
+        self.machine = PlaybookMachine(self, check=self.check)
+        self.deliver = self._deliver()
+        self.queue = ChannelQueue(
+            self, Channel.CSM_ALERT, key=self.key, handled_in=self.deliver.timeout
+        )
+        self.queue.deliver_to(self.deliver)
+        self.announce = self._announce()
+
+    def _alerts(self) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            "CsmAlerts",
+            topic_name=self.deployment.named(CSM_TOPIC),
+            display_name="Desireline",
+            master_key=self.key,
+            enforce_ssl=True,
+        )
+        cdk.CfnOutput(self, "CsmAlertsTopic", value=topic.topic_arn)
+        return topic
+
+    def _switches(self) -> ssm.StringParameter:
+        """What operators turn while it runs. CloudFormation writes it once; it touches it again
+        only when the default itself is changed."""
+        default: dict[str, object] = {
+            "send_mode": self.deployment.settings.send_mode,
+            "allowlist": [],
+            "kill": {"all": False, "playbooks": [], "channels": []},
+        }
+        return ssm.StringParameter(
+            self,
+            "Switches",
+            parameter_name=self.deployment.parameter("switches"),
+            description="Send mode, allowlist and kill switches; read before every send",
+            string_value=json.dumps(default),
+        )
+
+    def _start(self) -> StageFunction:
+        function = StageFunction(
+            self,
+            Function.START_INTERVENTIONS,
+            description="Enrols subjects in the playbooks that an event or a crossing triggers",
+            environment={
+                **table_environment(self, Table.IDENTITY, Table.STATES, Table.INTERVENTIONS),
+                "STATE_MACHINE_ARN": machine_arn(self),
+                "HOLDOUT_PERCENT": str(self.deployment.settings.holdout_percent),
+            },
+            driven=True,
+        )
+        function.allow(
+            *use_rows(self, Table.IDENTITY, actions=READ),
+            # The holdout is assigned once and stored with the subject.
+            *use_rows(self, Table.IDENTITY, actions=WRITE, partitions=["J#*"]),
+            *use_rows(self, Table.STATES, actions=READ),
+            *use_rows(self, Table.INTERVENTIONS, actions=[*READ, *WRITE]),
+            may_start(self),
+        )
+        for topic in CONSUMED_TOPICS[Function.START_INTERVENTIONS]:
+            KafkaMapping(self, function, topic)
+        return function
+
+    def _check(self) -> StageFunction:
+        function = StageFunction(
+            self,
+            Function.CHECK_PLAYBOOK,
+            description="Decides one checkpoint of one enrolment, and says when the next is due",
+            layers=[Layer.SCORE, Layer.MODELS],
+            environment={
+                **table_environment(self, Table.IDENTITY, Table.STATES, Table.INTERVENTIONS),
+                "SWITCHES_PARAMETER": self.switches.parameter_name,
+                "HOLDOUT_PERCENT": str(self.deployment.settings.holdout_percent),
+            },
+            driven=True,
+        )
+        function.allow(
+            *use_rows(self, Table.IDENTITY, actions=READ),
+            *use_rows(self, Table.IDENTITY, actions=WRITE, partitions=["J#*"]),
+            *use_rows(self, Table.STATES, actions=READ),
+            *use_rows(self, Table.INTERVENTIONS, actions=[*READ, *WRITE]),
+            self._reads_switches(),
+        )
+        return function
+
+    def _deliver(self) -> StageFunction:
+        function = StageFunction(
+            self,
+            Function.DELIVER_ACTION,
+            description="Turns a claim into at most one message",
+            environment={
+                **table_environment(self, Table.INTERVENTIONS),
+                "SWITCHES_PARAMETER": self.switches.parameter_name,
+                "CSM_TOPIC_ARN": self.alerts.topic_arn,
+            },
+            driven=True,
+        )
+        function.allow(
+            *use_rows(
+                self,
+                Table.INTERVENTIONS,
+                actions=["dynamodb:GetItem", *WRITE],
+                partitions=["D#*", "E#*", "L#*"],
+            ),
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[self.alerts.topic_arn]),
+            key_use(self, self.key.key_arn, service="sns", write=True),
+            self._reads_switches(),
+        )
+        return function
+
+    def _announce(self) -> StageFunction:
+        function = StageFunction(
+            self,
+            Function.PUBLISH_CHANGES,
+            description="Announces what the tables' streams tell, and fills the channels' queues",
+            layers=[Layer.KAFKA],
+            environment={"QUEUE_CSM_ALERT_URL": self.queue.queue.queue_url},
+            produces=[
+                Topic.IDENTITY_CHANGED,
+                Topic.JOURNEYS_SCORED,
+                Topic.DECISIONS_MADE,
+                Topic.EVENTS_QUARANTINED,
+            ],
+        )
+        function.allow(*self.queue.send_statements())
+        for table in sorted(ANNOUNCED_TABLES):
+            StreamMapping(self, function, table, stage=OWNERS[table])
+        return function
+
+    def _reads_switches(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=["ssm:GetParameter"], resources=[self.switches.parameter_arn]
+        )

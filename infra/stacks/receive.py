@@ -1,0 +1,160 @@
+"""Receive: the HTTP API, the senders' secrets, and the function that takes webhooks."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from desireline.contracts import Function, Topic
+from infra.building_blocks.acknowledge import acknowledge
+from infra.building_blocks.function import StageFunction, retention
+from infra.building_blocks.stage_key import StageKey, key_use
+from infra.deployment import Deployment, StageStack
+from infra.layers import Layer
+
+ROUTE = "/webhooks/{source}"
+SECRET_LENGTH = 48
+
+ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "requestTime": "$context.requestTime",
+    # The route's key, not the path, and no address: neither belongs into a log.
+    "routeKey": "$context.routeKey",
+    "status": "$context.status",
+    "responseLength": "$context.responseLength",
+    "responseLatency": "$context.responseLatency",
+    "integrationError": "$context.integrationErrorMessage",
+}
+
+
+class ReceiveStack(StageStack):
+    """POST /webhooks/{source} -> receive_webhook -> Kafka."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
+        super().__init__(scope, "receive", deployment=deployment)
+        self.key = StageKey(self, "receive")
+        self.secrets = {name: self._secret(name) for name in deployment.settings.secrets}
+        self.function = self._function()
+        self.api = self._api()
+        url = f"{self.api.api_endpoint}/webhooks"
+        self.publish("receive", "api", value=self.api.api_id)
+        self.publish("receive", "url", value=url)
+        cdk.CfnOutput(self, "WebhooksUrl", value=url)
+
+    def _secret(self, name: str) -> secretsmanager.Secret:
+        """A secret with a random value: right for what we choose ourselves, and a placeholder
+        that verifies nothing until an operator stores what a sender has issued."""
+        secret = secretsmanager.Secret(
+            self,
+            f"{name.title()}Secret",
+            secret_name=f"{self.deployment.name}/{name}",
+            description=SECRETS[name],
+            encryption_key=self.key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=SECRET_LENGTH, exclude_punctuation=True
+            ),
+            removal_policy=self.deployment.removal,
+        )
+        acknowledge(
+            secret,
+            {
+                "SMG4": "The sender issues it and must be told of a new one: it is rotated by "
+                "hand, with the previous version accepted meanwhile; the identity "
+                "secret names all fragments and may never change"
+            },
+        )
+        return secret
+
+    def _function(self) -> StageFunction:
+        function = StageFunction(
+            self,
+            Function.RECEIVE_WEBHOOK,
+            description="Verifies webhooks and puts their events into Kafka",
+            layers=[Layer.KAFKA],
+            environment={
+                f"SECRET_{name.upper()}_ARN": secret.secret_arn
+                for name, secret in self.secrets.items()
+            },
+            produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
+            driven=True,
+        )
+        function.allow(
+            iam.PolicyStatement(
+                actions=["secretsmanager:GetSecretValue"],
+                resources=[secret.secret_arn for secret in self.secrets.values()],
+            ),
+            key_use(self, self.key.key_arn, service="secretsmanager"),
+        )
+        return function
+
+    def _api(self) -> apigateway.HttpApi:
+        api = apigateway.HttpApi(
+            self,
+            "Api",
+            api_name=self.deployment.named("webhooks"),
+            description="Where SaaS tools send their webhooks",
+            create_default_stage=False,
+        )
+        routes = api.add_routes(
+            path=ROUTE,
+            methods=[apigateway.HttpMethod.POST],
+            integration=integrations.HttpLambdaIntegration(
+                "ReceiveWebhook", self.function.lambda_function
+            ),
+        )
+        for route in routes:
+            acknowledge(
+                route,
+                {"APIG4": "Senders cannot carry tokens: each webhook's signature is verified"},
+            )
+        self._stage(api, routes[0])
+        return api
+
+    def _stage(self, api: apigateway.HttpApi, route: apigateway.HttpRoute) -> None:
+        group = logs.LogGroup(
+            self,
+            "AccessLogs",
+            log_group_name=f"/aws/apigateway/{self.deployment.named('webhooks')}",
+            retention=retention(self.deployment.settings.log_retention_days),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        throttle = self.deployment.settings.webhooks
+        stage = apigateway.CfnStage(
+            self,
+            "Stage",
+            api_id=api.api_id,
+            stage_name="$default",
+            auto_deploy=True,
+            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
+                destination_arn=group.log_group_arn, format=json.dumps(ACCESS_LOG)
+            ),
+            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
+                detailed_metrics_enabled=True,
+                throttling_rate_limit=1,
+                throttling_burst_limit=1,
+            ),
+            route_settings={
+                f"POST {ROUTE}": {
+                    "DetailedMetricsEnabled": True,
+                    "ThrottlingRateLimit": throttle.rate,
+                    "ThrottlingBurstLimit": throttle.burst,
+                }
+            },
+        )
+        # A route's settings can only be made once there is the route.
+        stage.node.add_dependency(route)
+
+
+SECRETS = {
+    "segment": "Segment's shared secret: the key of X-Signature",
+    "stripe": "Stripe's signing secret of the webhook endpoint",
+    "identity": "Names fragments and salts addresses: never rotate it, it is part of every id",
+}
+"""What the secrets are."""

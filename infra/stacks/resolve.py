@@ -1,0 +1,37 @@
+"""Resolve: identity and folded state, and the function that keeps them."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
+from infra.building_blocks.function import StageFunction
+from infra.building_blocks.kafka_mapping import KafkaMapping
+from infra.building_blocks.stage_key import StageKey
+from infra.building_blocks.table import READ, WRITE, StageTable, table_environment, use_rows
+from infra.deployment import Deployment, StageStack
+from infra.layers import Layer
+
+
+class ResolveStack(StageStack):
+    """events.received -> resolve_identity -> identity, states, events.resolved."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
+        super().__init__(scope, "resolve", deployment=deployment)
+        self.key = StageKey(self, "resolve")
+        self.tables = {
+            table: StageTable(self, table, key=self.key) for table in (Table.IDENTITY, Table.STATES)
+        }
+        self.function = StageFunction(
+            self,
+            Function.RESOLVE_IDENTITY,
+            description="Folds events into their fragments' state and joins people",
+            layers=[Layer.KAFKA],
+            environment=table_environment(self, *self.tables),
+            produces=[Topic.EVENTS_RESOLVED, Topic.EVENTS_QUARANTINED],
+            driven=True,
+        )
+        for table in self.tables:
+            self.function.allow(*use_rows(self, table, actions=[*READ, *WRITE]))
+        for topic in CONSUMED_TOPICS[Function.RESOLVE_IDENTITY]:
+            KafkaMapping(self, self.function, topic)

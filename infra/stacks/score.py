@@ -1,0 +1,38 @@
+"""Score: the journeys, and the function that assesses them."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from desireline.contracts import CONSUMED_TOPICS, Function, Table
+from infra.building_blocks.function import StageFunction
+from infra.building_blocks.kafka_mapping import KafkaMapping
+from infra.building_blocks.stage_key import StageKey
+from infra.building_blocks.table import READ, StageTable, table_environment, use_rows
+from infra.deployment import Deployment, StageStack
+from infra.layers import Layer
+
+
+class ScoreStack(StageStack):
+    """events.resolved, identity.changed -> score_journey -> journeys."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
+        super().__init__(scope, "score", deployment=deployment)
+        self.key = StageKey(self, "score")
+        self.table = StageTable(self, Table.JOURNEYS, key=self.key)
+        self.function = StageFunction(
+            self,
+            Function.SCORE_JOURNEY,
+            description="Scores the subjects whose state or persons have changed",
+            layers=[Layer.SCORE, Layer.MODELS],
+            environment=table_environment(self, *Table),
+        )
+        self.function.allow(
+            *use_rows(self, Table.IDENTITY, actions=READ),
+            *use_rows(self, Table.STATES, actions=READ),
+            *use_rows(self, Table.JOURNEYS, actions=["dynamodb:GetItem", "dynamodb:PutItem"]),
+            # Quarantine rows: it has no Kafka client to say so itself.
+            *use_rows(self, Table.INTERVENTIONS, actions=["dynamodb:PutItem"], partitions=["Q#*"]),
+        )
+        for topic in CONSUMED_TOPICS[Function.SCORE_JOURNEY]:
+            KafkaMapping(self, self.function, topic)
