@@ -99,8 +99,10 @@ class PublishChanges:
         for announcement in announcements(change.old, change.new, self._wall.now()):
             if isinstance(announcement, Queued):
                 self._queues[announcement.channel].put(announcement.reference.encode().decode())
+                self._metrics.count("queued", channel=announcement.channel)
             else:
                 self._producer.produce(announcement)
+                self._metrics.count("announced")
 
 
 def announcements(old: Row | None, new: Row | None, at: int) -> Iterator[Announcement]:

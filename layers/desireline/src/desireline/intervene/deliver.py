@@ -165,7 +165,6 @@ class DeliverAction:
         except TerminalError as error:
             return self._end(claim, _End(ClaimState.REFUSED, error.reason))
         except UnavailableError:
-            self._metrics.count("sends_unknown", channel=claim.channel)
             return self._end(claim, _End(ClaimState.UNKNOWN, "no_answer"))
         stamps = claim.stamps.model_copy(update={"delivered": self._wall.now()})
         sent = claim.but(provider_id=provider_id, stamps=stamps)
@@ -175,6 +174,8 @@ class DeliverAction:
         row = delivery_row(claim, Outcome(end.state), end.reason, self._clock.now(), end.gate)
         self._write_down(claim.but(state=end.state), (Put(row), *checks))
         self._metrics.count("deliveries", outcome=end.state, channel=claim.channel)
+        if end.state is ClaimState.UNKNOWN:
+            self._metrics.count("sends_unknown", channel=claim.channel)
         return end.state
 
     def _write_down(self, claim: ClaimRow, rest: tuple[Put | Check, ...]) -> None:

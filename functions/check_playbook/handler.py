@@ -1,0 +1,69 @@
+"""check_playbook: one checkpoint of one enrolment, for the state machine run-playbook.
+
+In: {"enrolment": id}. Out: {"done": bool, "due": timestamp of the next checkpoint}; when done, `due`
+is the epoch. Errors reach the machine by the name of their class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+import desireline_models
+from check_playbook.settings import Settings
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock, journey_clock
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.switches import ParameterSwitches
+from desireline.contracts import METRICS_NAMESPACE
+from desireline.intervene.check import CheckPlaybook
+from desireline.intervene.playbooks import load
+from desireline.score.features import FEATURE_NAMES
+from desireline.score.package import load_model
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+
+MODEL = Path(desireline_models.__file__).parent / "trial"
+
+
+@cache
+def use_case() -> CheckPlaybook:
+    """The composition root. Raises InvalidPlaybookError, InvalidModelError: then nobody is sent
+    anything."""
+    settings = Settings()
+    return CheckPlaybook(
+        store=DynamoStore(client("dynamodb"), settings.tables),
+        model=load_model(MODEL, features=FEATURE_NAMES),
+        playbooks=load(),
+        switches=ParameterSwitches(client("ssm"), settings.switches_parameter),
+        clock=journey_clock(settings.clock_url),
+        wall=WallClock(),
+        metrics=EmfMetrics(metrics),
+        holdout_percent=settings.holdout_percent,
+    )
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Check the enrolment."""
+    metrics.add_metric("checks", MetricUnit.Count, 1)
+    result = use_case()(event["enrolment"])
+    logger.info("checked", enrolment=event["enrolment"], done=result.done)
+    return {"done": result.done, "due": timestamp(result.due or 0)}
+
+
+def timestamp(milliseconds: int) -> str:
+    """As Step Functions demands it: RFC 3339 with T and Z. milliseconds: whole seconds."""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

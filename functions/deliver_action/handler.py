@@ -1,0 +1,67 @@
+"""deliver_action: messages of a channel's queue -> at most one call to the provider for each.
+
+In: an SQS event whose bodies name claims. Out: a partial batch response that leaves in the queue
+what is to come again, and what cannot be handled, which ends among the dead letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from deliver_action.settings import CONNECT_TIMEOUT, LONGEST_INVOCATION_MS, Settings
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock, journey_clock
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.event_source import queue_failures
+from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.sns import READ_TIMEOUT, SnsSender, alert_client
+from desireline.adapters.switches import ParameterSwitches
+from desireline.contracts import METRICS_NAMESPACE, Channel
+from desireline.errors import DesirelineError
+from desireline.events import ClaimReference
+from desireline.intervene.deliver import DeliverAction
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+
+
+@cache
+def use_case() -> DeliverAction:
+    """The composition root."""
+    settings = Settings()
+    return DeliverAction(
+        store=DynamoStore(client("dynamodb"), settings.tables),
+        senders={Channel.CSM_ALERT: SnsSender(alert_client(), settings.csm_topic_arn)},
+        switches=ParameterSwitches(client("ssm"), settings.switches_parameter),
+        clock=journey_clock(settings.clock_url),
+        wall=WallClock(),
+        metrics=EmfMetrics(metrics),
+        read_timeout_ms=int((CONNECT_TIMEOUT + READ_TIMEOUT) * 1000),
+        function_timeout_ms=LONGEST_INVOCATION_MS,
+    )
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Deliver each message of the batch."""
+    metrics.add_metric("messages", MetricUnit.Count, len(event["Records"]))
+    failed = []
+    for message in event["Records"]:
+        try:
+            reference = ClaimReference.decode(message["body"].encode())
+            state = use_case()(reference, context.get_remaining_time_in_millis)
+            logger.info("handled", id=message["messageId"], state=state)
+        except (DesirelineError, ValidationError) as error:
+            logger.warning("left in the queue", id=message["messageId"], why=type(error).__name__)
+            failed.append(message["messageId"])
+    return queue_failures(failed)

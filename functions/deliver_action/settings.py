@@ -1,0 +1,28 @@
+"""What deliver_action reads from its environment."""
+
+from __future__ import annotations
+
+from pydantic_settings import BaseSettings
+
+from desireline.contracts import Table
+
+LONGEST_INVOCATION_MS = 60_000
+"""At least the function's time-out: after this long nobody who marked a claim is at work."""
+
+CONNECT_TIMEOUT = 2.0
+"""Seconds that the clients of `desireline.adapters.aws` wait for a connection."""
+
+
+class Settings(BaseSettings):
+    """csm_topic_arn: the SNS topic of alerts. switches_parameter: the SSM parameter of send mode
+    and kill switches. clock_url: of the local cloud's clock, if any."""
+
+    table_interventions: str
+    csm_topic_arn: str
+    switches_parameter: str
+    clock_url: str | None = None
+
+    @property
+    def tables(self) -> dict[Table, str]:
+        """The deployed name of the table that this function touches."""
+        return {Table.INTERVENTIONS: self.table_interventions}
