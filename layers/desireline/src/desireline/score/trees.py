@@ -20,9 +20,10 @@ from desireline.errors import InvalidModelError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
+Places = NDArray[np.intp]
 
-BLOCK_ROWS = 2048
-"""Rows that are walked at once: bounds the memory of a large batch."""
+BLOCK_ROWS = 128
+"""Rows that are walked at once: the arrays of a step then fit a core's cache."""
 
 _ARRAYS: Mapping[str, type[np.generic]] = {
     "feature": np.int32,
@@ -103,24 +104,32 @@ class Trees:
 
     def _margin(self, rows: Floats) -> Floats:
         count, width = rows.shape
+        feature, children, roots = self._walk
         flat = rows.ravel()
+        missing = np.isnan(flat)
+        has_missing = bool(missing.any())
         offset = (np.arange(count) * width)[:, None]
-        has_missing = bool(np.isnan(flat).any())
-        node = np.repeat(self.roots[None, :], count, axis=0)
+        node = np.repeat(roots[None, :], count, axis=0)
         for _ in range(self.depth):
-            x = flat[offset + self.feature[node]]
-            right = ~(x <= self.threshold[node])
+            place = feature.take(node)
+            place += offset
+            left = flat.take(place) <= self.threshold.take(node)
             if has_missing:
-                right &= ~(np.isnan(x) & self.missing_left[node])
-            node = self._children[2 * node + right]
-        margin: Floats = np.ascontiguousarray(self.value[node]).sum(axis=1) + self.baseline
+                left |= missing.take(place) & self.missing_left.take(node)
+            node *= 2
+            node += 1
+            node -= left
+            node = children.take(node)
+        margin: Floats = self.value.take(node).sum(axis=1) + self.baseline
         return margin
 
     @cached_property
-    def _children(self) -> Ints:
-        children = np.empty(2 * len(self.left), np.int32)
+    def _walk(self) -> tuple[Places, Places, Places]:
+        """Features, children as pairs (left, right), and roots, in numpy's own index type: other
+        types are converted anew at every step."""
+        children = np.empty(2 * len(self.left), np.intp)
         children[0::2], children[1::2] = self.left, self.right
-        return children
+        return self.feature.astype(np.intp), children, self.roots.astype(np.intp)
 
     def _check(self) -> None:
         nodes = len(self.feature)
@@ -148,10 +157,15 @@ class Trees:
         finite = all(np.isfinite(a).all() for a in (self.value, self.cover))
         if not finite or np.isnan(self.threshold).any():
             raise InvalidModelError("model_value_not_finite")
-        node = self.roots
+        # Masks, not np.unique: that one imports numpy.ma, ten megabytes for nothing.
+        reached = np.zeros(len(leaf), dtype=np.bool_)
+        reached[self.roots] = True
         for _ in range(self.depth):
-            node = np.unique(self._children[np.concatenate([2 * node, 2 * node + 1])])
-        if not leaf[node].all():
+            following = np.zeros_like(reached)
+            following[self.left[reached]] = True
+            following[self.right[reached]] = True
+            reached = following
+        if not leaf[reached].all():
             raise InvalidModelError("model_deeper_than_stated")
 
 
