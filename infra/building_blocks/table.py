@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -19,8 +20,19 @@ OWNERS = {
 }
 """The stage whose stack holds the table and whose key encrypts it."""
 
-READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
-WRITE = ("dynamodb:ConditionCheckItem", "dynamodb:PutItem")
+
+class Operation(StrEnum):
+    """What a store does with rows. CHECK is the condition of a transaction on a row it does not
+    write; whoever puts and checks in transactions needs no right to transactions as such."""
+
+    GET = "dynamodb:GetItem"
+    BATCH_GET = "dynamodb:BatchGetItem"
+    QUERY = "dynamodb:Query"
+    PUT = "dynamodb:PutItem"
+    CHECK = "dynamodb:ConditionCheckItem"
+
+
+WRITES = frozenset({Operation.PUT, Operation.CHECK})
 
 
 class StageTable(dynamodb.Table):
@@ -53,25 +65,23 @@ class StageTable(dynamodb.Table):
 def use_rows(
     stack: StageStack,
     table: Table,
-    *,
-    actions: Iterable[str],
+    *operations: Operation,
     partitions: Iterable[str] = (),
 ) -> list[iam.PolicyStatement]:
-    """Statements for these actions on a table, whichever stack it is in.
+    """Statements for these operations on a table, whichever stack it is in.
 
     partitions: patterns of partition keys, such as 'Q#*'; none means all.
     """
-    wanted = sorted(set(actions))
     patterns = sorted(partitions)
     conditions = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": patterns}} if patterns else {}
     key = stack.learn(OWNERS[table], "key")
     return [
         iam.PolicyStatement(
-            actions=wanted,
+            actions=sorted(operations),
             resources=[stack.deployment.table_arn(stack, table)],
             conditions=conditions,
         ),
-        key_use(stack, key, service="dynamodb", write=not set(wanted) <= set(READ)),
+        key_use(stack, key, service="dynamodb", write=not WRITES.isdisjoint(operations)),
     ]
 
 

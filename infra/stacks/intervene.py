@@ -30,12 +30,11 @@ from infra.building_blocks.stage_key import StageKey, key_use
 from infra.building_blocks.stream_mapping import StreamMapping
 from infra.building_blocks.table import (
     OWNERS,
-    READ,
-    WRITE,
     StageTable,
     table_environment,
     use_rows,
 )
+from infra.building_blocks.table import Operation as Do
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -95,18 +94,16 @@ class InterveneStack(StageStack):
             Function.START_INTERVENTIONS,
             description="Enrols subjects in the playbooks that an event or a crossing triggers",
             environment={
-                **table_environment(self, Table.IDENTITY, Table.STATES, Table.INTERVENTIONS),
+                **table_environment(self, Table.IDENTITY, Table.INTERVENTIONS),
                 "STATE_MACHINE_ARN": machine_arn(self),
                 "HOLDOUT_PERCENT": str(self.deployment.settings.holdout_percent),
             },
             driven=True,
         )
         function.allow(
-            *use_rows(self, Table.IDENTITY, actions=READ),
             # The holdout is assigned once and stored with the subject.
-            *use_rows(self, Table.IDENTITY, actions=WRITE, partitions=["J#*"]),
-            *use_rows(self, Table.STATES, actions=READ),
-            *use_rows(self, Table.INTERVENTIONS, actions=[*READ, *WRITE]),
+            *use_rows(self, Table.IDENTITY, Do.GET, Do.PUT, Do.CHECK, partitions=["J#*"]),
+            *use_rows(self, Table.INTERVENTIONS, Do.GET, Do.BATCH_GET, Do.PUT, Do.CHECK),
             may_start(self),
         )
         for topic in CONSUMED_TOPICS[Function.START_INTERVENTIONS]:
@@ -127,10 +124,10 @@ class InterveneStack(StageStack):
             driven=True,
         )
         function.allow(
-            *use_rows(self, Table.IDENTITY, actions=READ),
-            *use_rows(self, Table.IDENTITY, actions=WRITE, partitions=["J#*"]),
-            *use_rows(self, Table.STATES, actions=READ),
-            *use_rows(self, Table.INTERVENTIONS, actions=[*READ, *WRITE]),
+            *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET),
+            *use_rows(self, Table.IDENTITY, Do.PUT, Do.CHECK, partitions=["J#*"]),
+            *use_rows(self, Table.STATES, Do.BATCH_GET, Do.QUERY),
+            *use_rows(self, Table.INTERVENTIONS, *Do),
             self._reads_switches(),
         )
         return function
@@ -151,7 +148,7 @@ class InterveneStack(StageStack):
             *use_rows(
                 self,
                 Table.INTERVENTIONS,
-                actions=["dynamodb:GetItem", *WRITE],
+                *(Do.GET, Do.PUT, Do.CHECK),
                 partitions=["D#*", "E#*", "L#*"],
             ),
             iam.PolicyStatement(actions=["sns:Publish"], resources=[self.alerts.topic_arn]),

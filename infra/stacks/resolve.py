@@ -8,7 +8,8 @@ from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_mapping import KafkaMapping
 from infra.building_blocks.stage_key import StageKey
-from infra.building_blocks.table import READ, WRITE, StageTable, table_environment, use_rows
+from infra.building_blocks.table import Operation as Do
+from infra.building_blocks.table import StageTable, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -27,11 +28,16 @@ class ResolveStack(StageStack):
             Function.RESOLVE_IDENTITY,
             description="Folds events into their fragments' state and joins people",
             layers=[Layer.KAFKA],
-            environment=table_environment(self, *self.tables),
+            environment={
+                "DEPLOYMENT": deployment.name,
+                **table_environment(self, *self.tables),
+            },
             produces=[Topic.EVENTS_RESOLVED, Topic.EVENTS_QUARANTINED],
             driven=True,
         )
-        for table in self.tables:
-            self.function.allow(*use_rows(self, table, actions=[*READ, *WRITE]))
+        self.function.allow(
+            *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET, Do.PUT, Do.CHECK),
+            *use_rows(self, Table.STATES, Do.GET, Do.PUT),
+        )
         for topic in CONSUMED_TOPICS[Function.RESOLVE_IDENTITY]:
             KafkaMapping(self, self.function, topic)

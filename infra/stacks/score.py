@@ -8,7 +8,8 @@ from desireline.contracts import CONSUMED_TOPICS, Function, Table
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_mapping import KafkaMapping
 from infra.building_blocks.stage_key import StageKey
-from infra.building_blocks.table import READ, StageTable, table_environment, use_rows
+from infra.building_blocks.table import Operation as Do
+from infra.building_blocks.table import StageTable, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -25,14 +26,14 @@ class ScoreStack(StageStack):
             Function.SCORE_JOURNEY,
             description="Scores the subjects whose state or persons have changed",
             layers=[Layer.SCORE, Layer.MODELS],
-            environment=table_environment(self, *Table),
+            environment={"DEPLOYMENT": deployment.name, **table_environment(self, *Table)},
         )
         self.function.allow(
-            *use_rows(self, Table.IDENTITY, actions=READ),
-            *use_rows(self, Table.STATES, actions=READ),
-            *use_rows(self, Table.JOURNEYS, actions=["dynamodb:GetItem", "dynamodb:PutItem"]),
+            *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET),
+            *use_rows(self, Table.STATES, Do.BATCH_GET),
+            *use_rows(self, Table.JOURNEYS, Do.GET, Do.PUT),
             # Quarantine rows: it has no Kafka client to say so itself.
-            *use_rows(self, Table.INTERVENTIONS, actions=["dynamodb:PutItem"], partitions=["Q#*"]),
+            *use_rows(self, Table.INTERVENTIONS, Do.PUT, partitions=["Q#*"]),
         )
         for topic in CONSUMED_TOPICS[Function.SCORE_JOURNEY]:
             KafkaMapping(self, self.function, topic)
