@@ -1,7 +1,7 @@
 """check_playbook: one checkpoint of one enrolment, for the state machine run-playbook.
 
-In: {"enrolment": id}. Out: {"done": bool, "due": timestamp of the next checkpoint}; when done, `due`
-is the epoch. Errors reach the machine by the name of their class.
+In: {"enrolment": id}. Out: {"done": bool, "due": timestamp of the next checkpoint}; when done,
+`due` is the epoch. Errors reach the machine by the name of their class.
 """
 
 from __future__ import annotations
