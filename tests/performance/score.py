@@ -30,6 +30,7 @@ from desireline_learning.simulator.canonical import canonical
 from desireline_learning.training import export
 from desireline_learning.training.fit import calibrated
 from desireline_learning.training.replay import Table, replay
+from tests.functional.score_journey.company_pipeline import Pipeline
 
 Row = dict[str, Any]
 ROUNDS = 7
@@ -198,11 +199,30 @@ def max_difference() -> Row:
     }
 
 
+def operations() -> list[Row]:
+    """Items read and written to score, an event on average, over a company's stream: one event a
+    batch, as at a trickle, and twenty, as under load."""
+    events = [event for event, _ in canonical(Company(Scenario()))]
+    rows: list[Row] = []
+    for batch, suffix in ((1, ""), (20, ".batch20")):
+        pipeline = Pipeline()
+        pipeline.run(events, batch=batch)
+        for name, items in (("reads", pipeline.reads), ("writes", pipeline.writes)):
+            rows.append(
+                {
+                    "name": f"score.{name}_per_event{suffix}",
+                    "value": items / pipeline.events,
+                    "unit": "items",
+                }
+            )
+    return rows
+
+
 def measure() -> list[Row]:
     """All figures of the group."""
     with _one_thread():
         warm = [single_p50(), batch500(), reasons_p50(), max_difference()]
-    return [*warm, *cold_and_memory()]
+    return [*warm, *cold_and_memory(), *operations()]
 
 
 def _in_turn(

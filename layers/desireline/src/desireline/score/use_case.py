@@ -12,7 +12,6 @@ it was: nobody asks for it any more, and the decision about it is history.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -108,7 +107,7 @@ class ScoreJourneys:
             source=record.topic,
             reason=reason,
             detail=detail,
-            record=b64encode(record.value or b"").decode(),
+            record=(record.value or b"").decode("utf-8", "replace"),
             at=self._wall.now(),
         )
         try:
