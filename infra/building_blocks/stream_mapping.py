@@ -10,18 +10,14 @@ from desireline.contracts import Table
 from infra.building_blocks.dead_letters import dead_letter_destination
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.stage_key import key_use
+from infra.building_blocks.table import KEY_STAGE
 from infra.deployment import StageStack
 
 
 class StreamMapping(Construct):
-    """One table's stream to one function; retries end before the stream forgets a record.
+    """One table's stream to one function; retries end before the stream forgets a record."""
 
-    stage: the stage that owns the table, and whose key encrypts it.
-    """
-
-    def __init__(
-        self, stack: StageStack, function: StageFunction, table: Table, *, stage: str
-    ) -> None:
+    def __init__(self, stack: StageStack, function: StageFunction, table: Table) -> None:
         super().__init__(stack, f"{function.node.id}From{table.value.title()}")
         settings = stack.deployment.settings.mappings
         stream = stack.learn("tables", table, "stream")
@@ -36,7 +32,7 @@ class StreamMapping(Construct):
                 resources=[stream],
             ),
             iam.PolicyStatement(actions=["dynamodb:ListStreams"], resources=["*"]),
-            key_use(stack, stack.learn(stage, "key"), service="dynamodb"),
+            key_use(stack, stack.learn(KEY_STAGE, "key"), service="dynamodb"),
         )
         self.mapping = lambda_.CfnEventSourceMapping(
             self,

@@ -7,18 +7,15 @@ from enum import StrEnum
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 
 from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table
-from infra.building_blocks.stage_key import StageKey, key_use
+from infra.building_blocks.stage_key import key_use
 from infra.deployment import StageStack
 
-OWNERS = {
-    Table.IDENTITY: "resolve",
-    Table.STATES: "resolve",
-    Table.JOURNEYS: "score",
-    Table.INTERVENTIONS: "intervene",
-}
-"""The stage whose stack holds the table and whose key encrypts it."""
+KEY_STAGE = "resolve"
+"""The stage whose key encrypts all tables. It is the first to have one: score_journey writes to
+the table of a later stage, which could not have told it of its key."""
 
 
 class Operation(StrEnum):
@@ -38,7 +35,7 @@ WRITES = frozenset({Operation.PUT, Operation.CHECK})
 class StageTable(dynamodb.Table):
     """pk and sk, encrypted, restorable to any second, with a stream if it is announced."""
 
-    def __init__(self, stack: StageStack, table: Table, *, key: StageKey) -> None:
+    def __init__(self, stack: StageStack, table: Table) -> None:
         announced = table in ANNOUNCED_TABLES
         super().__init__(
             stack,
@@ -48,7 +45,7 @@ class StageTable(dynamodb.Table):
             sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=key,
+            encryption_key=table_key(stack, table),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -60,6 +57,11 @@ class StageTable(dynamodb.Table):
         if announced:
             assert self.table_stream_arn is not None
             stack.publish("tables", table, "stream", value=self.table_stream_arn)
+
+
+def table_key(stack: StageStack, table: Table) -> kms.IKey:
+    """The key of all tables, as this stack may refer to it."""
+    return kms.Key.from_key_arn(stack, f"{table.value.title()}Key", stack.learn(KEY_STAGE, "key"))
 
 
 def use_rows(
@@ -74,14 +76,18 @@ def use_rows(
     """
     patterns = sorted(partitions)
     conditions = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": patterns}} if patterns else {}
-    key = stack.learn(OWNERS[table], "key")
     return [
         iam.PolicyStatement(
             actions=sorted(operations),
             resources=[stack.deployment.table_arn(stack, table)],
             conditions=conditions,
         ),
-        key_use(stack, key, service="dynamodb", write=not WRITES.isdisjoint(operations)),
+        key_use(
+            stack,
+            stack.learn(KEY_STAGE, "key"),
+            service="dynamodb",
+            write=not WRITES.isdisjoint(operations),
+        ),
     ]
 
 

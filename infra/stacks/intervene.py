@@ -28,13 +28,12 @@ from infra.building_blocks.playbook_machine import (
 )
 from infra.building_blocks.stage_key import StageKey, key_use
 from infra.building_blocks.stream_mapping import StreamMapping
+from infra.building_blocks.table import Operation as Do
 from infra.building_blocks.table import (
-    OWNERS,
     StageTable,
     table_environment,
     use_rows,
 )
-from infra.building_blocks.table import Operation as Do
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -47,7 +46,7 @@ class InterveneStack(StageStack):
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "intervene", deployment=deployment)
         self.key = StageKey(self, "intervene")
-        self.table = StageTable(self, Table.INTERVENTIONS, key=self.key)
+        self.table = StageTable(self, Table.INTERVENTIONS)
         self.alerts = self._alerts()
         self.switches = self._switches()
         self.start = self._start()
@@ -173,7 +172,7 @@ class InterveneStack(StageStack):
         )
         function.allow(*self.queue.send_statements())
         for table in sorted(ANNOUNCED_TABLES):
-            StreamMapping(self, function, table, stage=OWNERS[table])
+            StreamMapping(self, function, table)
         return function
 
     def _reads_switches(self) -> iam.PolicyStatement:

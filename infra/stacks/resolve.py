@@ -20,9 +20,7 @@ class ResolveStack(StageStack):
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "resolve", deployment=deployment)
         self.key = StageKey(self, "resolve")
-        self.tables = {
-            table: StageTable(self, table, key=self.key) for table in (Table.IDENTITY, Table.STATES)
-        }
+        self.tables = {table: StageTable(self, table) for table in (Table.IDENTITY, Table.STATES)}
         self.function = StageFunction(
             self,
             Function.RESOLVE_IDENTITY,

@@ -7,7 +7,6 @@ from constructs import Construct
 from desireline.contracts import CONSUMED_TOPICS, Function, Table
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_mapping import KafkaMapping
-from infra.building_blocks.stage_key import StageKey
 from infra.building_blocks.table import Operation as Do
 from infra.building_blocks.table import StageTable, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
@@ -19,8 +18,7 @@ class ScoreStack(StageStack):
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "score", deployment=deployment)
-        self.key = StageKey(self, "score")
-        self.table = StageTable(self, Table.JOURNEYS, key=self.key)
+        self.table = StageTable(self, Table.JOURNEYS)
         self.function = StageFunction(
             self,
             Function.SCORE_JOURNEY,
