@@ -1,0 +1,76 @@
+"""The launcher's own address on loopback: the journey clock, faults, and whether all is at rest.
+
+GET /now          epoch milliseconds, as text: what CLOCK_URL points to
+GET /clock        now, frozen or not
+POST /clock       {"freeze": epoch ms} or {"advance": epoch ms}
+GET /rest         see rest.look
+GET, POST /faults see faults.Faults
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from desireline_local.aws.tool import rest
+from desireline_local.aws.tool.faults import FAULTS, set_faults
+from desireline_local.aws.tool.virtual_time import CLOCK
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with JSON, `/now` with a number."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:  # noqa: N802 — the base class' name
+        match self.path:
+            case "/now":
+                self._answer(round(CLOCK.now() * 1000))
+            case "/clock":
+                self._answer({"now": round(CLOCK.now() * 1000), "frozen": CLOCK.frozen})
+            case "/rest":
+                self._answer(rest.look())
+            case "/faults":
+                self._answer(asdict(FAULTS))
+            case _:
+                self._answer({"error": "no such path"}, 404)
+
+    def do_POST(self) -> None:  # noqa: N802 — the base class' name
+        wanted: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        try:
+            match self.path:
+                case "/clock" if "freeze" in wanted:
+                    CLOCK.freeze(wanted["freeze"] / 1000)
+                case "/clock":
+                    CLOCK.advance(wanted["advance"] / 1000)
+                case "/faults":
+                    set_faults(wanted)
+                case _:
+                    self._answer({"error": "no such path"}, 404)
+                    return
+        except (KeyError, TypeError, ValueError) as error:
+            self._answer({"error": repr(error)}, 400)
+            return
+        self.path = {"/clock": "/clock", "/faults": "/faults"}[self.path]
+        self.do_GET()
+
+    def _answer(self, body: Any, status: int = 200) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Silent: it is asked thousands of times."""
+
+
+def serve(port: int) -> None:
+    """Serve on loopback in a thread."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,0 +1,23 @@
+"""Starts ministack with our patches. Takes the control address' port."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+from desireline_local.aws.tool import control, faults, patches, virtual_time
+
+VERSION = "1.5.33"
+
+
+def main() -> None:
+    """Patch, then serve until a signal ends it."""
+    if version("ministack") != VERSION:
+        raise SystemExit(f"the patches are for ministack {VERSION}, not {version('ministack')}")
+    virtual_time.install()
+    patches.install()
+    faults.install()
+    control.serve(int(sys.argv.pop(1)))
+    from ministack.app import main as serve  # noqa: PLC0415 — reads the environment as patched
+
+    serve()

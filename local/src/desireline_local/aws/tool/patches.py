@@ -1,0 +1,268 @@
+"""Where ministack 1.5.33 differs from AWS in what we rely on. One function each; a contract test
+each in tests/integration/local, so that a new version shows what it breaks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import ministack.core.lambda_runtime as runtime
+import ministack.services.lambda_svc as lambdas
+import ministack.services.stepfunctions as sf
+from ministack.core.responses import error_response_json
+from ministack.services import apigateway, sns
+from ministack.services.cloudformation import provisioners
+
+EXECUTION_NAME_LIMIT = 80
+SUBJECT_LIMIT = 100
+BODY_ARGUMENT = 6
+"""Where `_invoke_lambda_proxy` takes the request's body."""
+API_BODY_LIMIT = 10 * 1024 * 1024
+LAMBDA_PAYLOAD_LIMIT = 6 * 1024 * 1024
+
+in_flight = 0
+"""Lambda invocations that run now."""
+invocations = 0
+"""Lambda invocations that were started since the launch."""
+_count = threading.Lock()
+
+
+def install() -> None:
+    """Apply all patches. Raises AssertionError when ministack is not as expected."""
+    error_types()
+    no_wait_for_logs()
+    secrets_by_arn()
+    kafka_mappings()
+    stream_partial_failures()
+    count_invocations()
+    binary_bodies()
+    refuse_long_names()
+    refuse_bad_alerts()
+
+
+def error_types() -> None:
+    """An exception's type reaches Retry and Catch of a state machine, and the worker stays warm."""
+    stock = (
+        r'_real_stdout.write(json.dumps({"status": "error", "error": str(e),'
+        r' "trace": traceback.format_exc()}) + "\n")'
+    )
+    ours = (
+        r'_real_stdout.write(json.dumps({"status": "ok", "result": None, "_raised": {'
+        r'"errorMessage": str(e), "errorType": type(e).__name__,'
+        r' "stackTrace": traceback.format_tb(e.__traceback__)},'
+        r' "_trace": traceback.format_exc()}) + "\n")'
+    )
+    script = runtime._PYTHON_WORKER_SCRIPT
+    assert stock in script, "the worker reports exceptions in another way"
+    runtime._PYTHON_WORKER_SCRIPT = script.replace(stock, ours)
+    raised = threading.local()
+    invoke, execute = runtime.Worker.invoke, lambdas._execute_function_warm
+
+    def invoked(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        answer = invoke(self, *arguments, **keywords)
+        raised.error = answer.get("_raised")
+        if raised.error is None:
+            return answer
+        return {
+            "status": "error",
+            "error": raised.error["errorMessage"],
+            "trace": answer["_trace"],
+            "cold_start": answer.get("cold_start"),
+            "log": answer.get("log", ""),
+        }
+
+    def executed(func: Any, event: Any, request_id: str) -> Any:
+        raised.error = None
+        answer = execute(func, event, request_id)
+        if answer.get("error") and raised.error:
+            answer["body"] = raised.error
+        return answer
+
+    runtime.Worker.invoke = invoked
+    lambdas._execute_function_warm = executed
+
+
+def no_wait_for_logs() -> None:
+    """A handler that logs nothing is not waited for another 50 ms."""
+    drain = runtime.Worker._drain_stderr_bounded
+    runtime.Worker._drain_stderr_bounded = lambda self, **_: drain(
+        self, first_line_wait=0.002, idle_confirm=0.002
+    )
+
+
+def secrets_by_arn() -> None:
+    """Ref of a Secret is its ARN."""
+    handlers = provisioners._RESOURCE_HANDLERS
+    stock = dict(handlers["AWS::SecretsManager::Secret"])
+
+    def name(physical_id: str) -> str:
+        return (
+            physical_id.rsplit(":", 1)[-1][:-7] if physical_id.startswith("arn:") else physical_id
+        )
+
+    def create(logical: str, properties: Any, stack: str) -> Any:
+        _, attributes = stock["create"](logical, properties, stack)
+        return attributes["Arn"], attributes
+
+    def update(physical: str, old: Any, new: Any, stack: str, logical_id: Any = None) -> Any:
+        _, attributes = stock["update"](name(physical), old, new, stack, logical_id)
+        return attributes.get("Arn") or physical, attributes
+
+    def delete(physical: str, properties: Any) -> Any:
+        return stock["delete"](name(physical), properties)
+
+    handlers["AWS::SecretsManager::Secret"] = {
+        **stock, "create": create, "update": update, "delete": delete,
+    }  # fmt: skip
+
+
+KAFKA_SETTINGS = (
+    "AmazonManagedKafkaEventSourceConfig",
+    "BisectBatchOnFunctionError",
+    "DestinationConfig",
+    "MaximumRecordAgeInSeconds",
+    "MaximumRetryAttempts",
+    "ProvisionedPollerConfig",
+    "SelfManagedEventSource",
+    "SelfManagedKafkaEventSourceConfig",
+    "SourceAccessConfigurations",
+    "Topics",
+)
+
+
+def kafka_mappings() -> None:
+    """What a Kafka mapping says is kept, so that our poller finds it by ListEventSourceMappings."""
+    handlers = provisioners._RESOURCE_HANDLERS
+    stock = handlers["AWS::Lambda::EventSourceMapping"]
+
+    def create(logical: str, properties: Any, stack: str) -> Any:
+        physical, attributes = stock["create"](logical, properties, stack)
+        kept = {
+            name: properties[name] for name in KAFKA_SETTINGS if properties.get(name) is not None
+        }
+        lambdas._esms[physical].update(kept)
+        return physical, attributes
+
+    handlers["AWS::Lambda::EventSourceMapping"] = {**stock, "create": create}
+
+
+def stream_partial_failures() -> None:
+    """A DynamoDB stream batch of which the function reports failures is tried again, from its
+    beginning on (announcements are harmless to repeat). Stock moves on and loses the rest."""
+    execute = lambdas._execute_function
+
+    def executed(func: Any, event: Any) -> Any:
+        answer = execute(func, event)
+        records = event.get("Records") if isinstance(event, dict) else None
+        if records and records[0].get("eventSource") == "aws:dynamodb" and not answer.get("error"):
+            body = answer.get("body")
+            body = json.loads(body) if isinstance(body, str) and body else body
+            if isinstance(body, dict) and body.get("batchItemFailures"):
+                return {
+                    "error": True,
+                    "body": {"errorType": "PartialFailure", "errorMessage": json.dumps(body)},
+                    "log": answer.get("log", ""),
+                }
+        return answer
+
+    lambdas._execute_function = executed
+
+
+def count_invocations() -> None:
+    """Whether a function runs is asked by who waits for rest."""
+    execute = lambdas._execute_function
+
+    def executed(func: Any, event: Any) -> Any:
+        global in_flight, invocations  # noqa: PLW0603
+        with _count:
+            in_flight += 1
+            invocations += 1
+        try:
+            return execute(func, event)
+        finally:
+            with _count:
+                in_flight -= 1
+
+    lambdas._execute_function = executed
+
+
+def binary_bodies() -> None:
+    """A body that is no UTF-8 reaches the function base64-encoded, as API Gateway does it, whatever
+    its content type; bodies over 10 MB, and payloads over Lambda's 6 MB, are refused."""
+    is_text = apigateway._v2_request_body_is_text
+    proxy = apigateway._invoke_lambda_proxy
+    assert list(inspect.signature(proxy).parameters)[BODY_ARGUMENT] == "body"
+    binary: ContextVar[bool] = ContextVar("binary", default=False)
+
+    def text(content_type: str | None) -> bool:
+        return bool(is_text(content_type)) and not binary.get()
+
+    async def invoke(*arguments: Any, **keywords: Any) -> Any:
+        body = arguments[BODY_ARGUMENT] or b""
+        if len(body) > API_BODY_LIMIT or _payload_size(body) > LAMBDA_PAYLOAD_LIMIT:
+            answer = json.dumps({"message": "Request Entity Too Large"}).encode()
+            return 413, {"Content-Type": "application/json"}, answer
+        binary.set(not _is_utf8(body))
+        return await proxy(*arguments, **keywords)
+
+    apigateway._v2_request_body_is_text = text
+    apigateway._invoke_lambda_proxy = invoke
+
+
+def _payload_size(body: bytes) -> int:
+    """About what the body takes in the event: base64, or escaped as JSON."""
+    return len(body) * 4 // 3 if not _is_utf8(body) else len(json.dumps(body.decode()))
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def refuse_long_names() -> None:
+    """Execution names over 80 characters, and Wait timestamps without T, fail on AWS."""
+    start, until = sf._start_execution, sf._sleep_until
+
+    def started(data: Any) -> Any:
+        name = data.get("name") or ""
+        if len(name) > EXECUTION_NAME_LIMIT or not re.fullmatch(r"[A-Za-z0-9_-]*", name):
+            return error_response_json("InvalidName", f"Invalid Name: '{name}'", 400)
+        return start(data)
+
+    def slept(timestamp: str) -> None:
+        if "T" not in timestamp:
+            raise sf._ExecutionError("States.Runtime", f"not a timestamp: {timestamp}")
+        until(timestamp)
+
+    sf._start_execution = started
+    sf._sleep_until = slept
+
+
+def refuse_bad_alerts() -> None:
+    """SNS refuses subjects over 100 characters or with a line break, and Numbers that are none."""
+    publish: Callable[[Any], Any] = sns._publish
+
+    def published(parameters: Any) -> Any:
+        subject = str(sns._p(parameters, "Subject") or "")
+        if len(subject) > SUBJECT_LIMIT or "\n" in subject or "\r" in subject:
+            return sns._error("InvalidParameter", "Invalid parameter: Subject", 400)
+        for name, attribute in (sns._parse_message_attributes(parameters) or {}).items():
+            value = str(attribute.get("StringValue", attribute.get("Value", "")))
+            kind = str(attribute.get("DataType", attribute.get("Type", "String")))
+            if kind.startswith("Number") and not re.fullmatch(
+                r"-?\d+(\.\d+)?([eE][-+]?\d+)?", value
+            ):
+                return sns._error(
+                    "ParameterValueInvalid", f"Could not cast message attribute '{name}'", 400
+                )
+        return publish(parameters)
+
+    sns._publish = published

@@ -1,0 +1,211 @@
+"""Virtual time for Step Functions: Wait states sleep on a clock that a driver moves.
+
+Without a driver the clock is the wall's. A driver freezes it and moves it from due time to due
+time. Waits of a Retry and everything else stay on the wall clock (delivery rule 13).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from types import ModuleType
+from typing import Any
+
+import ministack.services.stepfunctions as sf
+
+START_DELAY = 0.15
+"""ministack waits so long before an execution's first state; the answer is out long before."""
+
+
+class Clock:
+    """Journey time in epoch seconds. Wakes only the sleepers that are due."""
+
+    def __init__(self) -> None:
+        self._frozen: float | None = None
+        self._lock = threading.Condition()
+        self._serial = itertools.count()
+        self._due: list[tuple[float, int, threading.Event]] = []
+        self._cancelled: set[int] = set()
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def now(self) -> float:
+        """The journey's time."""
+        return time.time() if self._frozen is None else self._frozen
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a driver has taken it."""
+        return self._frozen is not None
+
+    def freeze(self, at: float) -> None:
+        """From now on time stands still at `at` until it is advanced."""
+        with self._lock:
+            self._frozen = at
+            self._wake_due()
+
+    def advance(self, to: float) -> None:
+        """Move a frozen clock; it never goes back."""
+        with self._lock:
+            self._frozen = max(self.now(), to)
+            self._wake_due()
+
+    def sleep_until(self, due: float) -> None:
+        """Block until the clock reaches `due`."""
+        wake = threading.Event()
+        with self._lock:
+            if due <= self.now():
+                return
+            heapq.heappush(self._due, (due, next(self._serial), wake))
+            self._lock.notify()
+        wake.wait()
+
+    def wait(self, wake: threading.Event, due: float) -> None:
+        """Block until `wake` is set or the clock reaches `due`."""
+        with self._lock:
+            if due > self.now():
+                heapq.heappush(self._due, (due, next(self._serial), wake))
+                self._lock.notify()
+            else:
+                return
+        wake.wait()
+
+    def _wake_due(self) -> None:
+        while self._due and self._due[0][0] <= self.now():
+            heapq.heappop(self._due)[2].set()
+
+    def _tick(self) -> None:
+        """On wall time, wake who is due."""
+        while True:
+            with self._lock:
+                self._wake_due()
+                wait = 1.0
+                if self._due and self._frozen is None:
+                    wait = min(wait, max(0.005, self._due[0][0] - self.now()))
+                self._lock.wait(wait)
+
+
+CLOCK = Clock()
+
+
+class Sleepers:
+    """Which execution's thread sleeps, and until when."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._due: dict[str, float] = {}
+        self._local = threading.local()
+
+    def run(self, execution: str, body: Callable[[], None]) -> None:
+        """Run an execution's thread, so that its sleeps are known to be its own."""
+        self._local.execution = execution
+        try:
+            body()
+        finally:
+            with self._lock:
+                self._due.pop(execution, None)
+
+    def sleep(self, due: float, sleep: Callable[[], None]) -> None:
+        """Sleep, and be known to."""
+        execution = getattr(self._local, "execution", None)
+        if execution is None:
+            sleep()
+            return
+        with self._lock:
+            self._due[execution] = due
+        try:
+            sleep()
+        finally:
+            with self._lock:
+                self._due.pop(execution, None)
+
+    def due(self, execution: str) -> float | None:
+        """Until when it sleeps; None if it is awake."""
+        with self._lock:
+            return self._due.get(execution)
+
+
+SLEEPERS = Sleepers()
+_wait = threading.local()
+
+
+class VirtualEvent:
+    """What a state with a task token blocks on: its time-out is journey time."""
+
+    def __init__(self) -> None:
+        self._completed = False
+        self._wake = threading.Event()
+
+    def set(self) -> None:
+        self._completed = True
+        self._wake.set()
+
+    def is_set(self) -> bool:
+        return self._completed
+
+    def wait(self, timeout: float | None = None) -> bool:
+        due = CLOCK.now() + (1e12 if timeout is None else timeout)
+        SLEEPERS.sleep(due, lambda: CLOCK.wait(self._wake, due))
+        return self._completed
+
+
+class _Threading:
+    """The service's own view of `threading`: its events keep journey time."""
+
+    Event = VirtualEvent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(threading, name)
+
+
+class _Time:
+    """The service's own view of `time`: no pause before an execution's first state."""
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(0.002 if seconds == START_DELAY else seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+def install() -> None:
+    """Replace ministack's sleeps. Raises AssertionError when it has changed."""
+    service: ModuleType = sf
+    for name in ("_scaled_sleep", "_sleep_until", "_execute_wait", "_run_execution"):
+        assert callable(getattr(service, name)), name
+    execute_wait, run_execution = sf._execute_wait, sf._run_execution
+
+    def waiting(*arguments: Any, **keywords: Any) -> Any:
+        _wait.inside = True
+        try:
+            return execute_wait(*arguments, **keywords)
+        finally:
+            _wait.inside = False
+
+    def running(execution: str) -> None:
+        SLEEPERS.run(execution, lambda: run_execution(execution))
+
+    sf._execute_wait = waiting
+    sf._run_execution = running
+    sf._scaled_sleep = _sleep
+    sf._sleep_until = _sleep_until
+    sf.threading = _Threading()
+    sf.time = _Time()
+
+
+def _sleep(seconds: float) -> None:
+    if getattr(_wait, "inside", False):
+        _until(CLOCK.now() + seconds)
+    else:
+        time.sleep(seconds)
+
+
+def _sleep_until(timestamp: str) -> None:
+    _until(datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp())
+
+
+def _until(due: float) -> None:
+    SLEEPERS.sleep(due, lambda: CLOCK.sleep_until(due))

