@@ -2,7 +2,7 @@
 
 The arrays are those of scikit-learn's `HistGradientBoostingClassifier` and of the calibrator that
 `CalibratedClassifierCV(ensemble=False)` fits after it: probabilities agree to 1e-12. scikit-learn
-itself is too heavy for a function (see docs/adr); it stays on the training side.
+itself is too heavy for a function (docs/adr/0006); it stays on the training side.
 """
 
 from __future__ import annotations
