@@ -11,7 +11,7 @@ from aws_cdk import aws_msk as msk
 from aws_cdk import custom_resources as custom
 from constructs import Construct
 
-from desireline.contracts import TOPICS, Topic, TopicSpec
+from desireline.contracts import MAX_MESSAGE_BYTES, TOPICS, Topic, TopicSpec
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.function import retention
 from infra.building_blocks.stage_key import StageKey
@@ -164,10 +164,11 @@ def server_properties(*, express: bool) -> str:
 
 
 def topic_properties(spec: TopicSpec) -> str:
-    """A topic's configuration, as Java properties: retention and in-sync replicas."""
+    """A topic's configuration, as Java properties: size, retention, in-sync replicas."""
     return "\n".join(
         [
             "cleanup.policy=delete",
+            f"max.message.bytes={MAX_MESSAGE_BYTES}",
             f"min.insync.replicas={spec.min_insync_replicas}",
             f"retention.ms={int(spec.retention.total_seconds() * 1000)}",
         ]

@@ -38,6 +38,9 @@ class TopicSpec:
     min_insync_replicas: int = 2
 
 
+MAX_MESSAGE_BYTES = 8_000_000
+"""The largest batch that producers send and topics take: a raw body of 4 MB in base64 fits."""
+
 TOPICS: dict[Topic, TopicSpec] = {
     Topic.WEBHOOKS_RAW: TopicSpec(
         key="source",
