@@ -1,0 +1,41 @@
+"""Where topics end, asked in one request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+REFRESH_SECONDS = 5.0
+TIMEOUT = 5.0
+
+
+class Offsets:
+    """The ends of some topics' partitions; partitions are asked for again now and then."""
+
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+        self._topics = topics
+        self._places: list[TopicPartition] = []
+        self._asked_at = -REFRESH_SECONDS
+
+    def ends(self) -> dict[str, dict[int, int]]:
+        """topic -> partition -> the offset after its last record."""
+        if time.monotonic() - self._asked_at > REFRESH_SECONDS:
+            metadata = self._admin.list_topics(timeout=TIMEOUT)
+            self._places = [
+                TopicPartition(topic, partition)
+                for topic in self._topics
+                for partition in metadata.topics[topic].partitions
+            ]
+            self._asked_at = time.monotonic()
+        latest: Any = OffsetSpec
+        asked = self._admin.list_offsets({place: latest.latest() for place in self._places})
+        found: dict[str, dict[int, int]] = {topic: {} for topic in self._topics}
+        for place, future in asked.items():
+            found[place.topic][place.partition] = future.result(TIMEOUT).offset
+        return found
