@@ -1,0 +1,175 @@
+"""Deploys a CDK cloud assembly to the local AWS, by CloudFormation, as the CDK command would."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from desireline_local.aws.cloud import ACCOUNT, REGION
+
+STACK_SECONDS = 60.0
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class DeployError(Exception):
+    """A stack could not be deployed; the message names the resource and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One stack of the assembly: its name, template and asset manifests."""
+
+    name: str
+    template: Path
+    assets: tuple[Path, ...]
+
+
+class Deployer:
+    """clients: makes a boto3 client of a service."""
+
+    def __init__(self, clients: Callable[[str], Any]) -> None:
+        self._s3 = clients("s3")
+        self._cloudformation = clients("cloudformation")
+        self._ssm = clients("ssm")
+        self._buckets: set[str] = set()
+
+    def parameters(self, values: Mapping[str, str]) -> None:
+        """Write the parameters by which stacks that are left out would speak to the others."""
+        for name, value in values.items():
+            self._ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+    def deploy(
+        self, assembly: Path, report: Callable[[str], None] = lambda _: None
+    ) -> dict[str, str]:
+        """Deploy every stack of the assembly in order; the outputs of all. Raises DeployError."""
+        self.parameters({"/cdk-bootstrap/hnb659fds/version": "30"})
+        outputs: dict[str, str] = {}
+        for stack in stacks(assembly):
+            began = time.monotonic()
+            for manifest in stack.assets:
+                self._publish(assembly, json.loads(manifest.read_text()))
+            outputs.update(self._deploy(stack))
+            report(f"{stack.name} ({time.monotonic() - began:.1f} s)")
+        return outputs
+
+    def _publish(self, assembly: Path, manifest: Mapping[str, Any]) -> None:
+        for asset in manifest.get("files", {}).values():
+            for destination in asset["destinations"].values():
+                bucket, key = _literal(destination["bucketName"]), destination["objectKey"]
+                self._bucket(bucket)
+                if not self._exists(bucket, key):
+                    source = assembly / asset["source"]["path"]
+                    body = _zipped(source) if source.is_dir() else source.read_bytes()
+                    self._s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def _bucket(self, name: str) -> None:
+        if name not in self._buckets:
+            self._s3.create_bucket(Bucket=name)
+            self._buckets.add(name)
+
+    def _exists(self, bucket: str, key: str) -> bool:
+        try:
+            self._s3.head_object(Bucket=bucket, Key=key)
+        except ClientError:
+            return False
+        return True
+
+    def _deploy(self, stack: Stack) -> dict[str, str]:
+        arguments = {
+            "StackName": stack.name,
+            "TemplateBody": stack.template.read_text(),
+            "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        }
+        if self._stack_exists(stack.name):
+            try:
+                self._cloudformation.update_stack(**arguments)
+            except ClientError as error:
+                if "No updates" not in str(error):
+                    raise DeployError(f"{stack.name}: {error}") from error
+        else:
+            self._cloudformation.create_stack(**arguments)
+        return self._wait(stack.name)
+
+    def _stack_exists(self, name: str) -> bool:
+        try:
+            self._cloudformation.describe_stacks(StackName=name)
+        except ClientError:
+            return False
+        return True
+
+    def _wait(self, name: str) -> dict[str, str]:
+        end = time.monotonic() + STACK_SECONDS
+        while time.monotonic() < end:
+            stack = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            status = stack["StackStatus"]
+            if "ROLLBACK" in status or "FAILED" in status:
+                raise DeployError(f"{name}: {status}: {self._why(name)}")
+            if not status.endswith("IN_PROGRESS"):
+                found = stack.get("Outputs") or ()
+                return {output["OutputKey"]: output["OutputValue"] for output in found}
+            time.sleep(0.05)
+        raise DeployError(f"{name}: not deployed after {STACK_SECONDS:.0f} s")
+
+    def _why(self, name: str) -> str:
+        events = self._cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        return "; ".join(
+            f"{event['LogicalResourceId']} ({event['ResourceType']}): "
+            f"{event.get('ResourceStatusReason', '')}"
+            for event in events
+            if "FAILED" in event["ResourceStatus"]
+        )
+
+
+def stacks(assembly: Path) -> Iterator[Stack]:
+    """The stacks of a cloud assembly, each after those that it depends on."""
+    artifacts: dict[str, Any] = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[Stack]:
+        artifact = artifacts[name]
+        if name in done or artifact["type"] != "aws:cloudformation:stack":
+            return
+        done.add(name)
+        manifests = []
+        for dependency in artifact.get("dependencies", ()):
+            if artifacts[dependency]["type"] == "cdk:asset-manifest":
+                manifests.append(assembly / artifacts[dependency]["properties"]["file"])
+            else:
+                yield from visit(dependency)
+        properties = artifact["properties"]
+        yield Stack(
+            properties.get("stackName", name),
+            assembly / properties["templateFile"],
+            tuple(manifests),
+        )
+
+    for name in artifacts:
+        yield from visit(name)
+
+
+def _literal(text: str) -> str:
+    values = {"AccountId": ACCOUNT, "Region": REGION, "Partition": "aws"}
+    for name, value in values.items():
+        text = text.replace(f"${{AWS::{name}}}", value)
+    return text
+
+
+def _zipped(folder: Path) -> bytes:
+    """The folder as an archive whose bytes depend on its files alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                entry = zipfile.ZipInfo(str(file.relative_to(folder)), _EPOCH)
+                entry.external_attr = file.stat().st_mode << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, file.read_bytes())
+    return buffer.getvalue()
