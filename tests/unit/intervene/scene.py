@@ -130,8 +130,10 @@ class FixedModel:
 
     def __init__(self, probability: float) -> None:
         self.probability = probability
+        self.seen: list[NDArray[np.float64]] = []
 
     def probabilities(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        self.seen.append(rows)
         return np.full(len(rows), self.probability)
 
     def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Channel
 from desireline.errors import TerminalError, UnavailableError
 from desireline.intervene.check import BEHIND_PATIENCE_MS, CheckResult
+from desireline.intervene.playbooks import Library
 from desireline.rows import (
     ClaimRow,
     ClaimState,
@@ -17,12 +19,12 @@ from desireline.rows import (
     PersonRow,
     Put,
     SlotRow,
+    StateRow,
     SubjectRow,
     SuppressionRow,
 )
-from tests.unit.intervene.scene import DAY, ENTRY, HOUR, Scene
-
-NEW = (False, None, "")
+from desireline.score.features import matrix
+from tests.unit.intervene.scene import ENTRY, HOUR, Scene
 
 
 def running(scene: Scene, subject: str = "s", **happened: float) -> None:
@@ -471,10 +473,52 @@ def test_what_has_happened_needs_no_pipeline_that_is_up_to_date() -> None:
 
 
 def test_the_score_is_as_of_the_due_time_not_of_the_clock() -> None:
+    # Given a check of the 4 hours that comes 20 hours late
     scene = Scene()
     running(scene)
     at(scene, 0)
-    at(scene, 5)
-    evidence = [row.evidence for row in scene.rows(DecisionRow) if row.phase == "gate"]
-    assert {row["due"] for row in evidence} == {ENTRY, ENTRY + 4 * HOUR}
-    assert ENTRY % DAY == 0
+    scene.model.seen.clear()
+    at(scene, 24)
+    # Then the model was asked about the trial as it was after 4 hours
+    state = scene.row(StateRow.at("s", "-")).state
+    (seen,) = scene.model.seen
+    expected = matrix([(state, ENTRY + 4 * HOUR)])
+    assert np.array_equal(seen, expected, equal_nan=True)
+    assert not np.array_equal(seen, matrix([(state, ENTRY + 24 * HOUR)]), equal_nan=True)
+
+
+def test_an_end_cancels_no_other_runs_messages() -> None:
+    # Given a hot lead's alert of the same subject, not yet sent
+    scene = Scene(probability=0.95)
+    running(scene)
+    scene.enrol("s", "e2", playbook="hot_lead")
+    scene.check("e2")
+    at(scene, 0)
+    at(scene, 4)
+    # When the first playbook's run ends at its goal
+    scene.happened("s", trial_to_paid_conversion=5)
+    at(scene, 24)
+    # Then only its own message is cancelled
+    states = {name: claim.state for name, claim in scene.claims().items()}
+    assert states == {
+        "hot_lead_alert": ClaimState.CLAIMED,
+        "setup_help_alert": ClaimState.CANCELLED,
+    }
+
+
+def test_a_branch_that_leaves_ends_the_run_though_steps_are_left() -> None:
+    # Given a playbook whose 4-hours branch leaves
+    scene = Scene()
+    shipped = scene.playbooks.at("integration_first", 1)
+    step = shipped.steps[1]
+    leaving = step.branches[1].model_copy(update={"leave": True})
+    steps = list(shipped.steps)
+    steps[1] = step.model_copy(update={"branches": (step.branches[0], leaving)})
+    scene.playbooks = Library([shipped.model_copy(update={"steps": tuple(steps)})])
+    running(scene)
+    # When that branch is taken
+    at(scene, 0)
+    assert at(scene, 4) == CheckResult(done=True)
+    # Then the run is complete, and what it claimed is still to be sent
+    assert scene.ledger("end")["-", "-"] == ("completed", None, "left:needs_assistance")
+    assert scene.deliver(scene.claims()["setup_help_alert"]) is ClaimState.SENT

@@ -307,3 +307,13 @@ def test_a_message_without_a_claim_or_a_claim_without_an_enrolment_is_terminal()
     scene.put(stored(scene).but(enrolment="nobody"))
     with pytest.raises(TerminalError, match="unknown_enrolment"):
         scene.deliver(claim)
+
+
+def test_an_unknown_outcome_is_counted_for_the_alarm_even_if_writing_it_gets_no_answer() -> None:
+    scene = Scene()
+    claim = claimed(scene)
+    scene.provider.answers = [(True, UnavailableError("read timeout"))]
+    scene.store.after_write.extend([lambda: None, failing(UnavailableError("no answer"))])
+    assert scene.deliver(claim) is ClaimState.UNKNOWN
+    assert scene.metrics.counts["sends_unknown"] == 1
+    assert ends(scene) == [("unknown", "no_answer", None)]
