@@ -39,11 +39,11 @@ which enrolments still run (a running one keeps its version). The fields:
 - actions: `channel`, `not_after` (from the step's due time), and what the channel needs. Titles are
   one line of at most {TITLE_LIMIT} characters: longer ones are cut.
 
-Whether something happened is judged on all that is known of these persons when the check reads it."""
+Whether something happened is judged on all that is known of these persons when the check reads."""
 
 PROMISES = """## What is promised, and what is not
-- A message is claimed before it is sent, once for each subject, playbook, slot, step and action, and
-  sent at most once. An outcome that nobody knows (no answer from the provider) is reported as
+- A message is claimed before it is sent, once for each subject, playbook, slot, step and action,
+  and sent at most once. An outcome that nobody knows (no answer from the provider) is reported as
   `unknown`, and not repeated. What was only recorded is never sent later.
 - Two fragments that are not known to be one subject yet may both be sent the same message; from the
   merge on they cannot.
@@ -53,8 +53,8 @@ PROMISES = """## What is promised, and what is not
 - A run ends at its goal when its next check finds the goal, not at the moment of the event.
 
 To come with the intervention work: the watermarks of the pipeline (until then "has not happened"
-means "is not folded yet"), task tokens that shorten a wait, and `reconcile_claims`, which ends claims
-that were never delivered (until then such a claim stays open, with its message among the channel's
+means "is not folded yet"), task tokens that shorten a wait, and `reconcile_claims`, which ends
+claims that were never delivered (until then such a claim stays open, with its message among the channel's
 dead letters)."""
 
 

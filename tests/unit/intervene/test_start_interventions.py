@@ -243,10 +243,20 @@ def test_of_two_signups_at_the_same_time_one_is_enrolled() -> None:
 
 
 def test_a_person_whom_nothing_was_ever_linked_to_is_a_subject_too() -> None:
+    # Given a trial_signup of a person without any row
     scene = Scene(holdout_percent=100)
     start(scene, resolved("fragment"))
     assert [row.subject for row in scene.rows(EnrolmentRow)] == ["fragment"]
-    assert scene.rows(SubjectRow) == [], "only resolve knows since when a subject exists"
+    # Then its assignment is stored, on a row that claims no age
+    row = scene.row(SubjectRow.at("fragment"))
+    assert (row.holdout, row.created, row.persons) == (True, 0, ("fragment",))
+    # And so it holds after a merge into a subject that is not held out
+    scene.subject("old", holdout=False)
+    scene.merge("fragment", "old")
+    scene.happened("fragment")
+    (enrolment,) = scene.rows(EnrolmentRow)
+    scene.check(enrolment.enrolment)
+    assert scene.ledger("gate")["welcome", "welcome_email"][1] == "holdout"
 
 
 def test_the_holdout_is_assigned_with_the_enrolment() -> None:

@@ -10,8 +10,8 @@ def guard(root: SubjectRow, holdout_percent: int) -> Put | Check:
     """The subject's part of a transaction: still at the version read, so not merged, and with its
     holdout assigned.
 
-    A subject without a row is not given one, since a row has to know since when the subject exists:
-    its draw is the same at every time, and is stored as soon as it has a row.
+    A subject without a row gets one, so that a merge knows what it was assigned; it has no age yet
+    (`created` 0), and so never takes precedence over one that has.
     """
     assigned = with_holdout(root, holdout_percent)
-    return Check(root) if assigned is root or root.version == 0 else Put(assigned)
+    return Check(root) if assigned is root else Put(assigned)
