@@ -54,8 +54,8 @@ PROMISES = """## What is promised, and what is not
 
 To come with the intervention work: the watermarks of the pipeline (until then "has not happened"
 means "is not folded yet"), task tokens that shorten a wait, and `reconcile_claims`, which ends
-claims that were never delivered (until then such a claim stays open, with its message among the channel's
-dead letters)."""
+claims that were never delivered (until then such a claim stays open, with its message among the
+channel's dead letters)."""
 
 
 def playbooks_page() -> str:
