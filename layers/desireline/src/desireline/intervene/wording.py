@@ -12,13 +12,26 @@ from desireline.intervene.playbooks import Action, AlertAction, CrmAction
 from desireline.intervene.templates import render, render_title
 from desireline.journey.state import DAY, JourneyState
 
-NAMES = ("name", "full_name")
+NAMES = ("name",)
+FIRST_NAMES = ("first_name",)
+LAST_NAMES = ("last_name",)
 EMAIL = "email"
-ACCOUNT_NAMES = ("account_name", "company", "company_name")
-OWNERS = ("account_owner", "owner", "csm")
-SEGMENTS = ("segment", "company_size", "plan")
+ACCOUNT_NAMES = ("account_name",)
+OWNERS = ("csm",)
+SEGMENTS = ("segment", "account_plan")
 LINKS = ("contact_url",)
 UNASSIGNED = "unassigned"
+TRAITS = (
+    *NAMES,
+    *FIRST_NAMES,
+    *LAST_NAMES,
+    EMAIL,
+    *ACCOUNT_NAMES,
+    *OWNERS,
+    *SEGMENTS,
+    *LINKS,
+)
+"""What alerts say out of traits: the tracking plan has to keep these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +113,7 @@ def _trait(state: JourneyState, names: Sequence[str]) -> str:
 
 
 def _full_name(state: JourneyState) -> str:
-    return f"{_trait(state, ('first_name',))} {_trait(state, ('last_name',))}".strip()
+    return f"{_trait(state, FIRST_NAMES)} {_trait(state, LAST_NAMES)}".strip()
 
 
 def _first(accounts: Sequence[str]) -> str:
