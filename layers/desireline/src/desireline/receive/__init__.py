@@ -1,0 +1,1 @@
+"""Receive: verify raw bytes, map to canonical events, make durable, answer."""

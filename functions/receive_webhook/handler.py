@@ -1,0 +1,96 @@
+"""receive_webhook: POST /webhooks/{source} -> webhooks.raw, events.received, events.quarantined.
+
+In: an HTTP API event, payload version 2.0. Out: 200 once Kafka has it, a 4xx with a reason for the
+sender, 503 while Kafka cannot be reached.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock, journey_clock
+from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.secrets import SecretsManager
+from desireline.aliases import Fragments
+from desireline.contracts import METRICS_NAMESPACE, Topic
+from desireline.receive.canonical import Canonical
+from desireline.receive.request import Answer, WebhookRequest
+from desireline.receive.senders.segment import Segment
+from desireline.receive.senders.stripe import Stripe
+from desireline.receive.webhook import ReceiveWebhook
+from desireline.tracking_plan import load_plan
+from receive_webhook.settings import Settings
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+
+
+@cache
+def use_case() -> ReceiveWebhook:
+    """The composition root."""
+    settings = Settings()
+    producer = KafkaProducer(
+        settings.kafka_bootstrap,
+        settings.kafka_auth,
+        probe=Topic.EVENTS_RECEIVED,
+        region=settings.aws_region,
+    )
+    secrets = SecretsManager(client("secretsmanager"), settings.secrets)
+    plan = load_plan()
+    return ReceiveWebhook(
+        senders={sender.name: sender for sender in (Segment(), Stripe())},
+        secrets=secrets,
+        canonical=Canonical(plan, Fragments(secrets.current("identity")[0])),
+        plan_version=plan.version,
+        producer=producer,
+        clock=journey_clock(settings.clock_url),
+        wall=WallClock(),
+        metrics=EmfMetrics(metrics),
+    )
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take one webhook."""
+    request = _request(event, context)
+    answer = use_case()(request)
+    if answer.status != 200:
+        logger.warning("refused", source=request.source, status=answer.status, why=answer.reason)
+    return _response(answer)
+
+
+def _request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest:
+    body = event.get("body") or ""
+    return WebhookRequest(
+        source=(event.get("pathParameters") or {}).get("source", ""),
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode(),
+        remote_address=event["requestContext"]["http"].get("sourceIp"),
+        deadline=min(5.0, context.get_remaining_time_in_millis() / 1000),
+    )
+
+
+def _response(answer: Answer) -> dict[str, Any]:
+    said = {
+        "reason": answer.reason or None,
+        "detail": answer.detail or None,
+        "accepted": answer.accepted,
+        "quarantined": answer.quarantined,
+    }
+    headers = {"content-type": "application/json"}
+    if answer.retry_after is not None:
+        headers["retry-after"] = str(answer.retry_after)
+    body = orjson.dumps({name: value for name, value in said.items() if value is not None})
+    return {"statusCode": answer.status, "headers": headers, "body": body.decode()}

@@ -1,0 +1,62 @@
+"""A webhook as the use case sees it, whatever shell brought it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from desireline.errors import RefusedError
+
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes, unpacked: a batch of 4,000 events of 1 KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """source: the sender's name out of the path. headers: names in lower case. body: the bytes as
+    sent. deadline: seconds that the sender waits for the answer."""
+
+    source: str
+    headers: Mapping[str, str]
+    body: bytes
+    remote_address: str | None = None
+    deadline: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """status, and what the body says: `reason` is a stable code, empty when all is well."""
+
+    status: int
+    reason: str = ""
+    detail: str = ""
+    accepted: int = 0
+    quarantined: int = 0
+    retry_after: int | None = None
+
+
+def content(request: WebhookRequest) -> bytes:
+    """The body without its content encoding. Raises RefusedError: 413, 415 or 400."""
+    if len(request.body) > BODY_LIMIT:
+        raise RefusedError(413, "too_large", f"more than {BODY_LIMIT} bytes")
+    match request.headers.get("content-encoding", "identity").strip().lower():
+        case "identity" | "":
+            return request.body
+        case "gzip" | "x-gzip":
+            return _unzipped(request.body)
+        case other:
+            raise RefusedError(415, "unknown_encoding", other[:50])
+
+
+def _unzipped(body: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            data = file.read(BODY_LIMIT + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RefusedError(400, "malformed", "not gzip") from error
+    if len(data) > BODY_LIMIT:
+        raise RefusedError(413, "too_large", f"more than {BODY_LIMIT} bytes unpacked")
+    return data

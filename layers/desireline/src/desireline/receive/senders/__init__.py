@@ -1,0 +1,1 @@
+"""One module a sender: how it signs, and where in its messages things are."""

@@ -1,0 +1,25 @@
+"""Senders' times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+EARLIEST = 946_684_800_000
+"""2000-01-01: what is before is no time but a mistake."""
+
+
+def epoch_ms(value: object) -> int | None:
+    """An ISO 8601 time as epoch milliseconds; None where there is none. Without zone it is UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        found = round(moment.timestamp() * 1000)
+    except OverflowError:
+        return None
+    return found if found >= EARLIEST else None

@@ -1,0 +1,151 @@
+"""ReceiveWebhook: verify, map, make durable, answer.
+
+A 2xx means that raw body, events and quarantined events are in Kafka, acknowledged by all in-sync
+replicas. What a sender did wrong is answered with a 4xx and a reason; only Kafka's absence is a
+5xx, so that the sender comes again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+
+import orjson
+
+from desireline.contracts import Header, Topic
+from desireline.errors import InvalidEventError, RefusedError, RetryableError
+from desireline.events import Quarantined, RawPointer, RawWebhook, Stamps
+from desireline.ports import Clock, Metrics, Producer, Secrets
+from desireline.receive.canonical import Canonical
+from desireline.receive.request import Answer, WebhookRequest, content
+from desireline.receive.senders.sender import Reported, Sender
+from desireline.records import Outgoing
+
+STAGE = "receive"
+FLUSH_SECONDS = 2.5
+RETRY_AFTER = 5
+KEPT_HEADERS = (
+    "content-type",
+    "content-encoding",
+    "user-agent",
+    "x-signature",
+    "stripe-signature",
+)
+
+
+class ReceiveWebhook:
+    """senders: by their name in the path."""
+
+    def __init__(
+        self,
+        *,
+        senders: Mapping[str, Sender],
+        secrets: Secrets,
+        canonical: Canonical,
+        plan_version: str,
+        producer: Producer,
+        clock: Clock,
+        wall: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._senders = senders
+        self._secrets = secrets
+        self._canonical = canonical
+        self._plan_version = plan_version
+        self._producer = producer
+        self._clock = clock
+        self._wall = wall
+        self._metrics = metrics
+
+    def __call__(self, request: WebhookRequest) -> Answer:
+        """Take a webhook. Never raises for what a sender can send."""
+        try:
+            answer = self._take(request)
+        except RefusedError as error:
+            self._metrics.count("webhooks_refused", reason=error.reason)
+            return Answer(error.status, error.reason, error.detail)
+        except RetryableError as error:
+            self._metrics.count("webhooks_unavailable")
+            return Answer(503, "unavailable", type(error).__name__, retry_after=RETRY_AFTER)
+        self._metrics.count("webhooks_accepted")
+        return answer
+
+    def _take(self, request: WebhookRequest) -> Answer:
+        sender = self._senders.get(request.source)
+        if sender is None:
+            raise RefusedError(404, "unknown_sender", "no such webhook")
+        body = content(request)
+        self._verify(sender, request, body)
+        try:
+            payload = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise RefusedError(400, "malformed", "not JSON") from error
+        reports = list(sender.messages(payload))
+        received_at, stamped = self._clock.now(), self._wall.now()
+        raw_id = hashlib.sha256(request.source.encode() + b"\n" + body).hexdigest()[:32]
+        self._produce_raw(request, raw_id, received_at)
+        accepted = 0
+        for index, reported in enumerate(reports):
+            raw = RawPointer.model_construct(id=raw_id, index=index)
+            accepted += self._produce(request.source, reported, raw, received_at, stamped)
+        self._producer.flush(min(FLUSH_SECONDS, request.deadline / 2))
+        return Answer(200, accepted=accepted, quarantined=len(reports) - accepted)
+
+    def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> None:
+        """With the secrets known; on a failure with those of now: one may just have rotated."""
+        now = self._wall.now()
+        try:
+            sender.verify(request, body, self._secrets.current(sender.name), now)
+        except RefusedError as error:
+            if error.status != 401 or not self._secrets.refresh(sender.name):
+                raise
+            sender.verify(request, body, self._secrets.current(sender.name), now)
+
+    def _produce(
+        self, source: str, reported: Reported, raw: RawPointer, received_at: int, stamped: int
+    ) -> bool:
+        """Produce the event, or what is wrong with it; whether it was accepted."""
+        try:
+            event = self._canonical.event(
+                source, reported, raw, received_at=received_at, stamped=stamped
+            )
+        except InvalidEventError as error:
+            self._metrics.count("events_quarantined", reason=error.reason)
+            message = Quarantined(
+                id=f"{raw.id}-{raw.index}",
+                source=source,
+                stage=STAGE,
+                reason=error.reason,
+                detail=error.detail,
+                event_name=(reported.event or reported.call)[:200],
+                plan_version=self._plan_version,
+                raw=raw,
+                at=received_at,
+                stamps=Stamps(received=stamped),
+            )
+            self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, source, message.encode()))
+            return False
+        self._producer.produce(Outgoing(Topic.EVENTS_RECEIVED, event.fragment, event.encode()))
+        return True
+
+    def _produce_raw(self, request: WebhookRequest, raw_id: str, received_at: int) -> None:
+        given = request.headers
+        message = RawWebhook.model_construct(
+            id=raw_id,
+            source=request.source,
+            received_at=received_at,
+            headers={
+                name: request.headers[name] for name in KEPT_HEADERS if name in request.headers
+            },
+            body=base64.b64encode(request.body).decode(),
+            remote_address=request.remote_address,
+        )
+        self._producer.produce(
+            Outgoing(
+                Topic.WEBHOOKS_RAW,
+                request.source,
+                message.encode(),
+                {Header.RAW_ID: raw_id.encode()},
+            )
+        )

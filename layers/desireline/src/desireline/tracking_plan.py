@@ -1,0 +1,190 @@
+"""The tracking plan: which events there are, what they carry, how senders' words become ours.
+
+Read once from YAML. A mapping's conditions and properties are JMESPath over the sender's message;
+a property that no mapping names is taken from the message's `properties` under its own name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import jmespath
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from desireline.errors import InvalidEventError
+from desireline.resources import TRACKING_PLAN
+
+TEXT_LIMIT = 1_000
+"""Characters of a text parameter that are kept; no plan needs more, and rows have limits."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+
+class Parameter(_Part):
+    """One parameter. `sum`: state keeps the sum over events, rounded to integers."""
+
+    type: Literal["string", "integer", "number", "boolean"]
+    unit: str | None = None
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] | None = None
+    sum: bool = False
+
+    def checked(self, name: str, value: Any) -> Any:
+        """The value as the plan has it. Raises InvalidEventError."""
+        value = self._typed(name, value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low, high = self.minimum, self.maximum
+            if (low is not None and value < low) or (high is not None and value > high):
+                raise InvalidEventError("parameter_range", f"{name} is not in {low}..{high}")
+        if self.values is not None and value not in self.values:
+            raise InvalidEventError("parameter_value", f"{name} is none of {self.values}")
+        return value
+
+    def _typed(self, name: str, value: Any) -> Any:
+        match self.type, value:
+            case "string", str():
+                return value[:TEXT_LIMIT]
+            case "string", bool() | int() | float():
+                return str(value)
+            case (("integer" | "number"), bool()):
+                pass
+            case "integer", int():
+                return value
+            case "integer", float() if value.is_integer():
+                return int(value)
+            case "number", int() | float() if math.isfinite(value):
+                return value
+            case "boolean", bool():
+                return value
+        raise InvalidEventError("parameter_type", f"{name} is no {self.type}")
+
+
+class SourceMapping(_Part):
+    """How one sender reports an event: its call or type, the event's name there, a condition, and
+    where the parameters are."""
+
+    source: str
+    call: str
+    event: str | None = None
+    where: str | None = None
+    properties: Mapping[str, str] = {}
+
+    @cached_property
+    def condition(self) -> Any:
+        """`where`, compiled."""
+        return jmespath.compile(self.where) if self.where else None
+
+    @cached_property
+    def paths(self) -> tuple[tuple[str, Any], ...]:
+        """`properties`, compiled."""
+        return tuple((name, jmespath.compile(path)) for name, path in self.properties.items())
+
+    def matches(self, message: Mapping[str, Any]) -> bool:
+        """Whether the condition holds of the message."""
+        return self.condition is None or self.condition.search(message) is True
+
+
+class PlannedEvent(_Part):
+    """One event of the plan. owns_account: who does it owns the account that it names."""
+
+    name: str
+    category: str
+    description: str
+    conversion: Literal["macro", "micro"] | None = None
+    high_intent: bool = False
+    owns_account: bool = False
+    parameters: Mapping[str, Parameter] = {}
+    sources: tuple[SourceMapping, ...] = ()
+
+    def properties(
+        self, mapping: SourceMapping, message: Mapping[str, Any], given: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The event's parameters out of a message; what the plan does not name is left behind.
+
+        given: the message's own properties. Raises InvalidEventError.
+        """
+        found = {name: given[name] for name in self.parameters if given.get(name) is not None}
+        for name, path in mapping.paths:
+            value = path.search(message)
+            if value is not None:
+                found[name] = value
+        for name, parameter in self.parameters.items():
+            if name in found:
+                found[name] = parameter.checked(name, found[name])
+            elif parameter.required:
+                raise InvalidEventError("parameter_missing", name)
+        return found
+
+    def measures(self, properties: Mapping[str, Any]) -> dict[str, int]:
+        """What is summed up, by 'event.parameter'."""
+        return {
+            f"{self.name}.{name}": round(properties[name])
+            for name, parameter in self.parameters.items()
+            if parameter.sum and name in properties
+        }
+
+
+class Traits(_Part):
+    """Traits that are kept, by their name at the sender -> ours."""
+
+    person: Mapping[str, str]
+    account: Mapping[str, str]
+
+
+class TrackingPlan(_Part):
+    """The whole plan."""
+
+    version: str
+    verified_email_sources: frozenset[str]
+    traits: Traits
+    events: Mapping[str, PlannedEvent]
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str, str | None], list[tuple[SourceMapping, PlannedEvent]]]:
+        index: dict[tuple[str, str, str | None], list[tuple[SourceMapping, PlannedEvent]]] = {}
+        for event in self.events.values():
+            for mapping in event.sources:
+                key = (mapping.source, mapping.call, mapping.event)
+                index.setdefault(key, []).append((mapping, event))
+        for choices in index.values():
+            choices.sort(key=lambda choice: choice[0].where is None)
+        return index
+
+    def find(
+        self, source: str, call: str, event: str | None, message: Mapping[str, Any]
+    ) -> tuple[SourceMapping, PlannedEvent]:
+        """The event that a message is, conditional mappings first. Raises InvalidEventError."""
+        for mapping, planned in self._index.get((source, call, event), ()):
+            if mapping.matches(message):
+                return mapping, planned
+        raise InvalidEventError("unmapped", f"{source} {call} {event or ''}".strip()[:200])
+
+
+def load_plan(folder: Path = TRACKING_PLAN) -> TrackingPlan:
+    """Read the plan. Raises pydantic.ValidationError, yaml.YAMLError, or ValueError when two files
+    define one event."""
+    head = yaml.safe_load((folder / "plan.yaml").read_text())
+    events: dict[str, PlannedEvent] = {}
+    for event in _events(folder):
+        if event.name in events:
+            raise ValueError(f"the plan defines {event.name} twice")
+        events[event.name] = event
+    return TrackingPlan(**head, events=events)
+
+
+def _events(folder: Path) -> Iterator[PlannedEvent]:
+    for file in sorted(folder.glob("*.yaml")):
+        if file.name == "plan.yaml":
+            continue
+        content = yaml.safe_load(file.read_text())
+        for name, event in content["events"].items():
+            yield PlannedEvent(name=name, category=content["category"], **event)
