@@ -135,9 +135,7 @@ class ReceiveWebhook:
             id=raw_id,
             source=request.source,
             received_at=received_at,
-            headers={
-                name: request.headers[name] for name in KEPT_HEADERS if name in request.headers
-            },
+            headers={name: given[name] for name in KEPT_HEADERS if name in given},
             body=base64.b64encode(request.body).decode(),
             remote_address=request.remote_address,
         )
