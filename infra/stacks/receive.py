@@ -79,8 +79,11 @@ class ReceiveStack(StageStack):
             description="Verifies webhooks and puts their events into Kafka",
             layers=[Layer.KAFKA],
             environment={
-                f"SECRET_{name.upper()}_ARN": secret.secret_arn
-                for name, secret in self.secrets.items()
+                "DEPLOYMENT": self.deployment.name,
+                **{
+                    f"SECRET_{name.upper()}_ARN": secret.secret_arn
+                    for name, secret in self.secrets.items()
+                },
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
             driven=True,

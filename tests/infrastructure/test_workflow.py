@@ -1,0 +1,135 @@
+"""The state machine: a valid machine that checks and waits, and tells nobody what about."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from desireline import errors
+from desireline.contracts import Function
+from infra.building_blocks.playbook_machine import DEFINITION
+from tests.infrastructure.assembly import Assembly
+
+TYPES = {"Task", "Choice", "Wait", "Succeed", "Fail", "Pass"}
+
+
+@pytest.fixture(scope="module")
+def definition() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(DEFINITION.read_text())
+    return loaded
+
+
+def successors(state: dict[str, Any]) -> set[str]:
+    found = {state[key] for key in ("Next", "Default") if key in state}
+    found |= {choice["Next"] for choice in state.get("Choices", ())}
+    return found | {catch["Next"] for catch in state.get("Catch", ())}
+
+
+def test_it_is_a_machine(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    assert definition["StartAt"] in states
+    for name, state in states.items():
+        assert state["Type"] in TYPES, name
+        assert successors(state) <= set(states), name
+        ends = state.get("End") or state["Type"] in {"Succeed", "Fail"}
+        assert bool(successors(state)) is not bool(ends), name
+
+
+def test_every_state_is_reached_and_an_end_from_every_state(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+
+    def reach(start: str) -> set[str]:
+        seen, ahead = set(), {start}
+        while ahead:
+            seen |= ahead
+            ahead = set().union(*(successors(states[name]) for name in ahead)) - seen
+        return seen
+
+    assert reach(definition["StartAt"]) == set(states)
+    ends = {name for name, state in states.items() if state["Type"] in {"Succeed", "Fail"}}
+    assert all(reach(name) & ends for name in states)
+
+
+def test_a_check_that_may_succeed_later_is_repeated(definition: dict[str, Any]) -> None:
+    retried = {
+        name
+        for state in definition["States"].values()
+        for rule in state.get("Retry", ())
+        for name in rule["ErrorEquals"]
+    }
+    retryable = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type)
+        and issubclass(kind, errors.RetryableError)
+        and kind is not errors.RetryableError
+    }
+    terminal = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.TerminalError)
+    }
+    assert retryable <= retried
+    assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= retried
+    assert not terminal & retried
+    assert "States.ALL" not in retried
+
+
+def test_it_tries_for_hours_not_for_ever(definition: dict[str, Any]) -> None:
+    for state in definition["States"].values():
+        for rule in state.get("Retry", ()):
+            assert rule["MaxDelaySeconds"] * rule["MaxAttempts"] >= 6 * 3600
+            assert rule["BackoffRate"] > 1
+
+
+def test_it_outwaits_the_function(
+    dev: Assembly, prod: Assembly, definition: dict[str, Any]
+) -> None:
+    tasks = [s for s in definition["States"].values() if s["Type"] == "Task"]
+    for assembly in (dev, prod):
+        timeout = assembly.functions()[Function.CHECK_PLAYBOOK].properties["Timeout"]
+        assert all(task["TimeoutSeconds"] > timeout for task in tasks)
+
+
+def test_only_the_enrolments_id_goes_in(definition: dict[str, Any]) -> None:
+    """Inputs persist for 90 days and cannot be erased."""
+    tasks = [s for s in definition["States"].values() if s["Type"] == "Task"]
+    assert [task["Parameters"] for task in tasks] == [{"enrolment.$": "$.enrolment"}]
+
+
+def test_it_waits_until_an_absolute_time(definition: dict[str, Any]) -> None:
+    waits = [s for s in definition["States"].values() if s["Type"] == "Wait"]
+    assert waits
+    assert all(
+        set(wait) & {"TimestampPath", "Timestamp", "Seconds", "SecondsPath"} == {"TimestampPath"}
+        for wait in waits
+    )
+
+
+def test_it_is_deployed_with_every_place_filled(dev: Assembly) -> None:
+    (machine,) = dev.of_type("AWS::StepFunctions::StateMachine")
+    text = machine.properties["DefinitionString"]
+    assert json.loads(text) == json.loads(DEFINITION.read_text())
+    places = {part.partition("}")[0] for part in text.split("${")[1:]}
+    assert places == set(machine.properties["DefinitionSubstitutions"])
+    check = dev.functions()[Function.CHECK_PLAYBOOK].name
+    assert machine.properties["DefinitionSubstitutions"]["CheckPlaybookArn"] == f"<{check}.Arn>"
+
+
+def test_its_log_holds_no_data(dev: Assembly) -> None:
+    (machine,) = dev.of_type("AWS::StepFunctions::StateMachine")
+    logging = machine.properties["LoggingConfiguration"]
+    assert logging["IncludeExecutionData"] is False
+    assert logging["Level"] == "ALL"
+    assert logging["Destinations"]
+    assert machine.properties["TracingConfiguration"] == {"Enabled": True}
+    assert machine.properties["StateMachineType"] == "STANDARD"
+
+
+def test_functions_know_it_by_the_name_that_it_gets(dev: Assembly) -> None:
+    (machine,) = dev.of_type("AWS::StepFunctions::StateMachine")
+    start = dev.functions()[Function.START_INTERVENTIONS].properties["Environment"]["Variables"]
+    name = machine.properties["StateMachineName"]
+    assert start["STATE_MACHINE_ARN"].endswith(f":stateMachine:{name}")
