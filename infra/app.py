@@ -73,8 +73,13 @@ def synthesise(overrides: Mapping[str, Any], *, outdir: str, unbuilt_layers: boo
     deployment = deployment_from(app, unbuilt_layers=unbuilt_layers)
     compose(app, deployment)
     if not deployment.local:
-        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        hold_to_rules(app)
     app.synth()
+
+
+def hold_to_rules(app: cdk.App) -> None:
+    """Let cdk-nag stop a synthesis in which it finds something."""
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

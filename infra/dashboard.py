@@ -18,17 +18,26 @@ from desireline.contracts import (
 WIDTH = 8
 
 
-def rows_of_graphs(deployment: str, *, region: str) -> list[list[cloudwatch.IWidget]]:
+def rows_of_graphs(deployment: str, *, region: str, api: str) -> list[list[cloudwatch.IWidget]]:
     """What goes side by side: how much and how late, what failed, what was decided, what it costs.
 
-    Metrics are searched for where their dimensions are only known once something happened.
+    api: the id of the HTTP API. Metrics are searched for where their dimensions are only known
+    once something happened.
     """
     names = {function: f"{deployment}-{function.replace('_', '-')}" for function in Function}
     return [
         [
-            _graph("Webhooks by answer", _ours("webhooks_answered", "status"), region),
+            _graph(
+                "Webhooks, by answer and reason",
+                [
+                    *_ours("webhooks_accepted"),
+                    *_ours("webhooks_refused"),
+                    *_ours("webhooks_unavailable"),
+                ],
+                region,
+            ),
             _graph("Seconds behind, by group", _lags(deployment), region, unit="s"),
-            _graph("Latency by stage, p95", _latencies(), region, unit="ms"),
+            _graph("Answer time of webhooks", _answers(api), region, unit="ms"),
         ],
         [
             _graph("Invocations", _lambda(names.values(), "Invocations", "Sum"), region),
@@ -36,9 +45,9 @@ def rows_of_graphs(deployment: str, *, region: str) -> list[list[cloudwatch.IWid
             _graph("Duration, p95", _lambda(names.values(), "Duration", "p95"), region, unit="ms"),
         ],
         [
-            _graph("Decisions by gate", _ours("decisions", "gate"), region),
-            _graph("Deliveries by outcome", _ours("deliveries", "outcome"), region),
-            _graph("Quarantine", _ours("quarantined", "reason"), region),
+            _graph("Decisions by gate", _ours("decisions"), region),
+            _graph("Deliveries by outcome", _ours("deliveries"), region),
+            _graph("Quarantine, by reason", _ours("events_quarantined"), region),
         ],
         [
             _graph("Dead letters of channels", _dead_letters(deployment), region),
@@ -63,15 +72,23 @@ def _graph(
     )
 
 
-def _ours(metric: str, *by: str) -> list[cloudwatch.IMetric]:
+def _ours(metric: str) -> list[cloudwatch.IMetric]:
     """One of our own counts, a line for each value of its dimensions."""
     expression = f'SEARCH(\'Namespace="{METRICS_NAMESPACE}" MetricName="{metric}"\', "Sum", 60)'
-    return [cloudwatch.MathExpression(expression=expression, label=" ".join(by), using_metrics={})]
-
-
-def _latencies() -> list[cloudwatch.IMetric]:
-    expression = f'SEARCH(\'Namespace="{METRICS_NAMESPACE}" latency\', "p95", 60)'
     return [cloudwatch.MathExpression(expression=expression, label="", using_metrics={})]
+
+
+def _answers(api: str) -> list[cloudwatch.IMetric]:
+    return [
+        cloudwatch.Metric(
+            namespace="AWS/ApiGateway",
+            metric_name="Latency",
+            dimensions_map={"ApiId": api},
+            statistic=statistic,
+            label=statistic,
+        )
+        for statistic in ("p50", "p95", "p99")
+    ]
 
 
 def _lambda(names: Iterable[str], metric: str, statistic: str) -> list[cloudwatch.IMetric]:

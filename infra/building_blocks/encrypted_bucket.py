@@ -9,7 +9,6 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.building_blocks.acknowledge import acknowledge
 from infra.deployment import StageStack
 
 ABANDONED_UPLOADS = cdk.Duration.days(2)
@@ -70,7 +69,6 @@ class AccessLogBucket(s3.Bucket):
             ],
             removal_policy=stack.deployment.removal,
         )
-        acknowledge(self, {"S1": "It holds the access logs; logging itself would never end"})
 
 
 def _abandoned_uploads() -> s3.LifecycleRule:

@@ -145,7 +145,6 @@ class StreamingStack(StageStack):
                         "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
                         "AWSLambdaBasicExecutionRole]": "The CDK's own function for one call at "
                         "deployment; it has nothing but its log and GetBootstrapBrokers",
-                        "L1": "The CDK's own function; its runtime comes with the CDK's version",
                     },
                 )
 

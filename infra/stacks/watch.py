@@ -81,7 +81,12 @@ class WatchStack(StageStack):
             dashboard_name=self.deployment.name,
             period_override=cloudwatch.PeriodOverride.AUTO,
         )
-        for row in rows_of_graphs(self.deployment.name, region=self.deployment.settings.region):
+        graphs = rows_of_graphs(
+            self.deployment.name,
+            region=self.deployment.settings.region,
+            api=self.learn("receive", "api"),
+        )
+        for row in graphs:
             dashboard.add_widgets(*row)
         dashboard.add_widgets(
             cloudwatch.AlarmStatusWidget(
