@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from desireline.score.features import FEATURE_NAMES
 from desireline.score.package import Model, load_model
 from desireline_learning.simulator import Company, Scenario
-from desireline_learning.simulator.canonical import canonical
+from desireline_learning.simulator.canonical import arrivals, canonical
 from desireline_learning.training import export
 from desireline_learning.training.fit import calibrated
 from desireline_learning.training.replay import Table, replay
@@ -202,7 +202,7 @@ def max_difference() -> Row:
 def operations() -> list[Row]:
     """Items read and written to score, an event on average, over a company's stream: one event a
     batch, as at a trickle, and twenty, as under load."""
-    events = [event for event, _ in canonical(Company(Scenario()))]
+    events = [event for event, _ in arrivals(Company(Scenario()))]
     rows: list[Row] = []
     for batch, suffix in ((1, ""), (20, ".batch20")):
         pipeline = Pipeline()

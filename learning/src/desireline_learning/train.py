@@ -27,7 +27,7 @@ from desireline_learning.training.report import BAND_DAY, Training, calibration_
 
 MODEL = "trial"
 GOLDEN_ROWS = 50
-HISTORY = Scenario(trials=2400, days=76.0, signup_days=60.0, seed=20260105, visitors=0.0)
+HISTORY = Scenario(trials=3000, days=76.0, signup_days=60.0, seed=20260105, visitors=0.0)
 """Two months of signups, and what it takes until the last trial's 14 days are over."""
 
 

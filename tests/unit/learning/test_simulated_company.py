@@ -158,9 +158,9 @@ def test_conversion_follows_the_stated_chance(many):
 def test_the_stated_shares_hold(many):
     trials = many.truth.trials
 
-    assert sum(trial.converts for trial in trials) / len(trials) == pytest.approx(0.36, abs=0.05)
+    assert sum(trial.converts for trial in trials) / len(trials) == pytest.approx(0.37, abs=0.05)
     hot = sum(trial.chance > 0.9 for trial in trials) / len(trials)
-    assert hot == pytest.approx(0.13, abs=0.03)
+    assert hot == pytest.approx(0.15, abs=0.03)
 
 
 def test_paying_comes_within_the_trial_and_shows_in_the_stream(many):
@@ -180,14 +180,14 @@ def test_paying_comes_within_the_trial_and_shows_in_the_stream(many):
     ("conduct", "log_odds"),
     [
         (Conduct(), 0.0),
-        (Conduct(integration_day=1.0), 2.5),
-        (Conduct(integration_day=1.1), 1.2),
+        (Conduct(integration_day=1.0), 2.9),
+        (Conduct(integration_day=1.1), 1.4),
         (Conduct(integration_day=7.1), 0.5),
-        (Conduct(invite_day=7.0), 2.1),
+        (Conduct(invite_day=7.0), 2.5),
         (Conduct(invite_day=7.1), 0.0),
-        (Conduct(automation=True, project=True), 2.5),
+        (Conduct(automation=True, project=True), 2.8),
         (Conduct(active_days=5), 0.0),
-        (Conduct(active_days=6), 1.3),
+        (Conduct(active_days=6), 1.2),
         (Conduct(faded=True, errors_alone=5), -1.2 - 3 * 0.4),
     ],
 )

@@ -1,54 +1,65 @@
-"""The stream as canonical events: what the receive stage makes of the deliveries."""
+"""The stream as canonical events: the deliveries through the receive stage's own mapping.
+
+No second mapping that could drift from the first: what training sees is what the pipeline would.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
-from uuid import UUID, uuid5
 
-from desireline.events import (
-    Account,
-    AccountRole,
-    Alias,
-    AliasType,
-    CanonicalEvent,
-    RawPointer,
-)
-from desireline_learning.simulator.company import Company
-from desireline_learning.simulator.touches import Call, Touch
+import orjson
 
-_SPACE = UUID("3f6f0c3e-6a44-4a52-9d0a-5a86f1f2c1d7")
+from desireline.aliases import Fragments
+from desireline.errors import InvalidEventError
+from desireline.events import CanonicalEvent, RawPointer
+from desireline.receive.canonical import Canonical
+from desireline.receive.senders.segment import Segment
+from desireline.receive.senders.sender import Sender
+from desireline.receive.senders.stripe import Stripe
+from desireline.tracking_plan import load_plan
+from desireline_learning.simulator.company import AliasName, Company
 
+SECRET = b"of a simulated company: nobody's"
 
-def canonical(company: Company) -> Iterator[tuple[CanonicalEvent, str]]:
-    """Each event once, by time, with the hint whose journey it is."""
-    for touch in company.touches:
-        yield _event(touch), touch.person.hint
+_SENDERS: dict[str, Sender] = {"segment": Segment(), "stripe": Stripe()}
 
 
-def _event(touch: Touch) -> CanonicalEvent:
-    person, account = touch.person, touch.account
-    aliases = []
-    if touch.known or touch.call is Call.STRIPE:
-        aliases.append(_alias(AliasType.USER, person.user or ""))
-    if touch.call is Call.STRIPE and account:
-        aliases.append(_alias(AliasType.BILLING, account.customer))
-    if touch.device:
-        aliases.append(_alias(AliasType.ANONYMOUS, touch.device))
-    accounts = (Account(key=f"group:{account.group}", role=AccountRole.OWNER),) if account else ()
-    return CanonicalEvent(
-        event_id=str(uuid5(_SPACE, touch.id)),
-        name=touch.name or touch.call.value,
-        category="product",
-        source="stripe" if touch.call is Call.STRIPE else "segment",
-        occurred_at=touch.at,
-        received_at=touch.at,
-        aliases=tuple(aliases),
-        accounts=accounts,
-        raw=RawPointer(id=touch.id),
-    )
+def arrivals(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:
+    """Each event as often as it is delivered, in the order of arrival, with the hint whose journey
+    it is. What would be refused or quarantined is left out. secret: names the fragments."""
+    canonical_of = Canonical(load_plan(), Fragments(secret))
+    for number, delivery in enumerate(company.deliveries):
+        if delivery.forged:
+            continue
+        payload = orjson.loads(delivery.body)
+        for index, reported in enumerate(_SENDERS[delivery.source].messages(payload)):
+            try:
+                event = canonical_of.event(
+                    delivery.source,
+                    reported,
+                    RawPointer(id=f"{company.scenario.seed}-{number}", index=index),
+                    received_at=delivery.at_ms,
+                    stamped=delivery.at_ms,
+                )
+            except InvalidEventError:
+                continue
+            yield event, delivery.subject_hint
 
 
-@lru_cache(maxsize=65_536)
-def _alias(kind: AliasType, value: str) -> Alias:
-    return Alias(type=kind, value=value, fragment=str(uuid5(_SPACE, f"{kind}|{value}")))
+def canonical(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:
+    """Each event once, as first delivered, by the time at which it occurred, with its subject: the
+    account where the event names it or its owner acted, else whoever acted. So the live system has
+    it too: what a member does without naming the account is the member's own."""
+    owners = _owners(company)
+    first: dict[str, tuple[CanonicalEvent, str]] = {}
+    for event, hint in arrivals(company, secret):
+        owned = any((str(alias.type), alias.value) in owners for alias in event.aliases)
+        subject = hint if owned or event.accounts else event.fragment
+        first.setdefault(event.event_id, (event, subject))
+    return iter(sorted(first.values(), key=lambda found: (found[0].occurred_at, found[0].event_id)))
+
+
+def _owners(company: Company) -> frozenset[AliasName]:
+    """All aliases of those who own a trial's account."""
+    keys = {("user", trial.owner) for trial in company.truth.trials}
+    return frozenset(alias for person in company.truth.persons if person & keys for alias in person)

@@ -11,7 +11,7 @@ from desireline_learning.simulator.conduct import plan
 from desireline_learning.simulator.people import staff, visitor
 from desireline_learning.simulator.scenario import DAY, HOUR, Scenario
 from desireline_learning.simulator.timeline import Timeline, in_order, trial, visits
-from desireline_learning.simulator.touches import Touch
+from desireline_learning.simulator.touches import Call, Touch
 from desireline_learning.simulator.traffic import Delivery, deliveries
 
 AliasName = tuple[str, str]
@@ -129,7 +129,13 @@ def _signup(rng: Random, scenario: Scenario) -> int:
 
 
 def _aliases(touch: Touch) -> Iterator[AliasName]:
+    """What a touch shows of its person: bills name user and customer, invoices the address too."""
+    person, bill = touch.person, touch.call is Call.STRIPE
     if touch.device is not None:
         yield ("anonymous", touch.device)
-    if touch.known and touch.person.user is not None:
-        yield ("user", touch.person.user)
+    if person.user is not None and (touch.known or bill):
+        yield ("user", person.user)
+    if bill and touch.account is not None:
+        yield ("billing", touch.account.customer)
+    if touch.name == "invoice_paid" and person.email is not None:
+        yield ("email", person.email)

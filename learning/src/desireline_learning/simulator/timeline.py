@@ -18,7 +18,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "feature_page_viewed": ("Features", "/features/automations"),
     "integration_page_viewed": ("Integrations", "/integrations/salesforce"),
     "docs_article_viewed": ("Docs", "/docs/getting-started"),
-    "comparison_page_viewed": ("Comparison", "/compare/spreadsheets"),
+    "case_study_viewed": ("Customers", "/customers/northpath"),
 }
 _BROWSED = ("page_viewed",) * 4 + ("feature_page_viewed",) * 3 + tuple(PAGES)
 _INTEGRATIONS = ("salesforce", "hubspot", "slack", "github", "jira")
@@ -26,8 +26,8 @@ _STEPS = ("profile", "workspace", "import", "tour", "notifications")
 _WORK: Mapping[str, Mapping[str, Any]] = {
     "task_created": {},
     "task_completed": {},
-    "report_viewed": {"report_name": "weekly-overview"},
-    "feature_used": {"feature_name": "board", "engagement_depth": "regular"},
+    "report_viewed": {"report": "weekly-overview"},
+    "feature_used": {"feature_name": "board", "engagement_depth": 2},
 }
 _WORK_NAMES = ("task_created", "task_created", "task_completed", "report_viewed", "feature_used")
 
