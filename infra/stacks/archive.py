@@ -125,7 +125,10 @@ class ArchiveStack(StageStack):
             self,
             Function.ARCHIVE_HISTORY,
             description="Writes each batch of a topic as one file, at most once",
-            environment={"ARCHIVE_BUCKET": self.bucket.bucket_name},
+            environment={
+                "DEPLOYMENT": self.deployment.name,
+                "ARCHIVE_BUCKET": self.bucket.bucket_name,
+            },
         )
         prefixes = [f"{topic}/*" for topic in CONSUMED_TOPICS[Function.ARCHIVE_HISTORY]]
         function.allow(

@@ -1,0 +1,81 @@
+"""A stage's settings are refused where they would break what runs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from desireline.contracts import Function
+from infra.settings import PRODUCERS, context, stage_settings
+
+STAGES = context()["stages"]
+
+
+@pytest.fixture
+def stages() -> dict[str, Any]:
+    return copy.deepcopy(dict(STAGES))
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_stages_of_the_repository_are_accepted(stage: str) -> None:
+    settings = stage_settings(STAGES, stage)
+    assert set(settings.functions) == set(Function)
+    assert settings.send_mode == "record"
+
+
+def test_producers_that_would_exhaust_the_brokers_are_refused(stages: dict[str, Any]) -> None:
+    for function in PRODUCERS:
+        stages["prod"]["functions"][function]["reserved_concurrency"] = 334
+    with pytest.raises(ValidationError, match="exceeds the brokers' limit"):
+        stage_settings(stages, "prod")
+
+
+def test_a_producer_without_a_limit_is_refused(stages: dict[str, Any]) -> None:
+    stages["prod"]["functions"]["receive_webhook"]["reserved_concurrency"] = None
+    with pytest.raises(ValidationError, match="producers need a reserved concurrency: receive"):
+        stage_settings(stages, "prod")
+
+
+def test_more_than_an_account_has_is_refused(stages: dict[str, Any]) -> None:
+    stages["prod"]["functions"]["score_journey"]["reserved_concurrency"] = 500
+    with pytest.raises(ValidationError, match="exceeds an account's default"):
+        stage_settings(stages, "prod")
+
+
+def test_a_stream_that_forgets_before_retries_end_is_refused(stages: dict[str, Any]) -> None:
+    stages["dev"]["mappings"]["stream_record_age_seconds"] = 86400
+    with pytest.raises(ValidationError, match="stream_record_age_seconds"):
+        stage_settings(stages, "dev")
+
+
+def test_a_function_without_settings_is_refused(stages: dict[str, Any]) -> None:
+    del stages["dev"]["functions"]["archive_history"]
+    with pytest.raises(ValidationError, match="no settings for archive_history"):
+        stage_settings(stages, "dev")
+
+
+def test_a_misspelt_setting_is_refused(stages: dict[str, Any]) -> None:
+    stages["dev"]["holdout_percents"] = 20
+    with pytest.raises(ValidationError, match="holdout_percents"):
+        stage_settings(stages, "dev")
+
+
+@pytest.mark.parametrize(
+    ("broker", "storage"), [("express.m7g.large", 100), ("kafka.m7g.large", None)]
+)
+def test_storage_is_named_for_brokers_that_have_some(
+    stages: dict[str, Any], broker: str, storage: int | None
+) -> None:
+    stages["dev"]["kafka"] |= {"broker_type": broker, "storage_gb": storage}
+    with pytest.raises(ValidationError, match="storage_gb"):
+        stage_settings(stages, "dev")
+
+
+def test_without_windows_nothing_else_changes() -> None:
+    dev = stage_settings(STAGES, "dev")
+    hurried = dev.without_windows()
+    assert hurried.mappings.archive_window_seconds == 0
+    assert hurried.model_copy(update={"mappings": dev.mappings}) == dev
