@@ -6,6 +6,7 @@ that scikit-learn has an object to compare with: the package holds arrays only.
 
 from __future__ import annotations
 
+import atexit
 import pickle
 import statistics
 import subprocess
@@ -64,12 +65,13 @@ sys.stdout.write(peak)
 
 @dataclass(frozen=True)
 class Rivals:
-    """The same model twice, and rows to score."""
+    """The same model twice, and rows to score. The folder goes when the process does."""
 
     ours: Model
     theirs: Any
     rows: NDArray[np.float64]
     folder: Path
+    scratch: tempfile.TemporaryDirectory[str]
 
 
 @cache
@@ -79,7 +81,9 @@ def rivals() -> Rivals:
     with threadpool_limits(1):
         theirs = calibrated("sigmoid", table)
         theirs.fit(table.rows, table.paid)
-    folder = Path(tempfile.mkdtemp(prefix="desireline-bench-"))
+    scratch = tempfile.TemporaryDirectory(prefix="desireline-bench-")
+    atexit.register(scratch.cleanup)
+    folder = Path(scratch.name)
     export.write(
         folder,
         export.export(theirs),
@@ -95,7 +99,7 @@ def rivals() -> Rivals:
     )
     (folder / "model.pickle").write_bytes(pickle.dumps(theirs))
     ours = load_model(folder, features=FEATURE_NAMES)
-    return Rivals(ours, theirs, table.rows, folder)
+    return Rivals(ours, theirs, table.rows, folder, scratch)
 
 
 def single_p50() -> Row:
