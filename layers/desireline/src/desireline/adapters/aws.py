@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from boto3.session import Session
@@ -38,10 +39,15 @@ def config(*, attempts: int = 4, read_timeout: float = 5.0) -> Config:
     )
 
 
+@cache
+def _session() -> Any:
+    """One for all clients: a second one would read botocore's data again, 50 ms a client."""
+    return Session()
+
+
 def client(service: str, *, attempts: int = 4, read_timeout: float = 5.0) -> Any:
     """A boto3 client of that service."""
-    session: Any = Session()
-    return session.client(service, config=config(attempts=attempts, read_timeout=read_timeout))
+    return _session().client(service, config=config(attempts=attempts, read_timeout=read_timeout))
 
 
 def error_of(error: ClientError | BotoCoreError) -> Exception:
