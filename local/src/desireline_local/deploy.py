@@ -25,10 +25,11 @@ class DeployError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One stack of the assembly: its name, template and asset manifests."""
+    """One stack of the assembly: its name, the bucket/key at which its template is published (it
+    is too large to be passed itself), and its asset manifests."""
 
     name: str
-    template: Path
+    template: str
     assets: tuple[Path, ...]
 
 
@@ -37,6 +38,7 @@ class Deployer:
 
     def __init__(self, clients: Callable[[str], Any]) -> None:
         self._s3 = clients("s3")
+        self._endpoint = self._s3.meta.endpoint_url
         self._cloudformation = clients("cloudformation")
         self._ssm = clients("ssm")
         self._buckets: set[str] = set()
@@ -85,7 +87,7 @@ class Deployer:
     def _deploy(self, stack: Stack) -> dict[str, str]:
         arguments = {
             "StackName": stack.name,
-            "TemplateBody": stack.template.read_text(),
+            "TemplateURL": f"{self._endpoint}/{stack.template}",
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         }
         if self._stack_exists(stack.name):
@@ -147,7 +149,7 @@ def stacks(assembly: Path) -> Iterator[Stack]:
         properties = artifact["properties"]
         yield Stack(
             properties.get("stackName", name),
-            assembly / properties["templateFile"],
+            _literal(properties["stackTemplateAssetObjectUrl"]).removeprefix("s3://"),
             tuple(manifests),
         )
 

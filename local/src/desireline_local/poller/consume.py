@@ -45,7 +45,7 @@ class MappingConsumer(threading.Thread):
         self.mapping = mapping
         self.counts = Counts()
         self.done: dict[int, int] = {}
-        self._bootstrap = bootstrap
+        self._brokers = bootstrap
         self._lambdas = lambdas
         self._s3 = s3
         self._ending = threading.Event()
@@ -57,7 +57,7 @@ class MappingConsumer(threading.Thread):
     def run(self) -> None:
         consumer = Consumer(
             {
-                "bootstrap.servers": self._bootstrap,
+                "bootstrap.servers": self._brokers,
                 "group.id": self.mapping.group,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
@@ -149,7 +149,7 @@ class MappingConsumer(threading.Thread):
 
     def _invoke(self, batch: Sequence[Message]) -> tuple[Sequence[Message], str]:
         """What is to be tried again after one invocation, and why."""
-        event = event_of(batch, source=self.mapping.source, bootstrap=self._bootstrap)
+        event = event_of(batch, source=self.mapping.source, bootstrap=self._brokers)
         self.counts.invocations += 1
         try:
             answer = self._lambdas.invoke(
@@ -181,7 +181,7 @@ class MappingConsumer(threading.Thread):
         """Write the records to the on-failure bucket; it is tried until it works, because what is
         neither handled nor set aside would be lost."""
         now = datetime.now(UTC)
-        event = event_of(batch, source=self.mapping.source, bootstrap=self._bootstrap)
+        event = event_of(batch, source=self.mapping.source, bootstrap=self._brokers)
         document = _dead_letter(self.mapping, event, condition, tried=tried, why=why)
         key = (
             f"aws/lambda/{self.mapping.id}/{self.mapping.function}/{now:%Y/%m/%d}/"

@@ -1,0 +1,71 @@
+"""The cloud assembly of the local deployment: layers and templates, made anew only when what they
+are made of has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from desireline_local.paths import PROJECT
+
+OUT = PROJECT / "build" / "local"
+INPUTS = ("infra", "functions", "layers", "playbooks", "tracking_plan")
+_SKIPPED = {"__pycache__", "node_modules"}
+
+
+class AssemblyError(Exception):
+    """Layers or templates could not be made; the message is what the tool said."""
+
+
+def cloud_assembly(report: Callable[[str], None] = lambda _: None) -> Path:
+    """The folder of the assembly for the local cloud. Raises AssemblyError."""
+    assembly, mark = OUT / "cdk.out", OUT / "inputs"
+    digest = _digest()
+    if mark.exists() and mark.read_text() == digest and (assembly / "manifest.json").exists():
+        return assembly
+    report("layers and templates")
+    OUT.mkdir(parents=True, exist_ok=True)
+    mark.unlink(missing_ok=True)
+    _run("-m", "infra.layers", "--platform", "host")
+    _run("-m", "infra.app", "--context", "local=true", "--context", "stage=dev")
+    mark.write_text(digest)
+    return assembly
+
+
+def _run(*arguments: str) -> None:
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        "HOME": str(Path.home()),
+        "CDK_OUTDIR": str(OUT / "cdk.out"),
+        "CDK_VALIDATION": "false",
+    }
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise AssemblyError(f"{' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for path in _files():
+        digest.update(str(path.relative_to(PROJECT)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    yield PROJECT / "cdk.json"
+    for name in INPUTS:
+        for path in sorted((PROJECT / name).rglob("*")):
+            if path.is_file() and not _SKIPPED & set(path.parts) and path.suffix != ".pyc":
+                yield path

@@ -1,0 +1,297 @@
+"""The laptop cloud: Kafka, AWS, the same CDK application, the pollers and the warehouse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from desireline.contracts import TOPICS, Function, parameter
+from desireline_local.assembly import cloud_assembly
+from desireline_local.aws.cloud import ACCOUNT, REGION, Control, LocalAws, client
+from desireline_local.deploy import Deployer
+from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics, free_port
+from desireline_local.poller.status import PollerStatus
+from desireline_local.processes import spawn, stop
+from desireline_local.warehouse.part import WarehousePart
+
+DEPLOYMENT = "desireline-dev"
+CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/local/00000000-0000-0000-0000-000000000001-1"
+POLLER_SECONDS = 30.0
+
+Report = Callable[[str], None]
+
+
+class CloudError(Exception):
+    """A part of the local cloud did not start or has ended; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything is."""
+
+    webhooks: str
+    aws: str
+    control: str
+    kafka: str
+    poller: str
+    warehouse: str
+    alerts_topic: str
+    archive_bucket: str
+    deployment: str = DEPLOYMENT
+
+    @classmethod
+    def read(cls, text: str) -> Addresses:
+        """What `asdict` wrote as JSON."""
+        return cls(**json.loads(text))
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the running cloud."""
+        return client(self.aws, service)
+
+    def clock(self) -> Control:
+        """The journey clock, faults, rest."""
+        return Control(self.control)
+
+    def polling(self) -> PollerStatus:
+        """How far the pollers are."""
+        return PollerStatus(self.poller)
+
+    def table(self, name: str) -> str:
+        """The deployed name of a table."""
+        return f"{self.deployment}-{name}"
+
+    def secret(self, name: str) -> bytes:
+        """The current value of a sender's secret."""
+        answer = self.client("secretsmanager").get_secret_value(
+            SecretId=f"{self.deployment}/{name}"
+        )
+        return str(answer["SecretString"]).encode()
+
+
+class LocalCloud:
+    """home: a folder of its own, removed at the end. bootstrap: a Kafka that one already has.
+
+    A context manager, or start, check (raises when a part has ended) and stop.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        bootstrap: str | None = None,
+        nodes: int = 1,
+        warehouse: bool = True,
+        auth: bool = False,
+        report: Report = lambda _: None,
+    ) -> None:
+        self.home = home
+        self.aws = LocalAws(home / "aws", auth=auth)
+        self.kafka = None if bootstrap else Kafka(home / "kafka", nodes=nodes, report=report)
+        self._bootstrap = bootstrap
+        self._report = report
+        self._replicas = nodes
+        self.warehouse = WarehousePart(home / "warehouse") if warehouse else None
+        self._poller_port = free_port()
+        self._parts: dict[str, subprocess.Popen[bytes]] = {}
+        self.addresses: Addresses | None = None
+
+    def __enter__(self) -> LocalCloud:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's address."""
+        if self._bootstrap:
+            return self._bootstrap
+        assert self.kafka is not None
+        return self.kafka.bootstrap
+
+    @property
+    def at(self) -> Addresses:
+        """The addresses of the started cloud."""
+        if self.addresses is None:
+            raise CloudError("the local cloud has not started")
+        return self.addresses
+
+    def start(self) -> Addresses:
+        """Start everything; returns when it is ready. Raises CloudError and its parts' errors."""
+        self._report("Kafka and AWS")
+        self.aws.launch(self._report)
+        if self.warehouse:
+            self.warehouse.launch()
+        if self.kafka:
+            with ThreadPoolExecutor(2) as pool:
+                assembly_made = pool.submit(cloud_assembly, self._report)
+                self.kafka.start()
+                assembly = assembly_made.result()
+        else:
+            assembly = cloud_assembly(self._report)
+        self.aws.wait()
+        partitions = {topic.value: spec.partitions_dev for topic, spec in TOPICS.items()}
+        create_topics(self.bootstrap, partitions, replicas=self._replicas)
+        outputs = self._deploy(assembly)
+        self.addresses = self._addresses(outputs)
+        if self.warehouse:
+            self._report("warehouse: migrations, Snowpipe")
+            bucket = self.addresses.archive_bucket
+            self.warehouse.connect(self.aws.endpoint, outputs["ArrivalsTopic"], f"s3://{bucket}")
+        self.start_poller()
+        self._report("functions: warming up")
+        self._warm_up()
+        return self.addresses
+
+    def start_poller(self) -> None:
+        """Start the pollers, or start them again; returns when they answer."""
+        command = [
+            *(sys.executable, "-m", "desireline_local.poller"),
+            *(self.aws.endpoint, self.bootstrap, str(self._poller_port)),
+        ]
+        self._parts["poller"] = spawn(command, log=self.home / "poller.log")
+        end = time.monotonic() + POLLER_SECONDS
+        while time.monotonic() < end:
+            self.check()
+            with suppress(httpx.TransportError):
+                if self.at.polling().ready():
+                    return
+            time.sleep(0.05)
+        raise CloudError("the pollers do not answer")
+
+    def kill_poller(self) -> None:
+        """End the pollers as a power cut would; a test's fault."""
+        process = self._parts.pop("poller")
+        process.kill()
+        process.wait()
+
+    def check(self) -> None:
+        """Raises CloudError, naming it, when a part has ended."""
+        for name, process in self._processes().items():
+            if process.poll() is not None:
+                log = next(iter(self.home.glob(f"**/{name}*.log")), None)
+                tail = log.read_text()[-1500:] if log else ""
+                raise CloudError(f"{name} has ended with status {process.returncode}\n{tail}")
+
+    def memory(self) -> int:
+        """Resident bytes of all parts and their children."""
+        total = 0
+        for process in self._processes().values():
+            with suppress(psutil.NoSuchProcess):
+                head = psutil.Process(process.pid)
+                for member in (head, *head.children(recursive=True)):
+                    with suppress(psutil.NoSuchProcess):
+                        total += member.memory_info().rss
+        return total
+
+    def stop(self) -> None:
+        """End all parts and remove their files."""
+        stop(list(self._parts.values()))
+        if self.warehouse:
+            self.warehouse.stop()
+        self.aws.stop()
+        if self.kafka:
+            self.kafka.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _processes(self) -> dict[str, subprocess.Popen[bytes]]:
+        found = dict(self._parts)
+        if self.aws.process:
+            found["aws"] = self.aws.process
+        if self.kafka:
+            found.update(
+                (f"kafka-{node.id}", node.process) for node in self.kafka.nodes if node.process
+            )
+        if self.warehouse:
+            found.update(self.warehouse.processes)
+        return found
+
+    def _deploy(self, assembly: Path) -> dict[str, str]:
+        deployer = Deployer(self.aws.client)
+        deployer.parameters(
+            {
+                parameter(DEPLOYMENT, "kafka", "bootstrap"): self.bootstrap,
+                parameter(DEPLOYMENT, "kafka", "cluster-arn"): CLUSTER,
+                parameter(DEPLOYMENT, "clock", "url"): self.aws.control.clock_url,
+            }
+        )
+        return deployer.deploy(assembly, lambda stack: self._report(f"deployed {stack}"))
+
+    def _addresses(self, outputs: dict[str, str]) -> Addresses:
+        api = outputs["WebhooksUrl"].removeprefix("http://").partition(".")[0]
+        return Addresses(
+            webhooks=f"{self.aws.endpoint}/_aws/execute-api/{api}/$default/webhooks",
+            aws=self.aws.endpoint,
+            control=self.aws.control.url,
+            kafka=self.bootstrap,
+            poller=f"http://{LOOPBACK}:{self._poller_port}",
+            warehouse=self.warehouse.address if self.warehouse else "",
+            alerts_topic=outputs["CsmAlertsTopic"],
+            archive_bucket=f"{DEPLOYMENT}-archive-{ACCOUNT}",
+        )
+
+    def _warm_up(self) -> None:
+        """Let every function initialise: its first work would wait for that."""
+        lambdas = self.aws.client("lambda")
+        failures: list[str] = []
+
+        def invoke(function: Function) -> None:
+            name = f"{DEPLOYMENT}-{function.replace('_', '-')}"
+            answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(WARM[function]).encode())
+            body = answer["Payload"].read().decode()
+            if answer.get("FunctionError") and function is not Function.CHECK_PLAYBOOK:
+                failures.append(f"{function}: {body[:800]}")
+
+        threads = [threading.Thread(target=invoke, args=(one,)) for one in WARM]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise CloudError("a function does not start: " + "; ".join(failures))
+
+
+_NO_RECORDS: dict[str, Any] = {"records": {}}
+WARM: dict[Function, dict[str, Any]] = {
+    Function.RECEIVE_WEBHOOK: {
+        "version": "2.0",
+        "headers": {},
+        "body": "",
+        "isBase64Encoded": False,
+        "pathParameters": {"source": "nobody"},
+        "requestContext": {"http": {"sourceIp": LOOPBACK}},
+    },
+    Function.RESOLVE_IDENTITY: _NO_RECORDS,
+    Function.SCORE_JOURNEY: _NO_RECORDS,
+    Function.START_INTERVENTIONS: _NO_RECORDS,
+    Function.ARCHIVE_HISTORY: _NO_RECORDS,
+    Function.PUBLISH_CHANGES: {"Records": []},
+    Function.DELIVER_ACTION: {"Records": []},
+    Function.CHECK_PLAYBOOK: {"enrolment": "00000000-0000-0000-0000-000000000000"},
+}
+"""An event for each function that makes it initialise and do nothing."""
+
+
+def write_state(path: Path, addresses: Addresses, pid: int) -> None:
+    """Tell other commands where the cloud is; the file appears whole."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({"pid": pid, "addresses": asdict(addresses)}))
+    draft.replace(path)

@@ -1,0 +1,78 @@
+"""The warehouse as a part of the local cloud."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from desireline_local.kafka.broker import LOOPBACK, free_port
+from desireline_local.processes import spawn, stop
+
+START_SECONDS = 40.0
+_PACKAGE = "desireline_local.warehouse"
+
+
+class WarehouseError(Exception):
+    """The stand-in, the migrations or the local Snowpipe did not come up."""
+
+
+class WarehousePart:
+    """The stand-in's server and the local Snowpipe. home: for their logs."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.port = free_port()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def address(self) -> str:
+        """host:port, as `desireline_local.warehouse.connection.connect` takes the port of."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def launch(self) -> None:
+        """Start the server, without waiting."""
+        command = [sys.executable, "-m", f"{_PACKAGE}.server", str(self.port)]
+        self.processes["warehouse"] = spawn(command, log=self._home / "warehouse.log")
+
+    def connect(self, aws: str, arrivals_topic: str, archive_url: str) -> None:
+        """Migrate, and start the Snowpipe on what arrives. Raises WarehouseError."""
+        self._wait_for_port()
+        log = self._home / "migrations.log"
+        migration = spawn(
+            [sys.executable, "-m", f"{_PACKAGE}.migrate", str(self.port), arrivals_topic,
+             archive_url],
+            log=log,
+        )  # fmt: skip
+        if migration.wait(START_SECONDS):
+            raise WarehouseError(f"the migrations failed:\n{log.read_text()[-2000:]}")
+        log = self._home / "snowpipe.log"
+        self.processes["snowpipe"] = spawn(
+            [sys.executable, "-m", f"{_PACKAGE}.snowpipe", str(self.port), aws, arrivals_topic,
+             archive_url],
+            log=log,
+        )  # fmt: skip
+        self._wait_for("ready", log)
+
+    def stop(self) -> None:
+        """End both."""
+        stop(list(self.processes.values()))
+
+    def _wait_for_port(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if probe.connect_ex((LOOPBACK, self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise WarehouseError("the warehouse stand-in does not listen")
+
+    def _wait_for(self, word: str, log: Path) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if log.exists() and word in log.read_text():
+                return
+            time.sleep(0.05)
+        raise WarehouseError(f"the local Snowpipe is not ready:\n{log.read_text()[-2000:]}")
