@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -25,10 +26,10 @@ BODY_ARGUMENT = 6
 API_BODY_LIMIT = 10 * 1024 * 1024
 LAMBDA_PAYLOAD_LIMIT = 6 * 1024 * 1024
 
-in_flight = 0
-"""Lambda invocations that run now."""
-invocations = 0
-"""Lambda invocations that were started since the launch."""
+in_flight: Counter[str] = Counter()
+"""Lambda invocations that run now, by function."""
+invocations: Counter[str] = Counter()
+"""Lambda invocations that were started since the launch, by function."""
 _count = threading.Lock()
 
 
@@ -178,15 +179,15 @@ def count_invocations() -> None:
     execute = lambdas._execute_function
 
     def executed(func: Any, event: Any) -> Any:
-        global in_flight, invocations  # noqa: PLW0603
+        name = (func.get("config") or func).get("FunctionName", "unknown")
         with _count:
-            in_flight += 1
-            invocations += 1
+            in_flight[name] += 1
+            invocations[name] += 1
         try:
             return execute(func, event)
         finally:
             with _count:
-                in_flight -= 1
+                in_flight[name] -= 1
 
     lambdas._execute_function = executed
 

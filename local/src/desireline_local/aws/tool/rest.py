@@ -14,21 +14,19 @@ from desireline_local.aws.tool.virtual_time import SLEEPERS
 
 
 def look() -> dict[str, Any]:
-    """What is in flight. `quiet` when nothing is; `activity` grows whenever something happened,
-    so that two equal looks with nothing between them mean rest."""
-    streams = _stream_backlog()
-    queued = _queued()
-    awake = [arn for arn in _running() if SLEEPERS.due(arn) is None]
-    due = [at for arn in _running() if (at := SLEEPERS.due(arn)) is not None]
+    """What is in flight: invocations by function (now, and ever started), records of streams and
+    messages of queues that a function has still to take, executions that do not wait, and when the
+    first of those that do is due (epoch seconds of journey time)."""
+    due = [(arn, SLEEPERS.due(arn)) for arn in _running()]
+    waiting = [at for _, at in due if at is not None]
     return {
-        "quiet": not (patches.in_flight or streams or queued or awake),
-        "invocations_in_flight": patches.in_flight,
-        "stream_records": streams,
-        "queued_messages": queued,
-        "executions_awake": len(awake),
-        "executions_waiting": len(due),
-        "next_due": min(due) if due else None,
-        "activity": patches.invocations,
+        "in_flight": {name: n for name, n in patches.in_flight.items() if n},
+        "started": dict(patches.invocations),
+        "stream_records": _stream_backlog(),
+        "queued_messages": _queued(),
+        "executions_awake": len(due) - len(waiting),
+        "executions_waiting": len(waiting),
+        "next_due": min(waiting) if waiting else None,
     }
 
 
