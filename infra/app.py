@@ -4,8 +4,8 @@
     python -m infra.app --context local=true       # without network and streaming
 
 It writes the cloud assembly to `cdk.out` (CDK_OUTDIR) and needs no credentials, no network and no
-Docker. Layers must have been built (`make layers`); with `--unbuilt-layers` templates can be read
-and tested without, but not deployed.
+Docker. Layers must have been built (`make layers`) and be no older than their sources. With
+`--unbuilt-layers` their sources stand for them: templates to be read and tested, not deployed.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Deployment:
     """One deployment: its settings and whether it is for the local cloud.
 
     local: no VPC, plaintext Kafka, host layers, no batching windows, a clock that is driven.
-    unbuilt_layers: synthesise although layers are missing, for reading the templates only.
+    unbuilt_layers: let their sources stand for the layers, for templates that are only read.
     """
 
     settings: StageSettings

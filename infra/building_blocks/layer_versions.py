@@ -7,7 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.deployment import Deployment
-from infra.layers import Layer, NotBuiltError, fingerprint
+from infra.layers import Layer, fingerprint
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 
@@ -37,16 +37,13 @@ class LayerVersions(Construct):
         return self._made[layer]
 
     def _code(self, layer: Layer) -> lambda_.Code:
+        if self._deployment.unbuilt_layers:
+            return lambda_.Code.from_asset(
+                str(layer.source), follow_symlinks=cdk.SymlinkFollowMode.NEVER
+            )
         platform = self._deployment.platform
-        try:
-            built = fingerprint(layer, platform)
-        except NotBuiltError:
-            if not self._deployment.unbuilt_layers:
-                raise
-            return lambda_.Code.from_asset(str(layer.source), follow_symlinks=_FOLLOW)
         return lambda_.Code.from_asset(
-            str(layer.folder(platform)), asset_hash=built, asset_hash_type=cdk.AssetHashType.CUSTOM
+            str(layer.folder(platform)),
+            asset_hash=fingerprint(layer, platform),
+            asset_hash_type=cdk.AssetHashType.CUSTOM,
         )
-
-
-_FOLLOW = cdk.SymlinkFollowMode.NEVER

@@ -25,6 +25,7 @@ from infra.layers import (
     stamp,
 )
 from tests.infrastructure.assembly import Assembly
+from tests.performance.functions import layers_of
 
 LIMIT_MB = 100
 THIRD_PARTY = [layer for layer in Layer if not layer.is_ours]
@@ -78,17 +79,26 @@ def test_no_package_is_in_two_layers_or_in_the_runtime_already() -> None:
     assert not set().union(*names) & {"boto3", "botocore", "s3transfer", "urllib3"}
 
 
+def attached(assembly: Assembly, function: Function) -> list[Layer]:
+    """The layers of a function, out of the template."""
+    by_name = {r.name: r for r in assembly.of_type("AWS::Lambda::LayerVersion")}
+    return [
+        Layer(by_name[version.strip("<>")].properties["LayerName"].rpartition("-")[2])
+        for version in assembly.functions()[function].properties["Layers"]
+    ]
+
+
+def test_what_is_measured_is_what_is_deployed(dev: Assembly) -> None:
+    for function in Function:
+        assert set(layers_of(function)) == set(attached(dev, function))
+
+
 def test_functions_and_their_layers_are_small(
     dev: Assembly, arm64: dict[Layer, Built], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    by_name = {r.name: r for r in dev.of_type("AWS::Lambda::LayerVersion")}
     lines = []
     for function in Function:
-        versions = dev.functions()[function].properties["Layers"]
-        used = [
-            Layer(by_name[version.strip("<>")].properties["LayerName"].rpartition("-")[2])
-            for version in versions
-        ]
+        used = attached(dev, function)
         code = size(ROOT / "functions" / function)
         megabytes = (code + sum(arm64[layer].size for layer in used)) / 1e6
         lines.append(f"{function:20} {megabytes:6.1f} MB  {' '.join(used)}")
@@ -117,12 +127,8 @@ def test_on_the_host_every_function_starts_from_its_layers_alone(
     packages = Path(boto3.__file__).parents[1]
     for name in ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six.py"):
         (runtime / name).symlink_to(packages / name)
-    by_name = {r.name: r for r in local.of_type("AWS::Lambda::LayerVersion")}
     for function in Function:
-        used = [
-            Layer(by_name[version.strip("<>")].properties["LayerName"].rpartition("-")[2])
-            for version in local.functions()[function].properties["Layers"]
-        ]
+        used = attached(local, function)
         path = [str(building_block.FUNCTIONS), *(str(host[u].folder / "python") for u in used)]
         done = subprocess.run(
             [sys.executable, "-S", "-c", f"import {function}.handler"],

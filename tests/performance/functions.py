@@ -134,7 +134,7 @@ def measure() -> list[Row]:
     """Rows `functions.<name>.size` in MB and `functions.<name>.cold` in seconds."""
     built = {b.layer: b.size for b in build(Platform.HOST)}
     sizes = {
-        function: (size(FUNCTIONS / function) + sum(built[layer] for layer in _layers(function)))
+        function: (size(FUNCTIONS / function) + sum(built[layer] for layer in layers_of(function)))
         / 1e6
         for function in Function
     }
@@ -160,7 +160,8 @@ def _row(name: str, value: float, unit: str, limit: float) -> Row:
     }
 
 
-def _layers(function: Function) -> tuple[Layer, ...]:
+def layers_of(function: Function) -> tuple[Layer, ...]:
+    """The layers of a function, as its stack attaches them."""
     return (Layer.BASE, Layer.DESIRELINE, *_EXTRA.get(function, ()))
 
 
@@ -176,7 +177,7 @@ def _cold_starts() -> dict[Function, float]:
 
 
 def _start(function: Function, runtime: Path, endpoint: str) -> float:
-    paths = [Layer(layer).folder(Platform.HOST) / "python" for layer in _layers(function)]
+    paths = [Layer(layer).folder(Platform.HOST) / "python" for layer in layers_of(function)]
     event, error = _INVOCATIONS.get(function, (_NOTHING_FOLDED, ""))
     start = time.perf_counter()
     done = subprocess.run(
