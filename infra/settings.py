@@ -22,6 +22,8 @@ PRODUCERS = frozenset(
 PRODUCER_CONCURRENCY_LIMIT = 1000
 """MSK admits 3,000 IAM connections a broker and 100 new ones a second."""
 
+LOCAL_ARCHIVE_WINDOW = 5
+
 ACCOUNT_CONCURRENCY = 1000
 UNRESERVED_CONCURRENCY = 100
 """Lambda's default for an account, and what it keeps unreserved in any case."""
@@ -123,8 +125,10 @@ class StageSettings(_Part):
         return self
 
     def without_windows(self) -> Self:
-        """The same, with nothing waiting to be batched: for the local cloud."""
+        """The same for the local cloud: nothing waits to be batched but the archive, which nobody
+        waits for, and which would else write a file for every event."""
         none = {name: 0 for name in MappingSettings.model_fields if name.endswith("window_seconds")}
+        none["archive_window_seconds"] = LOCAL_ARCHIVE_WINDOW
         return self.model_copy(update={"mappings": self.mappings.model_copy(update=none)})
 
 

@@ -260,7 +260,8 @@ class LocalCloud:
             if answer.get("FunctionError") and function is not Function.CHECK_PLAYBOOK:
                 failures.append(f"{function}: {body[:800]}")
 
-        threads = [threading.Thread(target=invoke, args=(one,)) for one in WARM]
+        copies = [function for function in WARM for _ in range(COPIES.get(function, 1))]
+        threads = [threading.Thread(target=invoke, args=(one,)) for one in copies]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -288,6 +289,15 @@ WARM: dict[Function, dict[str, Any]] = {
     Function.CHECK_PLAYBOOK: {"enrolment": "00000000-0000-0000-0000-000000000000"},
 }
 """An event for each function that makes it initialise and do nothing."""
+
+
+COPIES = {
+    Function.RECEIVE_WEBHOOK: 4,
+    Function.SCORE_JOURNEY: 2,
+    Function.START_INTERVENTIONS: 2,
+    Function.CHECK_PLAYBOOK: 2,
+}
+"""Environments to warm, where more than one mapping or client invokes a function at once."""
 
 
 def write_state(path: Path, addresses: Addresses, pid: int) -> None:

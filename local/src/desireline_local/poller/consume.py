@@ -21,6 +21,7 @@ from desireline_local.poller.mapping import UNLIMITED, KafkaMapping
 PAYLOAD_LIMIT = 6_000_000 - 100_000
 FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 2.0
+IDLE_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +107,15 @@ class MappingConsumer(threading.Thread):
                 return batch, waiting
             if self._ending.is_set():
                 return [], []
-            found = consumer.consume(
-                self.mapping.batch_size - len(batch), timeout=max(0.0, min(left, 0.2)) or 0.1
-            )
-            waiting.extend(message for message in found if message.error() is None)
+            waiting.extend(self._fetch(consumer, self.mapping.batch_size - len(batch), left))
+
+    def _fetch(self, consumer: Consumer, most: int, left: float) -> list[Message]:
+        """What is there now, or the first record to come: `consume` alone would wait for `most`."""
+        first = consumer.poll(min(left, IDLE_SECONDS) if left > 0 else IDLE_SECONDS)
+        if first is None:
+            return []
+        found = [first, *consumer.consume(most - 1, timeout=0)] if most > 1 else [first]
+        return [message for message in found if message.error() is None]
 
     def _commit(self, consumer: Consumer, batch: Sequence[Message]) -> None:
         offsets = next_offsets(batch)
