@@ -17,7 +17,6 @@ import ministack.services.lambda_svc as lambdas
 import ministack.services.stepfunctions as sf
 from ministack.core.responses import error_response_json
 from ministack.services import apigateway, sns
-from ministack.services.cloudformation import provisioners
 
 EXECUTION_NAME_LIMIT = 80
 SUBJECT_LIMIT = 100
@@ -37,11 +36,10 @@ def install() -> None:
     """Apply all patches. Raises AssertionError when ministack is not as expected."""
     error_types()
     no_wait_for_logs()
-    secrets_by_arn()
-    kafka_mappings()
     stream_partial_failures()
     count_invocations()
     binary_bodies()
+    refuse_large_payloads()
     refuse_long_names()
     refuse_bad_alerts()
 
@@ -94,62 +92,6 @@ def no_wait_for_logs() -> None:
     runtime.Worker._drain_stderr_bounded = lambda self, **_: drain(
         self, first_line_wait=0.002, idle_confirm=0.002
     )
-
-
-def secrets_by_arn() -> None:
-    """Ref of a Secret is its ARN."""
-    handlers = provisioners._RESOURCE_HANDLERS
-    stock = dict(handlers["AWS::SecretsManager::Secret"])
-
-    def name(physical_id: str) -> str:
-        return (
-            physical_id.rsplit(":", 1)[-1][:-7] if physical_id.startswith("arn:") else physical_id
-        )
-
-    def create(logical: str, properties: Any, stack: str) -> Any:
-        _, attributes = stock["create"](logical, properties, stack)
-        return attributes["Arn"], attributes
-
-    def update(physical: str, old: Any, new: Any, stack: str, logical_id: Any = None) -> Any:
-        _, attributes = stock["update"](name(physical), old, new, stack, logical_id)
-        return attributes.get("Arn") or physical, attributes
-
-    def delete(physical: str, properties: Any) -> Any:
-        return stock["delete"](name(physical), properties)
-
-    handlers["AWS::SecretsManager::Secret"] = {
-        **stock, "create": create, "update": update, "delete": delete,
-    }  # fmt: skip
-
-
-KAFKA_SETTINGS = (
-    "AmazonManagedKafkaEventSourceConfig",
-    "BisectBatchOnFunctionError",
-    "DestinationConfig",
-    "MaximumRecordAgeInSeconds",
-    "MaximumRetryAttempts",
-    "ProvisionedPollerConfig",
-    "SelfManagedEventSource",
-    "SelfManagedKafkaEventSourceConfig",
-    "SourceAccessConfigurations",
-    "Topics",
-)
-
-
-def kafka_mappings() -> None:
-    """What a Kafka mapping says is kept, so that our poller finds it by ListEventSourceMappings."""
-    handlers = provisioners._RESOURCE_HANDLERS
-    stock = handlers["AWS::Lambda::EventSourceMapping"]
-
-    def create(logical: str, properties: Any, stack: str) -> Any:
-        physical, attributes = stock["create"](logical, properties, stack)
-        kept = {
-            name: properties[name] for name in KAFKA_SETTINGS if properties.get(name) is not None
-        }
-        lambdas._esms[physical].update(kept)
-        return physical, attributes
-
-    handlers["AWS::Lambda::EventSourceMapping"] = {**stock, "create": create}
 
 
 def stream_partial_failures() -> None:
@@ -226,6 +168,23 @@ def _is_utf8(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def refuse_large_payloads() -> None:
+    """Invoke refuses payloads over 6 MB."""
+    route = lambdas._invoke
+
+    async def invoked(name: str, event: Any, *arguments: Any, **keywords: Any) -> Any:
+        size = len(json.dumps(event, separators=(",", ":")))
+        if size > LAMBDA_PAYLOAD_LIMIT:
+            return error_response_json(
+                "RequestTooLargeException",
+                f"Request must be smaller than {LAMBDA_PAYLOAD_LIMIT} bytes, not {size}",
+                413,
+            )
+        return await route(name, event, *arguments, **keywords)
+
+    lambdas._invoke = invoked
 
 
 def refuse_long_names() -> None:

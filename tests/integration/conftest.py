@@ -1,0 +1,53 @@
+"""The real broker and the local AWS, started once a session, for everything that talks to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from desireline_local.aws.cloud import Control, LocalAws
+from desireline_local.kafka.broker import Kafka, create_topics
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever lies here needs a real neighbour."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A running broker of one node. Who kills it makes one of their own."""
+    with Kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A running local AWS. Names of resources must be unique; its clock is shared."""
+    with LocalAws(tmp_path_factory.mktemp("aws")) as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def control(local_aws: LocalAws) -> Control:
+    """The local AWS' clock and faults."""
+    return local_aws.control
+
+
+@pytest.fixture
+def topic(kafka: Kafka) -> Callable[..., str]:
+    """Makes a topic with a name of its own: topic(partitions=4)."""
+
+    def make(*, partitions: int = 1) -> str:
+        name = f"test.{uuid4().hex[:10]}"
+        create_topics(kafka.bootstrap, {name: partitions})
+        return name
+
+    return make

@@ -1,0 +1,437 @@
+"""One test for each way in which the launcher makes ministack behave as AWS does."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import time
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from desireline_local.aws.cloud import LocalAws
+from tests.integration.tiny_functions import (
+    ROLE,
+    FunctionFailedError,
+    create_function,
+    invoke,
+)
+
+RAISES = """
+    class SlowDownError(Exception):
+        pass
+    def handle(event, context):
+        if event.get("fail"):
+            raise SlowDownError("later")
+        return {"process": os.getpid()}
+"""
+
+
+@pytest.fixture(scope="module")
+def raising(local_aws: LocalAws) -> str:
+    return create_function(local_aws, RAISES)
+
+
+def run_machine(aws: LocalAws, states: dict[str, Any], payload: Any) -> dict[str, Any]:
+    """Run a state machine to its end."""
+    stepfunctions = aws.client("stepfunctions")
+    machine = stepfunctions.create_state_machine(
+        name=f"m-{uuid4().hex[:8]}",
+        definition=json.dumps({"StartAt": next(iter(states)), "States": states}),
+        roleArn=ROLE,
+    )["stateMachineArn"]
+    execution = stepfunctions.start_execution(stateMachineArn=machine, input=json.dumps(payload))
+    while True:
+        found: dict[str, Any] = stepfunctions.describe_execution(
+            executionArn=execution["executionArn"]
+        )
+        if found["status"] != "RUNNING":
+            return found
+        time.sleep(0.02)
+
+
+def task(function: str, **more: Any) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function, "Payload.$": "$"},
+        **more,
+    }
+
+
+def test_an_exceptions_type_is_the_functions_error_type(local_aws: LocalAws, raising: str) -> None:
+    with pytest.raises(FunctionFailedError) as failed:
+        invoke(local_aws, raising, {"fail": True})
+
+    assert failed.value.args[0]["errorType"] == "SlowDownError"
+    assert failed.value.args[0]["errorMessage"] == "later"
+    assert failed.value.args[0]["stackTrace"]
+
+
+def test_a_worker_stays_warm_after_an_exception(local_aws: LocalAws, raising: str) -> None:
+    before = invoke(local_aws, raising, {})["process"]
+
+    with pytest.raises(FunctionFailedError):
+        invoke(local_aws, raising, {"fail": True})
+
+    assert invoke(local_aws, raising, {})["process"] == before
+
+
+def test_a_state_machine_catches_by_the_exceptions_type(local_aws: LocalAws, raising: str) -> None:
+    caught = {"Type": "Pass", "Result": "caught", "End": True}
+    other = {"Type": "Pass", "Result": "something else", "End": True}
+    run = task(
+        raising,
+        Catch=[
+            {"ErrorEquals": ["OtherError"], "Next": "Other"},
+            {"ErrorEquals": ["SlowDownError"], "Next": "Caught"},
+        ],
+        End=True,
+    )
+
+    found = run_machine(local_aws, {"Run": run, "Caught": caught, "Other": other}, {"fail": True})
+
+    assert found["output"] == '"caught"'
+
+
+def test_a_state_machine_retries_by_the_exceptions_type(local_aws: LocalAws) -> None:
+    function = create_function(
+        local_aws,
+        """
+        class SlowDownError(Exception):
+            pass
+        calls = 0
+        def handle(event, context):
+            global calls
+            calls += 1
+            if calls < 3:
+                raise SlowDownError("later")
+            return calls
+        """,
+    )
+    retry = {"IntervalSeconds": 1, "MaxAttempts": 3, "BackoffRate": 1}
+    run = task(
+        function,
+        Retry=[{"ErrorEquals": ["SlowDownError"], **retry}],
+        OutputPath="$.Payload",
+        End=True,
+    )
+
+    assert run_machine(local_aws, {"Run": run}, {})["output"] == "3"
+
+
+def test_a_silent_handler_is_answered_at_once(local_aws: LocalAws, raising: str) -> None:
+    lambdas = local_aws.client("lambda")
+    lambdas.invoke(FunctionName=raising, Payload=b"{}")["Payload"].read()
+    spent = []
+    for _ in range(20):
+        began = time.perf_counter()
+        lambdas.invoke(FunctionName=raising, Payload=b"{}")["Payload"].read()
+        spent.append(time.perf_counter() - began)
+
+    assert sorted(spent)[10] < 0.045
+
+
+def test_a_payload_over_six_megabytes_is_refused(local_aws: LocalAws, raising: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        invoke(local_aws, raising, {"filling": "x" * 6_300_000})
+
+    assert refused.value.response["Error"]["Code"] == "RequestTooLargeException"
+
+
+# The HTTP API.
+
+
+@pytest.fixture(scope="module")
+def api(local_aws: LocalAws) -> str:
+    function = create_function(
+        local_aws,
+        """
+        import base64, hashlib
+        def handle(event, context):
+            body = event.get("body") or ""
+            binary = event["isBase64Encoded"]
+            raw = base64.b64decode(body) if binary else body.encode()
+            answer = {"binary": binary, "size": len(raw), "sha": hashlib.sha256(raw).hexdigest()}
+            return {"statusCode": 200, "body": json.dumps(answer)}
+        """,
+    )
+    gateway = local_aws.client("apigatewayv2")
+    made = gateway.create_api(Name=function, ProtocolType="HTTP")["ApiId"]
+    integration = gateway.create_integration(
+        ApiId=made,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=f"arn:aws:lambda:us-east-1:000000000000:function:{function}",
+        PayloadFormatVersion="2.0",
+    )["IntegrationId"]
+    gateway.create_route(ApiId=made, RouteKey="POST /in", Target=f"integrations/{integration}")
+    gateway.create_stage(ApiId=made, StageName="$default", AutoDeploy=True)
+    return f"{local_aws.endpoint}/_aws/execute-api/{made}/$default/in"
+
+
+def digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b'{"a": 1}'), b'{"name": "Jos\xe9"}', bytes(range(256))],
+    ids=["gzip", "latin-1", "every byte"],
+)
+def test_a_body_that_is_no_utf8_arrives_byte_for_byte(api: str, body: bytes, kind: str) -> None:
+    answer = httpx.post(api, content=body, headers={"content-type": kind}).json()
+
+    assert answer == {"binary": True, "size": len(body), "sha": digest(body)}
+
+
+def test_a_text_body_arrives_as_text(api: str) -> None:
+    body = '{"name": "José ☃"}'.encode()
+
+    answer = httpx.post(api, content=body, headers={"content-type": "application/json"}).json()
+
+    assert answer == {"binary": False, "size": len(body), "sha": digest(body)}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"x" * (10 * 1024 * 1024 + 1), 413),  # over API Gateway's limit
+        (b"x" * 6_400_000, 413),  # over Lambda's
+        (b"\xff" * 5_000_000, 413),  # over Lambda's once it is base64
+        (b"\xff" * 4_000_000, 200),
+        (b"x" * 5_900_000, 200),
+    ],
+    ids=["11 MB", "6.4 MB of text", "5 MB binary", "4 MB binary", "5.9 MB of text"],
+)
+def test_bodies_have_the_limits_of_api_gateway_and_lambda(
+    api: str, body: bytes, status: int
+) -> None:
+    answer = httpx.post(api, content=body, headers={"content-type": "text/plain"}, timeout=30)
+
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["sha"] == digest(body)
+
+
+# What AWS refuses.
+
+
+def test_names_of_executions_have_eighty_characters_at_most(local_aws: LocalAws) -> None:
+    stepfunctions = local_aws.client("stepfunctions")
+    done = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
+    machine = stepfunctions.create_state_machine(
+        name=f"m-{uuid4().hex[:8]}", definition=json.dumps(done), roleArn=ROLE
+    )["stateMachineArn"]
+
+    stepfunctions.start_execution(stateMachineArn=machine, name="n" * 80)
+    for name in ("n" * 81, "with space", "a/b"):
+        with pytest.raises(ClientError) as refused:
+            stepfunctions.start_execution(stateMachineArn=machine, name=name)
+        assert refused.value.response["Error"]["Code"] == "InvalidName"
+
+
+@pytest.mark.parametrize(
+    "moment", ["2027-01-01", "2027-01-01 00:00:00Z", "tomorrow", "2027-13-01T00:00:00Z"]
+)
+def test_a_wait_for_what_is_no_timestamp_fails(local_aws: LocalAws, moment: str) -> None:
+    wait = {"Type": "Wait", "TimestampPath": "$.until", "End": True}
+
+    found = run_machine(local_aws, {"Wait": wait}, {"until": moment})
+
+    assert (found["status"], found["error"]) == ("FAILED", "States.Runtime")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"Subject": "s" * 101},
+        {"Subject": "two\nlines"},
+        {"MessageAttributes": {"score": {"DataType": "Number", "StringValue": "high"}}},
+        {"MessageAttributes": {"score": {"DataType": "Number", "StringValue": ""}}},
+        {"MessageAttributes": {"score": {"DataType": "Number", "StringValue": "NaN"}}},
+    ],
+    ids=["long subject", "two lines", "no number", "empty number", "NaN"],
+)
+def test_sns_refuses_what_the_service_refuses(local_aws: LocalAws, message: dict[str, Any]) -> None:
+    sns = local_aws.client("sns")
+    topic = sns.create_topic(Name=f"t-{uuid4().hex[:8]}")["TopicArn"]
+
+    with pytest.raises(ClientError) as refused:
+        sns.publish(TopicArn=topic, Message="hello", **message)
+
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_sns_takes_what_the_service_takes(local_aws: LocalAws) -> None:
+    sns, sqs = local_aws.client("sns"), local_aws.client("sqs")
+    topic = sns.create_topic(Name=f"t-{uuid4().hex[:8]}")["TopicArn"]
+    queue = sqs.create_queue(QueueName=f"q-{uuid4().hex[:8]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=arn["QueueArn"],
+        Attributes={"RawMessageDelivery": "true"},
+    )
+
+    sns.publish(
+        TopicArn=topic,
+        Message="hello",
+        Subject="s" * 100,
+        MessageAttributes={"score": {"DataType": "Number", "StringValue": "0.91"}},
+    )
+
+    message = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=2, MessageAttributeNames=["All"])[
+        "Messages"
+    ][0]
+    assert message["Body"] == "hello"
+    assert message["MessageAttributes"]["score"]["StringValue"] == "0.91"
+
+
+# CloudFormation.
+
+
+def deploy_template(
+    aws: LocalAws, name: str, resources: dict[str, Any], **outputs: Any
+) -> dict[str, str]:
+    """Create or update a stack; its outputs."""
+    cloudformation = aws.client("cloudformation")
+    template = {
+        "Resources": resources,
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    arguments = {"StackName": name, "TemplateBody": json.dumps(template)}
+    try:
+        cloudformation.create_stack(**arguments)
+    except cloudformation.exceptions.AlreadyExistsException:
+        cloudformation.update_stack(**arguments)
+    while True:
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        if not stack["StackStatus"].endswith("IN_PROGRESS"):
+            break
+        time.sleep(0.02)
+    assert stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), stack
+    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+
+def test_ref_of_a_secret_is_its_arn(local_aws: LocalAws) -> None:
+    stack, name = f"s-{uuid4().hex[:8]}", f"secret-{uuid4().hex[:8]}"
+
+    def secret(value: str) -> dict[str, Any]:
+        properties = {"Name": name, "SecretString": value}
+        return {"Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": properties}}
+
+    arn = deploy_template(local_aws, stack, secret("one"), Ref={"Ref": "Secret"})["Ref"]
+    again = deploy_template(local_aws, stack, secret("two"), Ref={"Ref": "Secret"})["Ref"]
+
+    assert arn.startswith("arn:aws:secretsmanager:us-east-1:000000000000:secret:" + name)
+    assert again == arn
+    secrets = local_aws.client("secretsmanager")
+    assert secrets.get_secret_value(SecretId=arn)["SecretString"] == "two"
+    local_aws.client("cloudformation").delete_stack(StackName=stack)
+
+
+def test_resources_without_meaning_on_a_laptop_deploy_as_stubs(local_aws: LocalAws) -> None:
+    resources = {
+        "Cluster": {"Type": "AWS::MSK::Cluster", "Properties": {"ClusterName": "c"}},
+        "Serverless": {"Type": "AWS::MSK::ServerlessCluster", "Properties": {"ClusterName": "s"}},
+        "Topic": {"Type": "AWS::MSK::Topic", "Properties": {"TopicName": "t"}},
+        "Address": {"Type": "AWS::EC2::EIP", "Properties": {}},
+        "Gateway": {
+            "Type": "AWS::EC2::NatGateway",
+            "Properties": {
+                "SubnetId": "subnet-1",
+                "AllocationId": {"Fn::GetAtt": ["Address", "AllocationId"]},
+            },
+        },
+        "Flow": {"Type": "AWS::EC2::FlowLog", "Properties": {"ResourceId": "vpc-1"}},
+    }
+
+    found = deploy_template(
+        local_aws,
+        f"s-{uuid4().hex[:8]}",
+        resources,
+        Cluster={"Fn::GetAtt": ["Cluster", "Arn"]},
+        Ref={"Ref": "Serverless"},
+    )
+
+    assert found["Cluster"].startswith("arn:aws:kafka:us-east-1:000000000000:cluster/")
+    assert found["Ref"].startswith("arn:aws:kafka:us-east-1:000000000000:cluster/")
+
+
+KAFKA_MAPPING = {
+    "EventSourceArn": "arn:aws:kafka:us-east-1:000000000000:cluster/local/abc-1",
+    "Topics": ["events.received"],
+    "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "group-1"},
+    "StartingPosition": "TRIM_HORIZON",
+    "BatchSize": 500,
+    "MaximumBatchingWindowInSeconds": 1,
+    "BisectBatchOnFunctionError": True,
+    "FunctionResponseTypes": ["ReportBatchItemFailures"],
+    "MaximumRetryAttempts": 7,
+    "MaximumRecordAgeInSeconds": 3600,
+    "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::dead"}},
+    "ProvisionedPollerConfig": {"MinimumPollers": 1, "MaximumPollers": 2},
+}
+
+
+def mapping_resource(function: str, **changes: Any) -> dict[str, Any]:
+    properties = {**KAFKA_MAPPING, "FunctionName": function, **changes}
+    return {"Mapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": properties}}
+
+
+def listed(aws: LocalAws, function: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.client("lambda").list_event_source_mappings(
+        FunctionName=function
+    )["EventSourceMappings"]
+    return found
+
+
+def test_a_kafka_mapping_tells_all_its_settings(local_aws: LocalAws, raising: str) -> None:
+    stack = f"s-{uuid4().hex[:8]}"
+
+    deploy_template(local_aws, stack, mapping_resource(raising))
+
+    [found] = listed(local_aws, raising)
+    assert {name: found[name] for name in KAFKA_MAPPING} == KAFKA_MAPPING
+    assert found["State"] == "Enabled"
+
+    deploy_template(
+        local_aws,
+        stack,
+        mapping_resource(
+            raising,
+            BatchSize=50,
+            ProvisionedPollerConfig={"MinimumPollers": 2, "MaximumPollers": 4},
+            Enabled=False,
+        ),
+    )
+
+    [found] = listed(local_aws, raising)
+    assert found["BatchSize"] == 50
+    assert found["ProvisionedPollerConfig"] == {"MinimumPollers": 2, "MaximumPollers": 4}
+    assert found["State"] == "Disabled"
+    local_aws.client("cloudformation").delete_stack(StackName=stack)
+
+
+def test_a_disabled_kafka_mapping_is_listed_as_such(local_aws: LocalAws, raising: str) -> None:
+    stack = f"s-{uuid4().hex[:8]}"
+
+    deploy_template(local_aws, stack, mapping_resource(raising, Enabled=False))
+
+    assert [one["State"] for one in listed(local_aws, raising)] == ["Disabled"]
+    local_aws.client("cloudformation").delete_stack(StackName=stack)
+
+
+def test_functions_inherit_nothing_from_who_started_the_cloud(local_aws: LocalAws) -> None:
+    function = create_function(local_aws, "def handle(event, context): return dict(os.environ)")
+
+    seen = invoke(local_aws, function, {})
+
+    assert not [name for name in seen if name.startswith(("PYTEST", "VIRTUAL_ENV", "AWS_PROFILE"))]
+    assert seen["HOME"] == seen["TMPDIR"]
