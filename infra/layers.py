@@ -2,7 +2,7 @@
 
 `python -m infra.layers --platform arm64|host --out build/layers` writes
 `build/layers/<platform>/<layer>/python`, does nothing for a layer whose inputs have not changed,
-and prints the sizes. `--lock` compiles `layers/runtime/*/requirements.txt` anew.
+and prints the sizes. What goes into them is locked by `python -m infra.layer_locks`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,6 @@ RUNTIME_PYTHON = "3.13"
 """The minor version of the Lambda runtime, for which arm64 layers are built."""
 
 AWS_PLATFORM = "aarch64-manylinux_2_28"
-IN_LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "python-dateutil", "six", "urllib3")
-"""What the runtime brings along; with it the layers would be twice the size."""
-
-NEVER_IMPORTED = ("click",)
-"""Dependencies of command lines that a function does not run (the MSK signer's)."""
-
 _RECIPE = 1
 """Part of every stamp: raise it when this module would build something else."""
 
@@ -156,27 +150,6 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def lock(layer: Layer) -> None:
-    """Compile requirements.in to requirements.txt with hashes, at the versions of uv.lock."""
-    constraints = ROOT / "build" / "constraints.txt"
-    constraints.parent.mkdir(exist_ok=True)
-    _uv(
-        *("export", "--frozen", "--all-packages", "--all-extras", "--no-emit-workspace"),
-        *("--no-hashes", "--no-annotate", "--no-header", "--output-file", str(constraints)),
-    )
-    omitted = [*IN_LAMBDA_RUNTIME, *NEVER_IMPORTED]
-    if layer is not Layer.BASE:
-        omitted += _locked_names(Layer.BASE)
-    _uv(
-        *("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
-        *("--constraints", str(constraints), "--quiet"),
-        *("--custom-compile-command", "python -m infra.layers --lock"),
-        *(option for name in omitted for option in ("--no-emit-package", name)),
-        *("--output-file", str(layer.source.relative_to(ROOT) / "requirements.txt")),
-        str(layer.source.relative_to(ROOT) / "requirements.in"),
-    )
-
-
 def _build_one(layer: Layer, platform: Platform, folder: Path, wanted: str) -> None:
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -200,7 +173,7 @@ def _copy_package(source: Path, target: Path) -> None:
 
 
 def _install(layer: Layer, platform: Platform, target: Path) -> None:
-    _uv(
+    run_uv(
         *("pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
         *("--no-compile-bytecode", "--target", str(target), *platform.uv_options),
         *("--requirements", str(layer.source / "requirements.txt")),
@@ -286,12 +259,8 @@ def _recorded(folder: Path) -> str | None:
     return file.read_text().split()[0] if folder.is_dir() and file.exists() else None
 
 
-def _locked_names(layer: Layer) -> list[str]:
-    lines = (layer.source / "requirements.txt").read_text().splitlines()
-    return [line.partition("==")[0] for line in lines if "==" in line and line[0].isalpha()]
-
-
-def _uv(*arguments: str) -> None:
+def run_uv(*arguments: str) -> None:
+    """Run uv in the repository. Raises CalledProcessError; uv has said why."""
     subprocess.run([find_uv_bin(), *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -300,14 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.layers", description=__doc__)
     parser.add_argument("--platform", type=Platform, choices=list(Platform), default=Platform.ARM64)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--lock", action="store_true", help="compile the lock files anew, no build")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if options.lock:
-        for layer in (layer for layer in Layer if not layer.is_ours):
-            lock(layer)
-            log.info("%s: %d packages", layer, len(_locked_names(layer)))
-        return 0
     for built in build(options.platform, options.out):
         state = "built" if built.rebuilt else "current"
         log.info("%-11s %6.1f MB  %s", built.layer, built.size / 1e6, state)
