@@ -74,8 +74,9 @@ def test_storage_is_named_for_brokers_that_have_some(
         stage_settings(stages, "dev")
 
 
-def test_without_windows_nothing_else_changes() -> None:
+def test_for_the_local_cloud_nothing_but_the_windows_changes() -> None:
     dev = stage_settings(STAGES, "dev")
     hurried = dev.without_windows()
-    assert hurried.mappings.archive_window_seconds == 0
+    assert hurried.mappings.window_seconds == hurried.mappings.stream_window_seconds == 0
+    assert 0 < hurried.mappings.archive_window_seconds < dev.mappings.archive_window_seconds
     assert hurried.model_copy(update={"mappings": dev.mappings}) == dev

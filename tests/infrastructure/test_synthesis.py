@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from desireline.contracts import Function
+from infra.settings import LOCAL_ARCHIVE_WINDOW
 from tests.infrastructure.assembly import Assembly
 from tests.infrastructure.conftest import synthesise
 
@@ -69,16 +70,20 @@ def test_the_local_cloud_can_deploy_it(local: Assembly) -> None:
     assert not any("VpcConfig" in f.properties for f in local.functions().values())
 
 
-def test_locally_nothing_waits_to_be_batched(dev: Assembly, local: Assembly) -> None:
-    def windows(assembly: Assembly) -> set[int]:
+def test_locally_only_the_archive_waits_for_a_batch(dev: Assembly, local: Assembly) -> None:
+    def windows(assembly: Assembly) -> dict[Function, set[int]]:
         return {
-            r.properties["MaximumBatchingWindowInSeconds"]
-            for r in assembly.of_type("AWS::Lambda::EventSourceMapping")
-            if "MaximumBatchingWindowInSeconds" in r.properties
+            function: {
+                m.get("MaximumBatchingWindowInSeconds", 0) for m in assembly.mappings(function)
+            }
+            for function in Function
+            if assembly.mappings(function)
         }
 
-    assert windows(local) == {0}
-    assert windows(dev) == {0, 60}
+    assert windows(dev).pop(Function.ARCHIVE_HISTORY) == {60}
+    hurried = windows(local)
+    assert hurried.pop(Function.ARCHIVE_HISTORY) == {LOCAL_ARCHIVE_WINDOW}
+    assert set().union(*hurried.values()) == {0}
 
 
 def test_stacks_hold_no_exports_that_would_lock_them(dev: Assembly) -> None:
