@@ -123,11 +123,24 @@ class LocalAws:
 
 
 class Control:
-    """The launcher's own address: the journey clock, faults, and whether all is at rest."""
+    """The launcher's own address: the journey clock, faults, and whether all is at rest.
+
+    May be closed, or used as a context manager.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._http = httpx.Client(base_url=url, timeout=10)
+
+    def __enter__(self) -> Control:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give its connections back."""
+        self._http.close()
 
     @property
     def clock_url(self) -> str:
@@ -154,8 +167,9 @@ class Control:
         """What is in flight inside of the local AWS."""
         return self._json("GET", "/rest")
 
-    def faults(self, **wanted: float) -> dict[str, Any]:
-        """Change what faults are injected; returns what was injected."""
+    def faults(self, **wanted: Any) -> dict[str, Any]:
+        """Change what faults are injected (see the launcher's Faults: throttle, conflict, seed,
+        silent_publishes, planned); returns what is, and was, injected."""
         return self._json("POST", "/faults", wanted) if wanted else self._json("GET", "/faults")
 
     def _json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:

@@ -24,6 +24,9 @@ class Handler(BaseHTTPRequestHandler):
     """Answers with JSON, `/now` with a number."""
 
     protocol_version = "HTTP/1.1"
+    # Headers and body in one packet: in two, each answer waits 40 ms for a delayed acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:  # noqa: N802 — the base class' name
         match self.path:

@@ -92,7 +92,8 @@ CLOCK = Clock()
 
 
 class Sleepers:
-    """Which execution's thread sleeps, and until when."""
+    """Which execution's thread sleeps, and until when. Branches of Parallel and Map have threads
+    of their own, which are not looked at: an execution inside of one counts as awake."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -174,7 +175,13 @@ class _Time:
 def install() -> None:
     """Replace ministack's sleeps. Raises AssertionError when it has changed."""
     service: ModuleType = sf
-    for name in ("_scaled_sleep", "_sleep_until", "_execute_wait", "_run_execution"):
+    for name in (
+        "_scaled_sleep",
+        "_sleep_until",
+        "_execute_wait",
+        "_execute_task",
+        "_run_execution",
+    ):
         assert callable(getattr(service, name)), name
     execute_wait, run_execution = sf._execute_wait, sf._run_execution
 
@@ -188,6 +195,16 @@ def install() -> None:
     def running(execution: str) -> None:
         SLEEPERS.run(execution, lambda: run_execution(execution))
 
+    execute_task = sf._execute_task
+
+    def tasked(state: Any, raw_input: Any, execution: Any, context: Any) -> Any:
+        path = state.get("TimeoutSecondsPath")
+        if path is not None:
+            given = sf._apply_input_path(state, raw_input, context)
+            state = {**state, "TimeoutSeconds": sf._resolve_path(path, given)}
+        return execute_task(state, raw_input, execution, context)
+
+    sf._execute_task = tasked
     sf._execute_wait = waiting
     sf._run_execution = running
     sf._scaled_sleep = _sleep
