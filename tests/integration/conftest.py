@@ -36,9 +36,10 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="session")
-def control(local_aws: LocalAws) -> Control:
+def control(local_aws: LocalAws) -> Iterator[Control]:
     """The local AWS' clock and faults."""
-    return local_aws.control
+    with local_aws.control as control:
+        yield control
 
 
 @pytest.fixture
