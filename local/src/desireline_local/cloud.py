@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,6 @@ class Addresses:
     alerts_topic: str
     archive_bucket: str
     deployment: str = DEPLOYMENT
-
-    @classmethod
-    def read(cls, text: str) -> Addresses:
-        """What `asdict` wrote as JSON."""
-        return cls(**json.loads(text))
 
     def client(self, service: str) -> Any:
         """A boto3 client of the running cloud."""
@@ -298,10 +293,3 @@ COPIES = {
     Function.CHECK_PLAYBOOK: 2,
 }
 """Environments to warm, where more than one mapping or client invokes a function at once."""
-
-
-def write_state(path: Path, addresses: Addresses, pid: int) -> None:
-    """Tell other commands where the cloud is; the file appears whole."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps({"pid": pid, "addresses": asdict(addresses)}))
-    draft.replace(path)

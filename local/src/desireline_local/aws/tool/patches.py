@@ -36,8 +36,8 @@ def install() -> None:
     """Apply all patches. Raises AssertionError when ministack is not as expected."""
     error_types()
     no_wait_for_logs()
-    stream_partial_failures()
     count_invocations()
+    queue_partial_failures()
     binary_bodies()
     refuse_large_payloads()
     refuse_long_names()
@@ -94,26 +94,40 @@ def no_wait_for_logs() -> None:
     )
 
 
-def stream_partial_failures() -> None:
-    """A DynamoDB stream batch of which the function reports failures is tried again, from its
-    beginning on (announcements are harmless to repeat). Stock moves on and loses the rest."""
-    execute = lambdas._execute_function
+def queue_partial_failures() -> None:
+    """An answer to a batch of messages that is no partial response, or names a message that was not
+    in the batch, fails the whole batch. Stock takes all of it for done."""
+    run, execute = lambdas._run_sqs_batch, lambdas._execute_function
+    batch = threading.local()
+
+    def ran(mapping: Any, func: Any, event: Any, *arguments: Any) -> None:
+        reports = "ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or ())
+        batch.ids = {one["messageId"] for one in event["Records"]} if reports else None
+        try:
+            run(mapping, func, event, *arguments)
+        finally:
+            batch.ids = None
 
     def executed(func: Any, event: Any) -> Any:
         answer = execute(func, event)
-        records = event.get("Records") if isinstance(event, dict) else None
-        if records and records[0].get("eventSource") == "aws:dynamodb" and not answer.get("error"):
-            body = answer.get("body")
-            body = json.loads(body) if isinstance(body, str) and body else body
-            if isinstance(body, dict) and body.get("batchItemFailures"):
-                return {
-                    "error": True,
-                    "body": {"errorType": "PartialFailure", "errorMessage": json.dumps(body)},
-                    "log": answer.get("log", ""),
-                }
-        return answer
+        ids = getattr(batch, "ids", None)
+        if ids is None or answer.get("error") or _names_only(ids, answer.get("body")):
+            return answer
+        error = {"errorType": "BadResponse", "errorMessage": f"{answer.get('body')}"[:500]}
+        return {"error": True, "body": error, "log": answer.get("log", "")}
 
+    lambdas._run_sqs_batch = ran
     lambdas._execute_function = executed
+
+
+def _names_only(ids: set[str], body: Any) -> bool:
+    """Whether the answer is empty or a partial response about these messages."""
+    try:
+        body = json.loads(body) if isinstance(body, str) and body else body
+        failures = (body or {}).get("batchItemFailures") or ()
+        return all(failure["itemIdentifier"] in ids for failure in failures)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def count_invocations() -> None:

@@ -1,0 +1,150 @@
+"""Start, stop and look at the local cloud."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import psutil
+import typer
+from rich.table import Table
+
+from desireline_local import supervisor
+from desireline_local.cli.console import console, fail, interruptible, the_cloud
+from desireline_local.cloud import Addresses
+from desireline_local.supervisor import NotRunningError, StartError
+
+
+def up(
+    bootstrap: Annotated[
+        str | None, typer.Option(help="host:port of a Kafka that you already have")
+    ] = None,
+) -> None:
+    """Start the local cloud and leave it running; the first time it downloads what it needs."""
+    try:
+        found = supervisor.running()
+    except NotRunningError:
+        pass
+    else:
+        console.print("The local cloud is already running.")
+        show_addresses(found.addresses)
+        return
+    began = time.monotonic()
+    with interruptible():
+        try:
+            with console.status("starting") as status:
+                found = supervisor.start(status.update, bootstrap=bootstrap)
+        except StartError as error:
+            raise fail(f"the local cloud did not start: {error}") from error
+    console.print(f"Ready after {time.monotonic() - began:.0f} s.")
+    show_addresses(found.addresses)
+    console.print("Stop it with [bold]desireline down[/bold].")
+
+
+def down() -> None:
+    """Stop the local cloud. No process and no file of it is left."""
+    the_cloud()
+    with console.status("stopping"):
+        supervisor.end()
+    console.print("The local cloud is down.")
+
+
+def status() -> None:
+    """Show whether the local cloud runs, where, and how far each consumer is."""
+    try:
+        found = supervisor.running()
+    except NotRunningError as error:
+        why = supervisor.last_failure()
+        raise fail(f"{error}" + (f"\nIt ended because {why}" if why else ""), 3) from error
+    show_addresses(found.addresses)
+    table = Table("function", "topic", "records", "lag", "failures", "dead letters", box=None)
+    for mapping in found.addresses.polling().look()["mappings"]:
+        numbers = ("records", "lag", "failures", "dead_letters")
+        table.add_row(
+            mapping["function"], mapping["topic"], *(str(mapping[name]) for name in numbers)
+        )
+    console.print(table)
+    rest = found.addresses.clock().rest()
+    console.print(
+        f"executions waiting: {rest['executions_waiting']}, "
+        f"records in streams: {rest['stream_records']}, in queues: {rest['queued_messages']}, "
+        f"memory: {_memory(found.pid) / 1e6:.0f} MB"
+    )
+
+
+def logs(
+    part: Annotated[
+        str | None, typer.Argument(help="one of the parts that 'desireline logs' lists")
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="how many from the end")] = 40,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
+) -> None:
+    """Show the end of a part's log; without a part, list them."""
+    the_cloud()
+    files = supervisor.log_files()
+    if part is None:
+        console.print("\n".join(sorted(files)))
+        return
+    if part not in files:
+        raise fail(f"no part '{part}'; there are {', '.join(sorted(files))}", 2)
+    with files[part].open(errors="replace") as file, interruptible():
+        for line in file.readlines()[-lines:]:
+            console.print(line.rstrip(), markup=False)
+        while follow:
+            line = file.readline()
+            if line:
+                console.print(line.rstrip(), markup=False)
+            else:
+                time.sleep(0.2)
+
+
+def clock(
+    advance: Annotated[
+        str | None, typer.Option(help="move journey time on, as in 90m, 4h, 2d; freezes the clock")
+    ] = None,
+) -> None:
+    """Show journey time, or move it: what waits for a time that has come is then checked."""
+    control = the_cloud().addresses.clock()
+    if advance is not None:
+        now = control.now()
+        span = _span(advance)
+        if not control.clock()["frozen"]:
+            control.freeze(now)
+        control.advance(now + round(span.total_seconds() * 1000))
+    state = control.clock()
+    moment = datetime.fromtimestamp(state["now"] / 1000, UTC)
+    kind = "moved by hand" if state["frozen"] else "the wall clock"
+    console.print(f"{moment:%Y-%m-%d %H:%M:%S} UTC ({kind})")
+    due = control.rest()["next_due"]
+    if due is not None:
+        console.print(f"next check due {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M:%S} UTC")
+
+
+def show_addresses(addresses: Addresses) -> None:
+    """Where everything is."""
+    table = Table(box=None, show_header=False)
+    table.add_row("webhooks", f"{addresses.webhooks}/{{segment,stripe}}")
+    table.add_row("AWS", addresses.aws)
+    table.add_row("Kafka", addresses.kafka)
+    table.add_row("warehouse", f"{addresses.warehouse} (Snowflake's protocol, http)")
+    table.add_row("clock, faults", addresses.control)
+    console.print(table)
+
+
+def _span(text: str) -> timedelta:
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if not text[:-1].isdigit() or text[-1:] not in units:
+        raise fail(f"'{text}' is no span of time: write 90m, 4h or 2d", 2)
+    return timedelta(**{units[text[-1]]: int(text[:-1])})
+
+
+def _memory(pid: int) -> int:
+    head = psutil.Process(pid)
+    total = 0
+    for process in (head, *head.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total

@@ -1,0 +1,27 @@
+"""`desireline`: the local cloud and what one asks of it."""
+
+from __future__ import annotations
+
+import typer
+
+from desireline_local.cli import ask, cloud, demo
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Desireline on this machine: start it, send it webhooks, ask it why.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the local cloud is not running.",
+)
+app.command()(cloud.up)
+app.command()(cloud.down)
+app.command()(cloud.status)
+app.command()(cloud.logs)
+app.command()(cloud.clock)
+app.command()(ask.send)
+app.command()(ask.explain)
+app.command()(ask.redrive)
+app.command()(demo.demo)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,142 @@
+"""Why: a subject's events, the links that make it one, its score, each decision with its reason.
+
+Links, score and decisions come out of the tables, events out of the warehouse, which is some
+seconds behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from desireline.aliases import Fragments
+from desireline.events import AliasType
+from desireline.journey.view import SubjectView, fragment_of, read_subject
+from desireline.ports import Store
+from desireline.resolve.persons import edge_of
+from desireline.rows import AccountRow, DecisionRow, EvidenceRow, JourneyRow, PersonRow
+
+
+class UnknownSubjectError(Exception):
+    """Nothing is known of what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """One event as the warehouse has it; `at` is when it occurred, epoch ms."""
+
+    at: int
+    name: str
+    source: str
+    alias: str
+    fragment: str
+    properties: str
+
+
+class History(Protocol):
+    """Where past events are looked up."""
+
+    def events(self, fragments: Sequence[str], accounts: Sequence[str]) -> list[PastEvent]:
+        """Those of these fragments, or that name these accounts; by time, each once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is known of a subject."""
+
+    view: SubjectView
+    links: tuple[EvidenceRow, ...]
+    journey: JourneyRow | None
+    decisions: tuple[DecisionRow, ...]
+    events: tuple[PastEvent, ...]
+
+
+def find_subject(store: Store, fragments: Fragments, asked: str) -> str:
+    """A subject's id out of what a person types: the id itself, 'user:…', 'anonymous:…',
+    'billing:…', an email address, or an account's key. Raises UnknownSubjectError."""
+    kind, _, value = asked.partition(":")
+    if "@" in asked and not value:
+        kind, value = AliasType.EMAIL, asked
+    if kind in ("group", "cus", "crm"):
+        account = store.get(AccountRow.at(asked))
+        if account is None:
+            raise UnknownSubjectError(f"no account {asked}")
+        return account.subject
+    if kind in set(AliasType) and value:
+        alias = fragments.alias(AliasType(kind), value)
+        if alias is None:
+            raise UnknownSubjectError(f"{asked} identifies nobody")
+        return _subject_of_person(store, alias.fragment)
+    return asked
+
+
+def explain(store: Store, history: History, subject: str) -> Explanation:
+    """Raises UnknownSubjectError when nothing was ever counted or decided for it."""
+    view = read_subject(store, subject, everywhere=True)
+    family = (view.root.subject, *view.root.absorbed)
+    decisions = [row for one in family for row in store.query(DecisionRow, f"D#{one}")]
+    if not view.absence.latest and not decisions:
+        raise UnknownSubjectError(f"nothing is known of {subject}")
+    return Explanation(
+        view=view,
+        links=_links(store, view),
+        journey=store.get(JourneyRow.at(view.root.subject)),
+        decisions=tuple(sorted(decisions, key=lambda row: (row.at, row.enrolment, row.sk))),
+        events=tuple(history.events(view.fragments, view.root.accounts)),
+    )
+
+
+def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:
+    edges = {
+        edge_of(fragment_of(left), fragment_of(right))
+        for person in view.persons
+        for left in person.aliases
+        for right in person.aliases
+        if left < right
+    }
+    found = store.get_all([EvidenceRow.at(edge) for edge in sorted(edges)])
+    return tuple(sorted(found.values(), key=lambda row: (row.occurred_at, row.edge)))
+
+
+def _subject_of_person(store: Store, fragment: str) -> str:
+    while True:
+        row = store.get(PersonRow.at(fragment))
+        if row is None:
+            return fragment
+        if row.merged_into is None:
+            return row.subject
+        fragment = row.merged_into
+
+
+class WarehouseHistory:
+    """History in the warehouse's raw tables."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def events(self, fragments: Sequence[str], accounts: Sequence[str]) -> list[PastEvent]:
+        wanted = [
+            (column, value)
+            for column, values in (
+                ("fragment", fragments),
+                ("payload:accounts[0].key::varchar", accounts),
+            )
+            for value in values
+        ]
+        if not wanted:
+            return []
+        places = " or ".join(f"{column} = %s" for column, _ in wanted)
+        cursor = self._connection.cursor().execute(
+            "select date_part(epoch_millisecond, occurred_at), name, source,"
+            " payload:aliases[0].type::varchar, fragment, to_json(payload:properties)"
+            f" from raw.events_received where {places}"
+            " qualify row_number() over (partition by event_id order by topic_offset) = 1"
+            " order by occurred_at, event_id",
+            [value for _, value in wanted],
+        )
+        return [
+            PastEvent(int(at), name, source, alias or "", fragment, properties or "{}")
+            for at, name, source, alias, fragment, properties in cursor.fetchall()
+        ]
