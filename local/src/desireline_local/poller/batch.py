@@ -7,21 +7,23 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Message
 
 CREATE_TIME = "CREATE_TIME"
+ENVELOPE = 250
+"""Bytes of the event around a record's own."""
 
 
 class BadResponseError(Exception):
-    """The function names a record that is not in the batch; the whole batch counts as failed."""
+    """The answer is no partial response, or names a record that is not in the batch: the whole
+    batch counts as failed."""
 
 
 def event_of(batch: Iterable[Message], *, source: str, bootstrap: str) -> dict[str, Any]:
     """The MSK event: docs.aws.amazon.com/lambda/latest/dg/with-msk.html."""
     records: dict[str, list[dict[str, Any]]] = {}
     for message in batch:
-        place = f"{message.topic()}-{message.partition()}"
-        records.setdefault(place, []).append(_record(message))
+        records.setdefault(place(message), []).append(_record(message))
     return {
         "eventSource": "aws:kafka",
         "eventSourceArn": source,
@@ -30,42 +32,41 @@ def event_of(batch: Iterable[Message], *, source: str, bootstrap: str) -> dict[s
     }
 
 
-def left_over(batch: Sequence[Any], answer: Mapping[str, Any] | None) -> list[Any]:
-    """What is to be tried again: in each partition everything from the first failed record on.
+def failed_of(batch: Sequence[Message], answer: Any) -> list[Message]:
+    """The records that the answer reports as failed, in their order: only those are tried again
+    (docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html).
 
     Raises BadResponseError.
     """
-    lowest: dict[str, int] = {}
-    for failure in (answer or {}).get("batchItemFailures") or ():
-        identifier = failure.get("itemIdentifier")
-        if not isinstance(identifier, Mapping):
-            raise BadResponseError(json.dumps(failure))
-        place, offset = str(identifier.get("partition")), int(identifier.get("offset", -1))
-        if not any(_place(m) == place and m.offset() == offset for m in batch):
-            raise BadResponseError(json.dumps(failure))
-        lowest[place] = min(lowest.get(place, offset), offset)
-    return [m for m in batch if _place(m) in lowest and m.offset() >= lowest[_place(m)]]
+    if answer is None:
+        return []
+    try:
+        failures = answer.get("batchItemFailures") or ()
+        reported = {
+            (str(one["itemIdentifier"]["partition"]), int(one["itemIdentifier"]["offset"]))
+            for one in failures
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadResponseError(json.dumps(answer)[:500]) from error
+    failed = [one for one in batch if (place(one), one.offset()) in reported]
+    if len(failed) != len(reported):
+        raise BadResponseError(json.dumps(answer)[:500])
+    return failed
 
 
 def size(message: Message) -> int:
-    """About what the record takes in the event, bytes."""
-    return (len(message.value() or b"") + len(message.key() or b"")) * 4 // 3 + 200
+    """What the record takes in the event, bytes: never less than it really does."""
+    headers = sum(len(name) + 5 * len(value or b"") + 8 for name, value in message.headers() or ())
+    coded = len(message.value() or b"") + len(message.key() or b"")
+    return coded * 4 // 3 + headers + len(message.topic() or "") + ENVELOPE
 
 
-def next_offsets(batch: Iterable[Any]) -> list[TopicPartition]:
-    """What to commit when all of the batch is done."""
-    ends: dict[tuple[str, int], int] = {}
-    for message in batch:
-        place = (message.topic(), message.partition())
-        ends[place] = max(ends.get(place, 0), message.offset() + 1)
-    return [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-
-
-def _place(message: Message) -> str:
+def place(message: Message) -> str:
+    """topic-partition, as the event and its answer write it."""
     return f"{message.topic()}-{message.partition()}"
 
 
-def _record(message: Any) -> dict[str, Any]:
+def _record(message: Any) -> Mapping[str, Any]:
     record: dict[str, Any] = {
         "topic": message.topic(),
         "partition": message.partition(),

@@ -1,242 +1,238 @@
-"""One mapping's consumer: batches, invocations in order, retries, bisection, dead letters."""
+"""One mapping's consumer: reads its topic, and has batches delivered, several at once, but only
+one at a time of each partition."""
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import Consumer, KafkaException, Message
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from desireline_local.poller.batch import BadResponseError, event_of, left_over, next_offsets, size
-from desireline_local.poller.mapping import UNLIMITED, KafkaMapping
+from desireline_local.poller.batch import size
+from desireline_local.poller.deliver import PAYLOAD_LIMIT, Batch, Counts, Delivery
+from desireline_local.poller.mapping import KafkaMapping
+from desireline_local.poller.progress import Progress
 
-PAYLOAD_LIMIT = 6_000_000 - 100_000
-FIRST_BACKOFF = 0.1
-LONGEST_BACKOFF = 2.0
 IDLE_SECONDS = 0.2
+FETCH = 500
+BUFFERED_BATCHES = 2
+"""A partition of which more is waiting is not read on."""
+TIMEOUT = 10.0
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Counts:
-    """What a mapping did so far."""
-
-    records: int = 0
-    invocations: int = 0
-    failures: int = 0
-    dead_letters: int = 0
-    busy: bool = False
-
-
 class MappingConsumer(threading.Thread):
-    """Consumes one topic for one function. `done` holds, by partition, the next offset whose
-    predecessors have all been handled."""
+    """Consumes one topic for one function, from its group's committed offsets on.
+
+    At most `mapping.pollers` batches are under way at once; one that fails and is tried again
+    counts no longer, so that a poisoned partition holds up no other. An offset is committed when
+    all before it are taken or set aside.
+    """
 
     def __init__(self, mapping: KafkaMapping, *, bootstrap: str, lambdas: Any, s3: Any) -> None:
         super().__init__(name=f"{mapping.function}:{mapping.topic}", daemon=True)
         self.mapping = mapping
-        self.counts = Counts()
-        self.done: dict[int, int] = {}
-        self._brokers = bootstrap
-        self._lambdas = lambdas
-        self._s3 = s3
+        self._deliver = Delivery(mapping, bootstrap=bootstrap, lambdas=lambdas, s3=s3)
+        self._progress = Progress()
+        self._waiting: dict[int, deque[Message]] = {}
+        self._paused: set[int] = set()
+        self._held: set[int] = set()
+        self._healthy = 0
+        self._since: float | None = None
+        self._changed = threading.Condition()
+        self._interrupted = threading.Event()
         self._ending = threading.Event()
-
-    def end(self) -> None:
-        """Stop after the current invocation."""
-        self._ending.set()
-
-    def run(self) -> None:
-        consumer = Consumer(
+        self._consumer = Consumer(
             {
-                "bootstrap.servers": self._brokers,
-                "group.id": self.mapping.group,
+                "bootstrap.servers": bootstrap,
+                "group.id": mapping.group,
+                # A member that comes back after a crash is known, and need not be waited for.
+                "group.instance.id": f"poller-{mapping.id}",
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 10,
+                "queued.max.messages.kbytes": 16_384,
                 "session.timeout.ms": 6_000,
                 "topic.metadata.refresh.interval.ms": 5_000,
                 "log_level": 2,
             }
         )
-        consumer.subscribe([self.mapping.topic], on_assign=self._assigned)
-        pending: list[Message] = []
+
+    @property
+    def counts(self) -> Counts:
+        """What it did so far."""
+        return self._deliver.counts
+
+    @property
+    def done(self) -> dict[int, int]:
+        """By partition, the first offset that is not handled."""
+        return self._progress.done
+
+    def end(self) -> None:
+        """Stop after the current invocations."""
+        self._interrupted.set()
+        self._ending.set()
+
+    def run(self) -> None:
+        self._consumer.subscribe(
+            [self.mapping.topic], on_assign=self._assigned, on_revoke=self._revoked
+        )
         try:
             while not self._ending.is_set():
-                batch, pending = self._gather(consumer, pending)
-                if batch:
-                    self.counts.busy = True
-                    self._handle(batch, attempt=0)
-                    self._commit(consumer, batch)
-                self.counts.busy = bool(pending)
-        except InterruptedError:
-            log.info("%s: ends; what is not committed comes again", self.name)
+                self._fetch()
+                self._dispatch()
+                self._pause_and_resume()
         finally:
-            consumer.close()
+            self._interrupted.set()
+            self._come_to_rest()
+            self._consumer.close()
 
-    def _assigned(self, consumer: Consumer, partitions: Sequence[Any]) -> None:
-        for place in consumer.committed(list(partitions), timeout=10):
-            if place.offset >= 0:
-                self.done[place.partition] = place.offset
-
-    def _gather(
-        self, consumer: Consumer, pending: list[Message]
-    ) -> tuple[list[Message], list[Message]]:
-        """The next batch and what did not fit: up to its size, its bytes, its window."""
-        batch: list[Message] = []
-        total = 0
-        end = time.monotonic() + self.mapping.window
-        waiting = pending
-        while True:
-            while waiting and len(batch) < self.mapping.batch_size:
-                if batch and total + size(waiting[0]) > PAYLOAD_LIMIT:
-                    return batch, waiting
-                total += size(waiting[0])
-                batch.append(waiting.pop(0))
-            left = end - time.monotonic()
-            if len(batch) >= self.mapping.batch_size or (batch and left <= 0):
-                return batch, waiting
-            if self._ending.is_set():
-                return [], []
-            waiting.extend(self._fetch(consumer, self.mapping.batch_size - len(batch), left))
-
-    def _fetch(self, consumer: Consumer, most: int, left: float) -> list[Message]:
-        """What is there now, or the first record to come: `consume` alone would wait for `most`."""
-        first = consumer.poll(min(left, IDLE_SECONDS) if left > 0 else IDLE_SECONDS)
+    def _fetch(self) -> None:
+        """Buffer what there is now, or the first record to come: `consume` alone would wait until
+        it has as many as it may take."""
+        timeout = IDLE_SECONDS
+        if self._since is not None and self.mapping.window:
+            timeout = max(0.001, min(timeout, self._since + self.mapping.window - time.monotonic()))
+        first = self._consumer.poll(timeout)
         if first is None:
-            return []
-        found = [first, *consumer.consume(most - 1, timeout=0)] if most > 1 else [first]
-        return [message for message in found if message.error() is None]
+            return
+        found = [first, *self._consumer.consume(FETCH, timeout=0)]
+        with self._changed:
+            for message in found:
+                if (error := message.error()) is not None:
+                    if error.fatal():
+                        raise KafkaException(error)
+                    continue
+                self._waiting.setdefault(_partition(message), deque()).append(message)
+                self._since = self._since or time.monotonic()
 
-    def _commit(self, consumer: Consumer, batch: Sequence[Message]) -> None:
-        offsets = next_offsets(batch)
-        for place in offsets:
-            self.done[place.partition] = place.offset
+    def _dispatch(self) -> None:
+        """Start as many batches as may be under way."""
+        with self._changed:
+            while self._healthy < self.mapping.pollers and not self._interrupted.is_set():
+                taken = self._take()
+                if not taken:
+                    return
+                self._healthy += 1
+                self._start(taken, healthy=True)
+
+    def _take(self) -> list[Message]:
+        """A batch of partitions that are not held: up to its size, its bytes, its window."""
+        idle = [self._waiting[one] for one in sorted(self._waiting.keys() - self._held)]
+        count = sum(len(queue) for queue in idle)
+        since = self._since or 0.0
+        if not count or (
+            count < self.mapping.batch_size and time.monotonic() < since + self.mapping.window
+        ):
+            return []
+        taken: list[Message] = []
+        room = PAYLOAD_LIMIT
+        for queue in idle:
+            while queue and len(taken) < self.mapping.batch_size:
+                needed = size(queue[0])
+                if taken and needed > room:
+                    break
+                room -= needed
+                taken.append(queue.popleft())
+        self._since = time.monotonic() if any(self._waiting.values()) else None
+        return taken
+
+    def _start(self, messages: Sequence[Message], *, healthy: bool) -> None:
+        self._held |= {_partition(message) for message in messages}
+        self._progress.took(messages)
+        self.counts.busy = True
+        threading.Thread(target=self._work, args=(messages, healthy), daemon=True).start()
+
+    def _work(self, messages: Sequence[Message], healthy: bool) -> None:
+        """Deliver one batch; its partitions are held until then."""
+        held = {_partition(message) for message in messages}
+        counted = healthy
+
+        def stuck() -> None:
+            nonlocal counted
+            if counted:
+                counted = False
+                with self._changed:
+                    self._healthy -= 1
+                self._dispatch()
+
+        def split(others: Sequence[Message]) -> None:
+            held.difference_update(_partition(message) for message in others)
+            with self._changed:
+                self._start(others, healthy=False)
+
+        batch = Batch(
+            finished=self._finished, stuck=stuck, split=split, interrupted=self._interrupted
+        )
         try:
-            consumer.commit(offsets=offsets, asynchronous=False)
+            self._deliver(messages, batch)
+        except InterruptedError:
+            log.info("%s: interrupted; what is not committed comes again", self.name)
+        except Exception:
+            log.exception("%s: the poller fails", self.name)
+            self.end()
+        finally:
+            with self._changed:
+                self._healthy -= counted
+                self._held -= held
+                self.counts.busy = bool(self._held)
+                self._changed.notify_all()
+            self._dispatch()
+
+    def _finished(self, messages: Sequence[Message]) -> None:
+        moved = self._progress.finish(messages)
+        if not moved:
+            return
+        offsets = [TopicPartition(self.mapping.topic, *one) for one in moved.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             log.warning("%s: not committed, will come again: %s", self.name, error)
 
-    def _handle(self, batch: Sequence[Message], *, attempt: int) -> None:
-        """Have the function take all of these, or set aside what it will not take.
+    def _pause_and_resume(self) -> None:
+        with self._changed:
+            full = {
+                partition
+                for partition, queue in self._waiting.items()
+                if len(queue) > BUFFERED_BATCHES * self.mapping.batch_size
+                or sum(size(message) for message in queue) > BUFFERED_BATCHES * PAYLOAD_LIMIT
+            }
+            topic = self.mapping.topic
+            if pausing := full - self._paused:
+                self._consumer.pause([TopicPartition(topic, one) for one in pausing])
+            if resuming := self._paused - full:
+                self._consumer.resume([TopicPartition(topic, one) for one in resuming])
+            self._paused = full
 
-        Raises InterruptedError when the poller is to end before that.
-        """
-        while True:
-            if self._ending.is_set():
-                raise InterruptedError
-            failed, why = self._invoke(batch)
-            if not failed:
-                return
-            self.counts.failures += 1
-            if len(failed) < len(batch):
-                batch, attempt = failed, 0
-                continue
-            if self.mapping.bisect and len(batch) > 1:
-                middle = len(batch) // 2
-                self._handle(batch[:middle], attempt=attempt)
-                self._handle(batch[middle:], attempt=attempt)
-                return
-            attempt += 1
-            condition = self._exhausted(batch, attempt)
-            if condition:
-                self._set_aside(batch, condition, attempt, why)
-                return
-            self._ending.wait(min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (attempt - 1)))
+    def _assigned(self, consumer: Consumer, partitions: Sequence[Any]) -> None:
+        for place in consumer.committed(list(partitions), timeout=TIMEOUT):
+            start = place.offset
+            if start < 0:
+                start, _ = consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+            self._progress.begin(place.partition, start)
 
-    def _invoke(self, batch: Sequence[Message]) -> tuple[Sequence[Message], str]:
-        """What is to be tried again after one invocation, and why."""
-        event = event_of(batch, source=self.mapping.source, bootstrap=self._brokers)
-        self.counts.invocations += 1
-        try:
-            answer = self._lambdas.invoke(
-                FunctionName=self.mapping.arn, Payload=json.dumps(event).encode()
-            )
-            body = answer["Payload"].read()
-        except (BotoCoreError, ClientError) as error:
-            return batch, f"{type(error).__name__}: {error}"
-        if answer.get("FunctionError"):
-            return batch, body.decode()[:2000]
-        self.counts.records += len(batch)
-        if not self.mapping.partial:
-            return (), ""
-        try:
-            return left_over(batch, json.loads(body or b"null")), "reported by the function"
-        except BadResponseError as error:
-            return batch, f"names an unknown record: {error}"
+    def _revoked(self, _: Consumer, __: Sequence[Any]) -> None:
+        """What is buffered comes again from the committed offset on, also to ourselves."""
+        self._interrupted.set()
+        self._come_to_rest()
+        with self._changed:
+            self._waiting.clear()
+            self._paused.clear()
+            self._since = None
+        if not self._ending.is_set():
+            self._interrupted.clear()
 
-    def _exhausted(self, batch: Sequence[Message], attempt: int) -> str | None:
-        """Why this batch is given up, if it is."""
-        if self.mapping.retries != UNLIMITED and attempt > self.mapping.retries:
-            return "RetryAttemptsExhausted"
-        oldest = min(message.timestamp()[1] for message in batch) / 1000
-        if self.mapping.max_age != UNLIMITED and time.time() - oldest > self.mapping.max_age:
-            return "MaxRecordAgeExceeded"
-        return None
-
-    def _set_aside(self, batch: Sequence[Message], condition: str, tried: int, why: str) -> None:
-        """Write the records to the on-failure bucket; it is tried until it works, because what is
-        neither handled nor set aside would be lost."""
-        now = datetime.now(UTC)
-        event = event_of(batch, source=self.mapping.source, bootstrap=self._brokers)
-        document = _dead_letter(self.mapping, event, condition, tried=tried, why=why)
-        key = (
-            f"aws/lambda/{self.mapping.id}/{self.mapping.function}/{now:%Y/%m/%d}/"
-            f"{now:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
-        )
-        log.error("%s: %d records set aside: %s: %s", self.name, len(batch), condition, why[:300])
-        while self.mapping.bucket:
-            if self._ending.is_set():
-                raise InterruptedError
-            try:
-                self._s3.put_object(
-                    Bucket=self.mapping.bucket, Key=key, Body=json.dumps(document).encode()
-                )
-                break
-            except (BotoCoreError, ClientError) as error:
-                log.warning("%s: on-failure destination: %s", self.name, error)
-                self._ending.wait(LONGEST_BACKOFF)
-        self.counts.dead_letters += len(batch)
+    def _come_to_rest(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._held)
 
 
-def _dead_letter(
-    mapping: KafkaMapping, event: Mapping[str, Any], condition: str, *, tried: int, why: str
-) -> dict[str, Any]:
-    """docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html; S3 gets the records too."""
-    records = [record for records in event["records"].values() for record in records]
-    payload = json.dumps(event)
-    return {
-        "requestContext": {
-            "requestId": str(uuid.uuid4()),
-            "functionArn": mapping.arn,
-            "condition": condition,
-            "approximateInvokeCount": tried,
-        },
-        "responseContext": {
-            "statusCode": 200,
-            "executedVersion": "$LATEST",
-            "functionError": why,
-        },
-        "version": "1.0",
-        "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
-        "KafkaBatchInfo": {
-            "batchSize": len(records),
-            "eventSourceArn": mapping.source,
-            "bootstrapServers": event["bootstrapServers"],
-            "payloadSize": len(payload),
-            "recordInfo": {
-                "offset": records[0]["offset"],
-                "timestamp": records[0]["timestamp"],
-            },
-        },
-        "payload": payload,
-    }
+def _partition(message: Message) -> int:
+    partition = message.partition()
+    assert partition is not None
+    return int(partition)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 UNLIMITED = -1
+RETRIES_BEFORE_A_DESTINATION = 10
+"""What Lambda applies to unlimited retries with an on-failure destination."""
+BUCKET = "arn:aws:s3:::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class KafkaMapping:
 
     retries: -1 for until the record's age; max_age: -1 for ever. partial: whether the function's
     partial batch responses count, which takes provisioned pollers, as on AWS; so do retries, age
-    and bisection. bucket: of the on-failure destination, None without one.
+    and bisection. bucket: of the on-failure destination, None without one. pollers: how many
+    batches may be under way at once.
     """
 
     id: str
@@ -31,6 +35,7 @@ class KafkaMapping:
     bisect: bool
     partial: bool
     bucket: str | None
+    pollers: int = 1
 
 
 def kafka_mappings(listed: Iterable[Mapping[str, Any]]) -> list[KafkaMapping]:
@@ -43,10 +48,14 @@ def kafka_mappings(listed: Iterable[Mapping[str, Any]]) -> list[KafkaMapping]:
 
 
 def _mapping(one: Mapping[str, Any]) -> KafkaMapping:
-    provisioned = bool(one.get("ProvisionedPollerConfig"))
-    destination = (one.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
+    provisioned = one.get("ProvisionedPollerConfig") or {}
+    target = str(((one.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination"))
+    bucket = target.removeprefix(BUCKET) if target.startswith(BUCKET) else None
     managed = one.get("AmazonManagedKafkaEventSourceConfig") or {}
     name = str(one["FunctionArn"]).split(":function:")[1]
+    retries = int(one.get("MaximumRetryAttempts", UNLIMITED))
+    if retries == UNLIMITED and bucket:
+        retries = RETRIES_BEFORE_A_DESTINATION
     return KafkaMapping(
         id=one["UUID"],
         function=name,
@@ -56,12 +65,13 @@ def _mapping(one: Mapping[str, Any]) -> KafkaMapping:
         group=managed.get("ConsumerGroupId") or one["UUID"],
         batch_size=int(one.get("BatchSize") or 100),
         window=float(one.get("MaximumBatchingWindowInSeconds") or 0),
-        retries=int(one.get("MaximumRetryAttempts", UNLIMITED)) if provisioned else UNLIMITED,
+        retries=retries if provisioned else UNLIMITED,
         max_age=int(one.get("MaximumRecordAgeInSeconds", UNLIMITED)) if provisioned else UNLIMITED,
-        bisect=provisioned and _true(one.get("BisectBatchOnFunctionError")),
-        partial=provisioned
+        bisect=bool(provisioned) and _true(one.get("BisectBatchOnFunctionError")),
+        partial=bool(provisioned)
         and "ReportBatchItemFailures" in (one.get("FunctionResponseTypes") or ()),
-        bucket=destination.rpartition(":")[2] if destination else None,
+        bucket=bucket,
+        pollers=int(provisioned.get("MaximumPollers", 1)),
     )
 
 

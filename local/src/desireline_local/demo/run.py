@@ -1,0 +1,148 @@
+"""Drives the company through the running cloud, and the same through memory."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from desireline.contracts import Table, Topic, parameter
+from desireline.rows import Row
+from desireline_learning.simulator.company import Company
+from desireline_local.backends import warehouse
+from desireline_local.cloud import Addresses
+from desireline_local.drive import Progress, drive
+from desireline_local.in_memory import InMemoryPipeline
+from desireline_local.kafka.offsets import Offsets
+from desireline_local.ledger import Decided, all_rows, decided
+from desireline_local.warehouse.connection import rows
+from desireline_local.world import CloudWorld, Posted
+
+MAILBOX = "desireline-demo-csm"
+ARCHIVE_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An alert as a CSM receives it."""
+
+    subject: str
+    body: str
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of it. `expected` are the decisions of the same events in memory; `produced` and
+    `loaded` count records by topic, in Kafka and in the warehouse."""
+
+    progress: Progress
+    seconds: float
+    answers: tuple[Posted, ...]
+    alerts: tuple[Received, ...]
+    interventions: tuple[Row, ...]
+    journeys: tuple[Row, ...]
+    decisions: tuple[Decided, ...]
+    expected: tuple[Decided, ...]
+    produced: dict[str, int]
+    loaded: dict[str, int]
+
+
+def prepare(addresses: Addresses, start: int) -> str:
+    """Turn sends on, give the CSM a mailbox, stop the clock at the story's beginning."""
+    switches = parameter(addresses.deployment, "switches")
+    addresses.client("ssm").put_parameter(
+        Name=switches, Value=json.dumps({"send_mode": "live"}), Type="String", Overwrite=True
+    )
+    sqs = addresses.client("sqs")
+    url = str(sqs.create_queue(QueueName=MAILBOX)["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    addresses.client("sns").subscribe(
+        TopicArn=addresses.alerts_topic,
+        Protocol="sqs",
+        Endpoint=arn["Attributes"]["QueueArn"],
+    )
+    addresses.clock().freeze(start)
+    return url
+
+
+def replay(addresses: Addresses, company: Company, report: Callable[[Progress], None]) -> Run:
+    """Replay the company. Raises SettleError when something stays in flight."""
+    scenario = company.scenario
+    mailbox = prepare(addresses, scenario.start)
+    began = time.monotonic()
+    with CloudWorld(addresses) as world:
+        progress = drive(world, company.deliveries, until=scenario.end, report=report)
+        answers = tuple(world.answers)
+    seconds = time.monotonic() - began
+    produced, loaded = archived(addresses)
+    interventions = all_rows(addresses, Table.INTERVENTIONS)
+    return Run(
+        progress=progress,
+        seconds=seconds,
+        answers=answers,
+        alerts=tuple(mail(addresses, mailbox)),
+        interventions=tuple(interventions),
+        journeys=tuple(all_rows(addresses, Table.JOURNEYS)),
+        decisions=tuple(decided(interventions)),
+        expected=tuple(in_memory(addresses, company)),
+        produced=produced,
+        loaded=loaded,
+    )
+
+
+def in_memory(addresses: Addresses, company: Company) -> list[Decided]:
+    """The decisions of the same deliveries on in-memory ports and a fake clock."""
+    pipeline = InMemoryPipeline(
+        namespace=addresses.secret("identity"), start=company.scenario.start
+    )
+    drive(pipeline, company.deliveries, until=company.scenario.end)
+    return pipeline.decisions()
+
+
+def archived(addresses: Addresses) -> tuple[dict[str, int], dict[str, int]]:
+    """Wait until the warehouse has what Kafka has, and return both counts; at the end of the
+    patience whatever they are."""
+    offsets = Offsets(addresses.kafka, [topic.value for topic in Topic])
+    connection = warehouse(addresses)
+    until = time.monotonic() + ARCHIVE_SECONDS
+    while True:
+        produced = {topic: sum(ends.values()) for topic, ends in offsets.ends().items()}
+        loaded = {topic: _loaded(connection, topic) for topic in produced}
+        if produced == loaded or time.monotonic() > until:
+            return produced, loaded
+        time.sleep(0.5)
+
+
+def mail(addresses: Addresses, mailbox: str) -> list[Received]:
+    """Everything in the CSM's mailbox, in the order of arrival."""
+    sqs = addresses.client("sqs")
+    found: list[Received] = []
+    while True:
+        answer = sqs.receive_message(QueueUrl=mailbox, MaxNumberOfMessages=10)
+        messages = answer.get("Messages", ())
+        if not messages:
+            return found
+        for message in messages:
+            found.append(_received(json.loads(message["Body"])))
+            sqs.delete_message(QueueUrl=mailbox, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _received(envelope: dict[str, Any]) -> Received:
+    attributes = envelope.get("MessageAttributes", {})
+    return Received(
+        subject=envelope.get("Subject", ""),
+        body=envelope["Message"],
+        attributes={name: str(value["Value"]) for name, value in attributes.items()},
+    )
+
+
+def _loaded(connection: Any, topic: str) -> int:
+    table = topic.replace(".", "_")
+    found = rows(
+        connection,
+        f"select count(*) from (select distinct topic_partition, topic_offset from raw.{table})",
+    )
+    return int(found[0][0])
