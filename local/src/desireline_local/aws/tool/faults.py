@@ -47,12 +47,15 @@ class Planned:
 class Faults:
     """throttle, conflict: chances of a DynamoDB call to be throttled, of a transaction to
     conflict. silent_publishes: how many of the next SNS publishes are accepted and not answered.
-    planned: faults of certain calls. injected: what was, by kind. seed: of the chances."""
+    planned: faults of certain calls. poison: DynamoDB calls that name this text are throttled, so
+    that a record which needs them cannot be handled. injected: what was, by kind. seed: of the
+    chances."""
 
     throttle: float = 0.0
     conflict: float = 0.0
     silent_publishes: int = 0
     seed: int = 0
+    poison: str = ""
     planned: list[Planned] = field(default_factory=list)
     injected: dict[str, int] = field(default_factory=dict)
 
@@ -65,7 +68,9 @@ _lock = threading.Lock()
 def set_faults(wanted: Mapping[str, Any]) -> None:
     """Change what is injected; what is not named stays. `planned` is a list of objects with the
     fields of Planned. Raises ValueError or TypeError for what is unknown."""
-    unknown = wanted.keys() - {"throttle", "conflict", "silent_publishes", "seed", "planned"}
+    unknown = wanted.keys() - {
+        *("throttle", "conflict", "silent_publishes", "seed", "planned", "poison"),
+    }
     if unknown:
         raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
     values = dict(wanted)
@@ -109,6 +114,9 @@ def install() -> None:
 
 def _of_dynamodb(operation: str, body: bytes) -> str | None:
     """What is to happen to this call, if anything."""
+    if FAULTS.poison and FAULTS.poison.encode() in body:
+        with _lock:
+            return _inject(THROTTLE)
     if not (FAULTS.throttle or FAULTS.conflict or FAULTS.planned):
         return None
     tables = set(_tables(json.loads(body)))
