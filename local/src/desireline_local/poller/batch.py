@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import Message
@@ -56,9 +56,24 @@ def failed_of(batch: Sequence[Message], answer: Any) -> list[Message]:
 
 def size(message: Message) -> int:
     """What the record takes in the event, bytes: never less than it really does."""
-    headers = sum(len(name) + 5 * len(value or b"") + 8 for name, value in message.headers() or ())
+    pairs: Any = message.headers() or ()
+    headers = sum(len(name) + 5 * len(value or b"") + 8 for name, value in pairs)
     coded = len(message.value() or b"") + len(message.key() or b"")
     return coded * 4 // 3 + headers + len(message.topic() or "") + ENVELOPE
+
+
+def partition_of(message: Message) -> int:
+    """The number of its partition, which every consumed record has."""
+    partition = message.partition()
+    assert partition is not None
+    return partition
+
+
+def offset_of(message: Message) -> int:
+    """Its offset, which every consumed record has."""
+    offset = message.offset()
+    assert offset is not None
+    return offset
 
 
 def place(message: Message) -> str:
@@ -66,7 +81,7 @@ def place(message: Message) -> str:
     return f"{message.topic()}-{message.partition()}"
 
 
-def _record(message: Any) -> Mapping[str, Any]:
+def _record(message: Any) -> dict[str, Any]:
     record: dict[str, Any] = {
         "topic": message.topic(),
         "partition": message.partition(),

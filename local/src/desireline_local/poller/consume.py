@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from desireline_local.poller.batch import size
+from desireline_local.poller.batch import partition_of, size
 from desireline_local.poller.deliver import PAYLOAD_LIMIT, Batch, Counts, Delivery
 from desireline_local.poller.mapping import KafkaMapping
 from desireline_local.poller.progress import Progress
@@ -52,7 +52,6 @@ class MappingConsumer(threading.Thread):
                 "bootstrap.servers": bootstrap,
                 "group.id": mapping.group,
                 # A member that comes back after a crash is known, and need not be waited for.
-                "group.instance.id": f"poller-{mapping.id}",
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 10,
@@ -87,6 +86,7 @@ class MappingConsumer(threading.Thread):
                 self._fetch()
                 self._dispatch()
                 self._pause_and_resume()
+                self._commit()
         finally:
             self._interrupted.set()
             self._come_to_rest()
@@ -108,7 +108,7 @@ class MappingConsumer(threading.Thread):
                     if error.fatal():
                         raise KafkaException(error)
                     continue
-                self._waiting.setdefault(_partition(message), deque()).append(message)
+                self._waiting.setdefault(partition_of(message), deque()).append(message)
                 self._since = self._since or time.monotonic()
 
     def _dispatch(self) -> None:
@@ -143,14 +143,14 @@ class MappingConsumer(threading.Thread):
         return taken
 
     def _start(self, messages: Sequence[Message], *, healthy: bool) -> None:
-        self._held |= {_partition(message) for message in messages}
+        self._held |= {partition_of(message) for message in messages}
         self._progress.took(messages)
         self.counts.busy = True
         threading.Thread(target=self._work, args=(messages, healthy), daemon=True).start()
 
     def _work(self, messages: Sequence[Message], healthy: bool) -> None:
         """Deliver one batch; its partitions are held until then."""
-        held = {_partition(message) for message in messages}
+        held = {partition_of(message) for message in messages}
         counted = healthy
 
         def stuck() -> None:
@@ -162,12 +162,12 @@ class MappingConsumer(threading.Thread):
                 self._dispatch()
 
         def split(others: Sequence[Message]) -> None:
-            held.difference_update(_partition(message) for message in others)
+            held.difference_update(partition_of(message) for message in others)
             with self._changed:
                 self._start(others, healthy=False)
 
         batch = Batch(
-            finished=self._finished, stuck=stuck, split=split, interrupted=self._interrupted
+            finished=self._progress.finish, stuck=stuck, split=split, interrupted=self._interrupted
         )
         try:
             self._deliver(messages, batch)
@@ -184,15 +184,18 @@ class MappingConsumer(threading.Thread):
                 self._changed.notify_all()
             self._dispatch()
 
-    def _finished(self, messages: Sequence[Message]) -> None:
-        moved = self._progress.finish(messages)
-        if not moved:
-            return
-        offsets = [TopicPartition(self.mapping.topic, *one) for one in moved.items()]
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            log.warning("%s: not committed, will come again: %s", self.name, error)
+    def _commit(self) -> None:
+        """Commit what is new. Like all calls of the consumer only from its own thread: it lets no
+        other in while it polls."""
+        topic = self.mapping.topic
+        if moved := self._progress.uncommitted():
+            try:
+                self._consumer.commit(
+                    offsets=[TopicPartition(topic, *one) for one in moved.items()],
+                    asynchronous=False,
+                )
+            except KafkaException as error:
+                log.warning("%s: not committed, will come again: %s", self.name, error)
 
     def _pause_and_resume(self) -> None:
         with self._changed:
@@ -228,11 +231,7 @@ class MappingConsumer(threading.Thread):
             self._interrupted.clear()
 
     def _come_to_rest(self) -> None:
+        """Wait for the invocations that are under way, and commit what they achieved."""
         with self._changed:
             self._changed.wait_for(lambda: not self._held)
-
-
-def _partition(message: Message) -> int:
-    partition = message.partition()
-    assert partition is not None
-    return int(partition)
+        self._commit()

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Message
 
-from desireline_local.poller.batch import BadResponseError, event_of, failed_of, size
+from desireline_local.poller.batch import BadResponseError, event_of, failed_of, partition_of, size
 from desireline_local.poller.dead_letter import EXHAUSTED, TOO_LARGE, TOO_OLD, document, object_key
 from desireline_local.poller.mapping import UNLIMITED, KafkaMapping
 
@@ -76,7 +76,7 @@ class Delivery:
             if batch.interrupted.is_set():
                 raise InterruptedError
             failed, counts = self._invoke(left)
-            batch.finished([one for one in left if one not in failed])
+            batch.finished(_without(left, failed))
             if not failed:
                 return
             self.counts.failures += 1
@@ -95,11 +95,11 @@ class Delivery:
 
         Parts of different partitions do not wait for one another; within one, order holds.
         """
-        partitions = sorted({message.partition() for message in failed})
+        partitions = sorted({partition_of(message) for message in failed})
         if len(partitions) > 1:
             kept = set(partitions[: len(partitions) // 2])
-            batch.split([one for one in failed if one.partition() not in kept])
-            return [one for one in failed if one.partition() in kept]
+            batch.split([one for one in failed if partition_of(one) not in kept])
+            return [one for one in failed if partition_of(one) in kept]
         middle = len(failed) // 2
         self(failed[:middle], batch, attempt=attempt)
         return failed[middle:]
@@ -122,16 +122,14 @@ class Delivery:
             log.warning("%s: %s", self._mapping.function, body.decode(errors="replace")[:500])
             return messages, 1
         try:
-            failed = failed_of(messages, json.loads(body or b"null")) if self._partial else []
+            failed = (
+                failed_of(messages, json.loads(body or b"null")) if self._mapping.partial else []
+            )
         except (BadResponseError, ValueError) as error:
             log.warning("%s: no partial response: %s", self._mapping.function, error)
             return messages, 1
         self.counts.records += len(messages) - len(failed)
         return failed, 1
-
-    @property
-    def _partial(self) -> bool:
-        return self._mapping.partial
 
     def _without_unfit(self, messages: list[Message], batch: Batch, attempt: int) -> list[Message]:
         """Those that Lambda may still be given; the others are set aside."""
@@ -141,7 +139,7 @@ class Delivery:
         ):
             if unfit:
                 self._set_aside(unfit, batch, condition, attempt)
-                messages = [one for one in messages if one not in unfit]
+                messages = _without(messages, unfit)
         return messages
 
     def _too_old(self, message: Message) -> bool:
@@ -166,3 +164,9 @@ class Delivery:
                 batch.interrupted.wait(LONGEST_BACKOFF)
         self.counts.dead_letters += len(messages)
         batch.finished(messages)
+
+
+def _without(messages: list[Message], others: list[Message]) -> list[Message]:
+    """The messages that are none of the others."""
+    excluded = {id(one) for one in others}
+    return [one for one in messages if id(one) not in excluded]

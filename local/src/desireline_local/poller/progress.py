@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 
 from confluent_kafka import Message
 
+from desireline_local.poller.batch import offset_of, partition_of
+
 
 class Progress:
     """`done` holds, by partition, the first offset that is not handled or has not come yet."""
 
     def __init__(self) -> None:
         self.done: dict[int, int] = {}
+        self._told: dict[int, int] = {}
         self._open: dict[int, set[int]] = {}
         self._ends: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -20,7 +23,7 @@ class Progress:
     def begin(self, partition: int, offset: int) -> None:
         """A partition is read from here on; what was open of it is forgotten."""
         with self._lock:
-            self.done[partition] = offset
+            self.done[partition] = self._told[partition] = offset
             self._open[partition] = set()
             self._ends[partition] = offset
 
@@ -28,18 +31,21 @@ class Progress:
         """These are being handled."""
         with self._lock:
             for message in batch:
-                partition, offset = message.partition(), message.offset()
+                partition, offset = partition_of(message), offset_of(message)
                 self._open.setdefault(partition, set()).add(offset)
                 self._ends[partition] = max(self._ends.get(partition, 0), offset + 1)
 
-    def finish(self, batch: Sequence[Message]) -> dict[int, int]:
-        """These are handled; the partitions that got further by it, and how far."""
-        moved: dict[int, int] = {}
+    def finish(self, batch: Sequence[Message]) -> None:
+        """These are handled."""
         with self._lock:
             for message in batch:
-                self._open[message.partition()].discard(message.offset())
-            for partition in {message.partition() for message in batch}:
-                end = min(self._open[partition], default=self._ends[partition])
-                if end != self.done.get(partition):
-                    self.done[partition] = moved[partition] = end
+                self._open[partition_of(message)].discard(offset_of(message))
+            for partition in {partition_of(message) for message in batch}:
+                self.done[partition] = min(self._open[partition], default=self._ends[partition])
+
+    def uncommitted(self) -> dict[int, int]:
+        """The partitions that got further since this was asked, and how far."""
+        with self._lock:
+            moved = {one: end for one, end in self.done.items() if end != self._told.get(one)}
+            self._told.update(moved)
         return moved
