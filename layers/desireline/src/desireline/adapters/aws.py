@@ -9,7 +9,7 @@ from typing import Any
 
 from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from desireline.errors import TerminalError, ThrottledError, UnavailableError
 
@@ -52,6 +52,8 @@ def client(service: str, *, attempts: int = 4, read_timeout: float = 5.0) -> Any
 
 def error_of(error: ClientError | BotoCoreError) -> Exception:
     """Ours for an error of AWS: throttled, a definite refusal, or unknown whether it acted."""
+    if isinstance(error, ParamValidationError):
+        return TerminalError("invalid_request", str(error))
     if isinstance(error, BotoCoreError):
         return UnavailableError(type(error).__name__)
     code = error.response["Error"].get("Code", "")

@@ -27,6 +27,7 @@ R = TypeVar("R", bound=Row)
 Item = Mapping[str, Mapping[str, Any]]
 
 BATCH_GET_LIMIT = 100
+TRANSACTION_LIMIT = 100
 _CONFLICTS = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -113,6 +114,12 @@ class DynamoStore:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def write(self, *writes: Put | Check) -> None:
+        if not writes:
+            return
+        if len(writes) > TRANSACTION_LIMIT or len({write.row.ref for write in writes}) < len(
+            writes
+        ):
+            raise ValueError("a transaction writes at most 100 rows, each once")
         self.writes += sum(isinstance(write, Put) for write in writes)
         if len(writes) == 1 and isinstance(writes[0], Put):
             put = self._put(writes[0].row)
