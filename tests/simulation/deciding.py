@@ -1,0 +1,298 @@
+"""Properties of enrolments, claims, sends and the ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from desireline.contracts import Topic
+from desireline.events import DecisionMade
+from desireline.intervene.triggers import Entry, entries_of_event, entries_of_score
+from desireline.announce import journey_scored
+from desireline.events import ResolvedEvent
+from desireline.journey.view import trace_subject
+from desireline.rows import (
+    OPEN_CLAIMS,
+    ClaimRow,
+    ClaimState,
+    DecisionRow,
+    EnrolmentRow,
+    EnrolmentState,
+    JourneyRow,
+    SubjectRow,
+)
+from tests.simulation.counting import Violation, subject_root
+from tests.simulation.oracle import Expected
+from tests.simulation.tables import Written, rows_of
+from tests.simulation.world import PLAYBOOKS, World
+
+PLAYBOOK_LIST = PLAYBOOKS.current()
+
+
+def started_or_said_why(world: World, truth: Expected) -> Iterator[Violation]:
+    """Each trigger, of a trial's signup and of every crossing that was ever stored, is an enrolment
+    or a line of the ledger; so no crossing was lost."""
+    enrolments = {row.enrolment for row in rows_of(world.tables, EnrolmentRow)}
+    refused = {
+        row.enrolment
+        for row in rows_of(world.tables, DecisionRow)
+        if row.phase == "start" and row.outcome == "not_enrolled"
+    }
+    for entry in _entries(world, truth):
+        if entry.enrolment not in enrolments | refused:
+            yield "trigger lost", f"{entry.playbook.name} by {entry.id}"
+        if entry.enrolment in enrolments & refused:
+            yield "two answers to a trigger", f"{entry.playbook.name} by {entry.id}"
+
+
+def _entries(world: World, truth: Expected) -> list[Entry]:
+    found: list[Entry] = []
+    for event in truth.events:
+        message = ResolvedEvent(event=event, person="", subject="")
+        found += entries_of_event(message, PLAYBOOK_LIST)
+    for written in world.tables.history:
+        if isinstance(written.new, JourneyRow):
+            old = written.old if isinstance(written.old, JourneyRow) else None
+            found += entries_of_score(journey_scored(old, written.new), PLAYBOOK_LIST)
+    return found
+
+
+def runs_end(world: World, _: Expected) -> Iterator[Violation]:
+    """After the last step no enrolment runs, no execution waits or has failed."""
+    for row in rows_of(world.tables, EnrolmentRow):
+        state = world.executions.states.get(row.enrolment)
+        if state is None:
+            yield "never executed", f"{row.playbook} {row.enrolment}"
+        elif row.state is EnrolmentState.RUNNING:
+            yield "runs for ever", f"{row.playbook} {row.enrolment}: execution {state}"
+    for failure in world.executions.failures:
+        yield "execution failed", failure
+
+
+def somebody_carries_on(world: World, _: Expected) -> Iterator[Violation]:
+    """A slot's enrolments are not all superseded: the one that took over ended by itself."""
+    by_slot: dict[tuple[str, str, str], list[EnrolmentRow]] = defaultdict(list)
+    for row in rows_of(world.tables, EnrolmentRow):
+        root = trace_subject(world.tables, row.subject)[0].subject
+        by_slot[root, row.playbook, row.slot].append(row)
+    for place, rows in by_slot.items():
+        if all(row.state is EnrolmentState.SUPERSEDED for row in rows):
+            yield "nobody carries on", f"{place}: {[row.enrolment for row in rows]}"
+    for row in rows_of(world.tables, DecisionRow):
+        if row.phase == "start" and row.reason == "already_enrolled":
+            held = world.tables.get(EnrolmentRow.at(str(row.evidence["by"])))
+            if held is None:
+                yield "refused for nothing", f"{row.enrolment} by {row.evidence}"
+
+
+def single_sends(world: World, _: Expected) -> Iterator[Violation]:
+    """At most one send for a claim; and for a subject with all whom it absorbed, unless the merge
+    came after the second claim."""
+    first: dict[tuple[str, ...], int] = {}
+    made = {
+        _claim_key(written.new): written.step
+        for written in world.tables.history
+        if isinstance(written.new, ClaimRow) and written.old is None
+    }
+    for accepted in world.provider.accepted:
+        claim = accepted.claim
+        key = (claim.subject, claim.playbook, claim.slot, claim.step, claim.action)
+        if key in first:
+            yield "one claim sent twice", f"{key}"
+        first[key] = made[key]
+    merges = _merges(world)
+    by_action: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
+    for key, step in first.items():
+        by_action[key[1:]].append((step, key[0]))
+    for action, claims in by_action.items():
+        ordered = sorted(claims)
+        for index, (step, subject) in enumerate(ordered):
+            root = _root_at(merges, subject, step)
+            for _, other in ordered[:index]:
+                if _root_at(merges, other, step) == root:
+                    yield "sent twice to merged subjects", f"{action}: {other}, {subject}"
+
+
+def _claim_key(row: ClaimRow) -> tuple[str, ...]:
+    return (row.subject, row.playbook, row.slot, row.step, row.action)
+
+
+def _merges(world: World) -> dict[str, tuple[str, int]]:
+    """Subject -> (merged into, when)."""
+    return {
+        written.new.subject: (written.new.merged_into, written.step)
+        for written in world.tables.history
+        if isinstance(written.new, SubjectRow) and written.new.merged_into is not None
+    }
+
+
+def _root_at(merges: dict[str, tuple[str, int]], subject: str, step: int) -> str:
+    while subject in merges and merges[subject][1] < step:
+        subject = merges[subject][0]
+    return subject
+
+
+def sends_match_claims(world: World, _: Expected) -> Iterator[Violation]:
+    """What the provider took is sent or unknown; what is sent it took. No claim hangs."""
+    taken = {tuple(one.claim.model_dump().values()) for one in world.provider.accepted}
+    for row in rows_of(world.tables, ClaimRow):
+        accepted = _claim_key(row) in taken
+        if row.state in OPEN_CLAIMS:
+            yield "claim hangs", f"{row.state} {_claim_key(row)}"
+        elif accepted and row.state not in (ClaimState.SENT, ClaimState.UNKNOWN):
+            yield "sent, but called otherwise", f"{row.state} {_claim_key(row)}"
+        elif row.state is ClaimState.SENT and not accepted:
+            yield "called sent, but was not", f"{_claim_key(row)}"
+
+
+def ended_runs_are_silent(world: World, _: Expected) -> Iterator[Violation]:
+    """After an enrolment was superseded or exited nothing of it is claimed, nor marked to send."""
+    ended: dict[str, int] = {}
+    for written in world.tables.history:
+        row = written.new
+        if isinstance(row, EnrolmentRow) and row.state in (
+            EnrolmentState.SUPERSEDED,
+            EnrolmentState.EXITED,
+            EnrolmentState.CANCELLED,
+        ):
+            ended.setdefault(row.enrolment, written.step)
+    for written in world.tables.history:
+        row = written.new
+        if not isinstance(row, ClaimRow) or row.enrolment not in ended:
+            continue
+        begins = written.old is None or row.state is ClaimState.SENDING
+        if begins and written.step > ended[row.enrolment]:
+            yield "an ended run sends", f"{row.state} {_claim_key(row)}"
+
+
+def held_out_get_nothing(world: World, _: Expected) -> Iterator[Violation]:
+    """Holdout is assigned once; only a merge changes it, and then holdout wins. Nobody in it, as
+    far as is known at the claim, is sent anything."""
+    current: dict[str, bool | None] = {}
+    for step in _by_step(world):
+        for written in step:
+            row, old = written.new, written.old
+            if not isinstance(row, SubjectRow):
+                continue
+            before = old.holdout if isinstance(old, SubjectRow) else None
+            absorbed = old.absorbed if isinstance(old, SubjectRow) else ()
+            merged = row.absorbed != absorbed
+            if before is not None and row.holdout != before and not (merged and row.holdout):
+                yield "holdout changed", f"{row.subject}: {before} -> {row.holdout}"
+            current[row.subject] = row.holdout
+        for written in step:
+            row = written.new
+            if isinstance(row, ClaimRow) and written.old is None:
+                if current.get(row.subject) is not False:
+                    yield "claim for the held out", f"{_claim_key(row)}"
+
+
+def _by_step(world: World) -> Iterator[list[Written]]:
+    steps: dict[int, list[Written]] = defaultdict(list)
+    for written in world.tables.history:
+        steps[written.step].append(written)
+    yield from (steps[step] for step in sorted(steps))
+
+
+def everything_in_the_ledger(world: World, _: Expected) -> Iterator[Violation]:
+    """Starts, branches, each action of the branch taken, deliveries and ends; and each line was
+    announced."""
+    lines = {(row.enrolment, row.step, row.action, row.phase): row for row in _ledger(world)}
+    for row in rows_of(world.tables, EnrolmentRow):
+        wanted = [("-", "-", "start"), *_decided(row)]
+        if row.state is not EnrolmentState.RUNNING:
+            wanted.append(("-", "-", "end"))
+        for place in wanted:
+            if (row.enrolment, *place) not in lines:
+                yield "not in the ledger", f"{row.playbook} {row.enrolment} {place}"
+    for claim in rows_of(world.tables, ClaimRow):
+        place = (claim.enrolment, claim.step, claim.action, "delivery")
+        if place not in lines:
+            yield "not in the ledger", f"{place} {claim.state}"
+        elif lines[place].outcome != claim.state:
+            yield "ledger differs", f"{place}: {lines[place].outcome}, {claim.state}"
+    said = set()
+    for record in world.topics.records(Topic.DECISIONS_MADE):
+        message = DecisionMade.decode(record.value or b"")
+        said.add((message.enrolment, message.step, message.action, str(message.outcome)))
+    for row in _ledger(world):
+        if (row.enrolment, row.step, row.action, str(row.outcome)) not in said:
+            yield "not announced", f"{row.pk} {row.sk}"
+
+
+def _ledger(world: World) -> list[DecisionRow]:
+    return rows_of(world.tables, DecisionRow)
+
+
+def _decided(row: EnrolmentRow) -> Iterator[tuple[str, str, str]]:
+    """What the ledger must hold of the steps that the enrolment has gone through."""
+    playbook = PLAYBOOKS.at(row.playbook, row.playbook_version)
+    for step in playbook.steps:
+        taken = row.branches.get(step.name)
+        if taken is None:
+            continue
+        if step.branches or taken == "skipped":
+            yield (step.name, "-", "branch")
+        for branch in step.ways():
+            if branch.name == taken:
+                yield from ((step.name, action.name, "gate") for action in branch.actions)
+
+
+def one_ledger_line_each(world: World, _: Expected) -> Iterator[Violation]:
+    """A decision is made once, whichever subject it is filed under."""
+    seen: dict[tuple[str, ...], DecisionRow] = {}
+    for row in _ledger(world):
+        key = (row.enrolment, row.step, row.action, row.phase)
+        if key in seen:
+            yield "decided twice", f"{key}: {seen[key].reason}, {row.reason}"
+        seen[key] = row
+
+
+def nothing_set_aside(world: World, _: Expected) -> Iterator[Violation]:
+    """No record was put into quarantine: all were sound."""
+    for mapping in world.mappings:
+        for record, reason in mapping.quarantined:
+            yield "quarantined", f"{mapping.name} {record.topic}@{record.offset}: {reason}"
+    if len(world.answered) < len(world.scenario.posts):
+        yield "unanswered", f"{len(world.scenario.posts) - len(world.answered)} webhooks"
+
+
+def alerts_are_about_their_own(world: World, truth: Expected) -> Iterator[Violation]:
+    """A trial's enrolment ends under the subject that the trial's person belongs to by now, or
+    under one that it once was: it never moves to a stranger."""
+    if not world.scenario.exact:
+        return
+    for event in truth.events:
+        if event.name != "trial_signup":
+            continue
+        home = _home(world, event.account_key, event.fragment)
+        message = ResolvedEvent(event=event, person="", subject="")
+        for entry in entries_of_event(message, PLAYBOOK_LIST):
+            row = world.tables.get(EnrolmentRow.at(entry.enrolment))
+            if row is not None:
+                root = trace_subject(world.tables, row.subject)[0].subject
+                if root != home:
+                    yield "enrolled elsewhere", f"{entry.id}: {root}, not {home}"
+
+
+def _home(world: World, account: str, fragment: str) -> str:
+    from tests.simulation.counting import account_root
+
+    return (account_root(world, account) if account != "-" else None) or subject_root(
+        world, fragment
+    )
+
+
+DECIDING = (
+    started_or_said_why,
+    runs_end,
+    somebody_carries_on,
+    single_sends,
+    sends_match_claims,
+    ended_runs_are_silent,
+    held_out_get_nothing,
+    everything_in_the_ledger,
+    one_ledger_line_each,
+    nothing_set_aside,
+    alerts_are_about_their_own,
+)

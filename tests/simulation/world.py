@@ -1,0 +1,230 @@
+"""The whole pipeline: the real use cases, each in processes of its own, on ports that fail."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from desireline.aliases import Fragments
+from desireline.announce import PublishChanges
+from desireline.contracts import Channel, Topic
+from desireline.intervene.check import CheckPlaybook
+from desireline.intervene.deliver import DeliverAction
+from desireline.intervene.playbooks import Library, load
+from desireline.intervene.start import StartInterventions
+from desireline.receive.canonical import Canonical
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders.segment import Segment
+from desireline.receive.senders.stripe import Stripe
+from desireline.receive.webhook import ReceiveWebhook
+from desireline.resolve.fold import Fold
+from desireline.resolve.link import Link
+from desireline.resolve.use_case import ResolveIdentity
+from desireline.score.use_case import ScoreJourneys
+from desireline.tracking_plan import load_plan
+from desireline_local.in_memory import Live, OneSecret, Silent
+from desireline_local.signing import sign
+from tests.simulation.faults import Faults
+from tests.simulation.kafka import KafkaMapping, SimProducer, Topics
+from tests.simulation.processes import Function
+from tests.simulation.scenario import END, HOUR, START, Post, Scenario
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.scoring_model import QuickModel
+from tests.simulation.services import (
+    DELIVER_MS,
+    READ_TIMEOUT_MS,
+    ChannelQueue,
+    Executions,
+    Provider,
+    Streams,
+)
+from tests.simulation.tables import SimStore, Tables
+
+SECRET = b"in memory"
+HOLDOUT_PERCENT = 15
+RECEIVE_MS = 20_000
+CONSUME_MS = 60_000
+PLAN = load_plan()
+PLAYBOOKS = Library([*load().current(), *load(Path(__file__).parent / "playbooks").current()])
+FRAGMENTS = Fragments(b"simulation")
+CANONICAL = Canonical(PLAN, FRAGMENTS)
+
+
+@dataclass
+class Clock:
+    """The Clock port: journey time and wall time are one, as on AWS."""
+
+    scheduler: Scheduler
+
+    def now(self) -> int:
+        return self.scheduler.now
+
+
+class World:
+    """One history. `run` it, then look at tables, topics, provider and executions."""
+
+    def __init__(self, seed: int, scenario: Scenario, faults: Faults) -> None:
+        rng = random.Random(f"history {seed}")
+        self.scenario = scenario
+        self.scheduler = Scheduler(rng, faults, now=START - 2 * HOUR, calm_at=START + END)
+        self.tables = Tables()
+        self.topics = Topics(self.scheduler, list(Topic), partitions=rng.randint(1, 3))
+        self.queue = ChannelQueue(self.scheduler)
+        self.provider = Provider(self.scheduler, self.tables)
+        self.executions = Executions(self.scheduler)
+        self.answered: dict[int, int] = {}
+        self._tokens = 0
+        self._clock = Clock(self.scheduler)
+        self._timed: dict[str, Any] = {"clock": self._clock, "wall": self._clock}
+        self._senders = self._function(self._receive)
+        self.executions.connect(self._function(self._check))
+        self.queue.connect(self._function(self._deliver))
+        self.streams = Streams(self.scheduler, self._function(self._publish), rng.randint(1, 4))
+        self.tables.on_change = self.streams.add
+        self.mappings = self._mappings()
+        self._plan(rng)
+
+    def run(self) -> None:
+        """To the end. Raises NeverAtRestError."""
+        self.scheduler.run(self._poll)
+
+    def _poll(self) -> None:
+        for mapping in self.mappings:
+            mapping.poll()
+        self.streams.poll()
+        self.queue.poll()
+
+    def _plan(self, rng: random.Random) -> None:
+        for number, post in enumerate(self.scenario.posts):
+            self.scheduler.at(post.at, lambda n=number, p=post: self._post(n, p))  # type: ignore[misc]
+        if self.scheduler.faults.grow:
+            for topic in rng.sample(list(Topic), 3):
+                at = START + rng.randint(0, 6 * HOUR)
+                self.scheduler.at(at, lambda t=topic: self.topics.grow(t))  # type: ignore[misc]
+
+    def _post(self, number: int, post: Post) -> None:
+        """Send until it is answered with 2xx; a sender may also send what was taken."""
+        scheduler = self.scheduler
+
+        def body(receive: ReceiveWebhook) -> int:
+            headers = sign(post.source, post.body, SECRET, scheduler.now)
+            return receive(WebhookRequest(post.source, headers, post.body)).status
+
+        def again(_: BaseException | None = None) -> None:
+            scheduler.after(1_000, 60_000, lambda: self._post(number, post))
+
+        def done(status: int) -> None:
+            if status != 200:
+                assert status == 503, f"answered {status}: {post.body!r}"
+                again()
+                return
+            self.answered.setdefault(number, scheduler.now)
+            if scheduler.strikes(scheduler.faults.sender):
+                again()
+
+        self._senders.invoke(f"receive[{number}]", body, done=done, died=again, timeout=RECEIVE_MS)
+
+    def _mappings(self) -> list[KafkaMapping]:
+        score, start = self._function(self._score), self._function(self._start)
+        wanted: Sequence[tuple[str, Topic, Function]] = (
+            ("resolve", Topic.EVENTS_RECEIVED, self._function(self._resolve)),
+            ("score", Topic.EVENTS_RESOLVED, score),
+            ("score", Topic.IDENTITY_CHANGED, score),
+            ("start", Topic.EVENTS_RESOLVED, start),
+            ("start", Topic.JOURNEYS_SCORED, start),
+        )
+        return [
+            KafkaMapping(
+                name=name,
+                topic=topic,
+                topics=self.topics,
+                function=function,
+                scheduler=self.scheduler,
+                timeout=CONSUME_MS,
+            )
+            for name, topic, function in wanted
+        ]
+
+    # --- composition roots, run for each new process
+
+    def _function(self, make: Any) -> Function:
+        return Function(self.scheduler, make)
+
+    def _store(self) -> SimStore:
+        return SimStore(self.tables, self.scheduler)
+
+    def _producer(self) -> SimProducer:
+        return SimProducer(self.topics, self.scheduler)
+
+    def _receive(self) -> ReceiveWebhook:
+        return ReceiveWebhook(
+            senders={sender.name: sender for sender in (Segment(), Stripe())},
+            secrets=OneSecret(),
+            canonical=CANONICAL,
+            plan_version=PLAN.version,
+            producer=self._producer(),
+            metrics=Silent(),
+            **self._timed,
+        )
+
+    def _resolve(self) -> ResolveIdentity:
+        store, metrics = self._store(), Silent()
+        return ResolveIdentity(
+            store=store,
+            producer=self._producer(),
+            metrics=metrics,
+            link=Link(store, metrics),
+            fold=Fold(store, hot_days=1, hot_ids=4),
+            **self._timed,
+        )
+
+    def _score(self) -> ScoreJourneys:
+        model: Any = QuickModel()
+        return ScoreJourneys(store=self._store(), model=model, wall=self._clock, metrics=Silent())
+
+    def _start(self) -> StartInterventions:
+        return StartInterventions(
+            store=self._store(),
+            workflow=self.executions,
+            playbooks=PLAYBOOKS,
+            metrics=Silent(),
+            holdout_percent=HOLDOUT_PERCENT,
+            **self._timed,
+        )
+
+    def _check(self) -> CheckPlaybook:
+        model: Any = QuickModel()
+        return CheckPlaybook(
+            store=self._store(),
+            model=model,
+            playbooks=PLAYBOOKS,
+            switches=Live(),
+            metrics=Silent(),
+            holdout_percent=HOLDOUT_PERCENT,
+            **self._timed,
+        )
+
+    def _deliver(self) -> DeliverAction:
+        return DeliverAction(
+            store=self._store(),
+            senders={Channel.CSM_ALERT: self.provider},
+            switches=Live(),
+            metrics=Silent(),
+            read_timeout_ms=READ_TIMEOUT_MS,
+            function_timeout_ms=DELIVER_MS,
+            token=self._token,
+            **self._timed,
+        )
+
+    def _publish(self) -> PublishChanges:
+        queues: Mapping[Channel, Any] = {Channel.CSM_ALERT: self.queue}
+        return PublishChanges(
+            producer=self._producer(), queues=queues, wall=self._clock, metrics=Silent()
+        )
+
+    def _token(self) -> str:
+        self._tokens += 1
+        return f"attempt {self._tokens}"
