@@ -23,6 +23,8 @@ PRODUCER_CONCURRENCY_LIMIT = 1000
 """MSK admits 3,000 IAM connections a broker and 100 new ones a second."""
 
 LOCAL_ARCHIVE_WINDOW = 5
+LOCAL_RETRIES = 8
+"""Some ten seconds of the local poller's back-off: what is set aside is seen while one watches."""
 
 ACCOUNT_CONCURRENCY = 1000
 UNRESERVED_CONCURRENCY = 100
@@ -129,6 +131,7 @@ class StageSettings(_Part):
         waits for, and which would else write a file for every event."""
         none = {name: 0 for name in MappingSettings.model_fields if name.endswith("window_seconds")}
         none["archive_window_seconds"] = LOCAL_ARCHIVE_WINDOW
+        none["retries"] = LOCAL_RETRIES
         return self.model_copy(update={"mappings": self.mappings.model_copy(update=none)})
 
 
