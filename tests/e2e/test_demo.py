@@ -1,0 +1,49 @@
+"""The demo, as a person runs it: a smaller company, the same checks."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DESIRELINE = Path(sys.executable).with_name("desireline")
+
+
+@pytest.mark.e2e
+def test_the_demo_ends_with_zero_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Given nothing runs, when the demo replays a company, then all stages delivered, the cloud
+    decided as memory does, and neither process nor file is left."""
+    done = subprocess.run(
+        [str(DESIRELINE), "demo", "--trials", "8", "--days", "6"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "equal those of the same events in memory, one by one" in done.stdout
+    assert "NO" not in done.stdout.split("Did it all work?")[1]
+    assert not (Path(__file__).parents[2] / ".desireline").exists()
+    assert shutil.which("pgrep") is None or not _left_over()
+
+
+def _left_over() -> str:
+    found = subprocess.run(
+        ["pgrep", "-f", "desireline_local.supervisor"], capture_output=True, text=True, check=False
+    )
+    return found.stdout
+
+
+@pytest.mark.e2e
+def test_commands_without_a_cloud_say_what_to_do() -> None:
+    """Given no cloud runs, when one asks something of it, then it says how to start it, with 3."""
+    for command in (["status"], ["down"], ["explain", "x"], ["redrive"], ["clock"]):
+        done = subprocess.run(
+            [str(DESIRELINE), *command], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 3
+        assert "desireline up" in done.stderr
