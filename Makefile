@@ -64,7 +64,7 @@ layers: setup ## Build the Lambda layers for arm64 into build/layers
 	@python -m infra.layers --platform arm64
 
 synth: setup ## Synthesise the CDK application into cdk.out: no credentials, no network, no Docker
-	@python -m infra.app
+	@python -m infra.app --unbuilt-layers --context stage=$(STAGE)
 
 deploy: check layers ## Deploy STAGE=dev or prod: the checks, then cdk deploy
 	@npm ci --silent --prefix infra
