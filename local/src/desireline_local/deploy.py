@@ -16,6 +16,10 @@ from botocore.exceptions import ClientError
 from desireline_local.aws.cloud import ACCOUNT, REGION
 
 STACK_SECONDS = 60.0
+DELETED = "DELETE_COMPLETE"
+NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
+"""A stack of which nothing was made can only be deleted."""
+STARTED = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -90,44 +94,67 @@ class Deployer:
             "TemplateURL": f"{self._endpoint}/{stack.template}",
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         }
-        if self._stack_exists(stack.name):
-            try:
-                self._cloudformation.update_stack(**arguments)
-            except ClientError as error:
-                if "No updates" not in str(error):
-                    raise DeployError(f"{stack.name}: {error}") from error
-        else:
+        status = self._status(stack.name)
+        if status in NEVER_CREATED:
+            self._cloudformation.delete_stack(StackName=stack.name)
+            self._settled(stack.name)
+            status = None
+        if status is None:
             self._cloudformation.create_stack(**arguments)
-        return self._wait(stack.name)
+        elif not self._update(arguments):
+            return _outputs(self._settled(stack.name))
+        found = self._settled(stack.name)
+        if "ROLLBACK" in found["StackStatus"] or "FAILED" in found["StackStatus"]:
+            raise DeployError(f"{stack.name}: {found['StackStatus']}: {self._why(stack.name)}")
+        return _outputs(found)
 
-    def _stack_exists(self, name: str) -> bool:
+    def _update(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether there is something to change."""
         try:
-            self._cloudformation.describe_stacks(StackName=name)
-        except ClientError:
-            return False
+            self._cloudformation.update_stack(**arguments)
+        except ClientError as error:
+            if "No updates" in str(error):
+                return False
+            raise DeployError(f"{arguments['StackName']}: {error}") from error
         return True
 
-    def _wait(self, name: str) -> dict[str, str]:
+    def _status(self, name: str) -> str | None:
+        try:
+            found = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError:
+            return None
+        return None if found["StackStatus"] == DELETED else str(found["StackStatus"])
+
+    def _settled(self, name: str) -> dict[str, Any]:
+        """The stack once nothing of it is in progress."""
         end = time.monotonic() + STACK_SECONDS
         while time.monotonic() < end:
-            stack = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-            status = stack["StackStatus"]
-            if "ROLLBACK" in status or "FAILED" in status:
-                raise DeployError(f"{name}: {status}: {self._why(name)}")
-            if not status.endswith("IN_PROGRESS"):
-                found = stack.get("Outputs") or ()
-                return {output["OutputKey"]: output["OutputValue"] for output in found}
+            try:
+                found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=name)
+            except ClientError:
+                return {"StackStatus": DELETED}
+            if not found["Stacks"][0]["StackStatus"].endswith("IN_PROGRESS"):
+                return dict(found["Stacks"][0])
             time.sleep(0.05)
         raise DeployError(f"{name}: not deployed after {STACK_SECONDS:.0f} s")
 
     def _why(self, name: str) -> str:
+        """The resources that failed in the last attempt, and the reasons."""
         events = self._cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-        return "; ".join(
-            f"{event['LogicalResourceId']} ({event['ResourceType']}): "
-            f"{event.get('ResourceStatusReason', '')}"
-            for event in events
-            if "FAILED" in event["ResourceStatus"]
-        )
+        reasons = []
+        for event in events:
+            if event["LogicalResourceId"] == name and event["ResourceStatus"] in STARTED:
+                break
+            if "FAILED" in event["ResourceStatus"]:
+                reasons.append(
+                    f"{event['LogicalResourceId']} ({event['ResourceType']}): "
+                    f"{event.get('ResourceStatusReason', '')}"
+                )
+        return "; ".join(reasons)
+
+
+def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs") or ()}
 
 
 def stacks(assembly: Path) -> Iterator[Stack]:
