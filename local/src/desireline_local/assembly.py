@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from desireline_local.paths import PROJECT
 OUT = PROJECT / "build" / "local"
 INPUTS = ("infra", "functions", "layers", "playbooks", "tracking_plan")
 _SKIPPED = {"__pycache__", "node_modules"}
+_HOST = f"{sys.platform} {platform.machine()} {sys.implementation.cache_tag}"
+"""What the layers' wheels are for."""
 
 
 class AssemblyError(Exception):
@@ -56,7 +59,7 @@ def _run(*arguments: str) -> None:
 
 
 def _digest() -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_HOST.encode())
     for path in _files():
         digest.update(str(path.relative_to(PROJECT)).encode())
         digest.update(path.read_bytes())
