@@ -10,12 +10,12 @@ create table if not exists {{ database }}.raw.webhooks_raw (
   raw_id varchar(64),
   source varchar(64),
   received_at timestamp_ntz(3),
-  topic_partition number(6,0) not null,
-  topic_offset number(19,0) not null,
+  topic_partition number(6, 0) not null,
+  topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
   payload variant not null,
   source_file varchar not null,
-  source_row number(12,0) not null,
+  source_row number(12, 0) not null,
   loaded_at timestamp_ntz(6) not null
 ) cluster by (to_date(loaded_at));
 
@@ -26,13 +26,13 @@ create table if not exists {{ database }}.raw.events_received (
   fragment varchar(64),
   occurred_at timestamp_ntz(3),
   received_at timestamp_ntz(3),
-  schema_version number(4,0),
-  topic_partition number(6,0) not null,
-  topic_offset number(19,0) not null,
+  schema_version number(4, 0),
+  topic_partition number(6, 0) not null,
+  topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
   payload variant not null,
   source_file varchar not null,
-  source_row number(12,0) not null,
+  source_row number(12, 0) not null,
   loaded_at timestamp_ntz(6) not null
 ) cluster by (to_date(loaded_at));
 
@@ -45,13 +45,13 @@ create table if not exists {{ database }}.raw.events_resolved (
   occurred_at timestamp_ntz(3),
   received_at timestamp_ntz(3),
   repeated boolean,
-  schema_version number(4,0),
-  topic_partition number(6,0) not null,
-  topic_offset number(19,0) not null,
+  schema_version number(4, 0),
+  topic_partition number(6, 0) not null,
+  topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
   payload variant not null,
   source_file varchar not null,
-  source_row number(12,0) not null,
+  source_row number(12, 0) not null,
   loaded_at timestamp_ntz(6) not null
 ) cluster by (to_date(loaded_at));
 
@@ -62,30 +62,30 @@ create table if not exists {{ database }}.raw.identity_changed (
   winner varchar(256),
   loser varchar(256),
   changed_at timestamp_ntz(3),
-  topic_partition number(6,0) not null,
-  topic_offset number(19,0) not null,
+  topic_partition number(6, 0) not null,
+  topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
   payload variant not null,
   source_file varchar not null,
-  source_row number(12,0) not null,
+  source_row number(12, 0) not null,
   loaded_at timestamp_ntz(6) not null
 ) cluster by (to_date(loaded_at));
 
 create table if not exists {{ database }}.raw.journeys_scored (
   subject varchar(64),
-  version number(18,0),
-  score number(3,0),
+  version number(18, 0),
+  score number(3, 0),
   tier varchar(16),
   stage varchar(32),
   lifecycle varchar(16),
   as_of timestamp_ntz(3),
   model_version varchar(64),
-  topic_partition number(6,0) not null,
-  topic_offset number(19,0) not null,
+  topic_partition number(6, 0) not null,
+  topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
   payload variant not null,
   source_file varchar not null,
-  source_row number(12,0) not null,
+  source_row number(12, 0) not null,
   loaded_at timestamp_ntz(6) not null
 ) cluster by (to_date(loaded_at));
 
@@ -98,12 +98,12 @@ create table if not exists {{ database }}.raw.decisions_made (
   outcome varchar(32),
   reason varchar(64),
   decided_at timestamp_ntz(3),
-  topic_partition number(6,0) not null,
-  topic_offset number(19,0) not null,
+  topic_partition number(6, 0) not null,
+  topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
   payload variant not null,
   source_file varchar not null,
-  source_row number(12,0) not null,
+  source_row number(12, 0) not null,
   loaded_at timestamp_ntz(6) not null
 ) cluster by (to_date(loaded_at));
 
@@ -114,11 +114,11 @@ create table if not exists {{ database }}.raw.events_quarantined (
   reason varchar(64),
   event_name varchar(256),
   quarantined_at timestamp_ntz(3),
-  topic_partition number(6,0) not null,
-  topic_offset number(19,0) not null,
+  topic_partition number(6, 0) not null,
+  topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
   payload variant not null,
   source_file varchar not null,
-  source_row number(12,0) not null,
+  source_row number(12, 0) not null,
   loaded_at timestamp_ntz(6) not null
 ) cluster by (to_date(loaded_at));

@@ -2,9 +2,9 @@
 -- are made once, in a versioned script, and never replaced.
 
 create pipe if not exists {{ database }}.raw.webhooks_raw_pipe
-  auto_ingest = true
-  aws_sns_topic = '{{ arrivals_topic }}'
-  error_integration = {{ error_integration }}
+auto_ingest = true
+error_integration = {{ error_integration }}
+aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.webhooks_raw (
   raw_id, source, received_at, topic_partition, topic_offset, record_at, payload,
   source_file, source_row, loaded_at
@@ -27,9 +27,9 @@ file_format = (format_name = '{{ database }}.raw.ndjson_gz')
 on_error = skip_file;
 
 create pipe if not exists {{ database }}.raw.events_received_pipe
-  auto_ingest = true
-  aws_sns_topic = '{{ arrivals_topic }}'
-  error_integration = {{ error_integration }}
+auto_ingest = true
+error_integration = {{ error_integration }}
+aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.events_received (
   event_id, name, source, fragment, occurred_at, received_at, schema_version,
   topic_partition, topic_offset, record_at, payload, source_file, source_row, loaded_at
@@ -56,9 +56,9 @@ file_format = (format_name = '{{ database }}.raw.ndjson_gz')
 on_error = skip_file;
 
 create pipe if not exists {{ database }}.raw.events_resolved_pipe
-  auto_ingest = true
-  aws_sns_topic = '{{ arrivals_topic }}'
-  error_integration = {{ error_integration }}
+auto_ingest = true
+error_integration = {{ error_integration }}
+aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.events_resolved (
   event_id, name, fragment, person, subject, occurred_at, received_at, repeated,
   schema_version, topic_partition, topic_offset, record_at, payload, source_file,
@@ -88,9 +88,9 @@ file_format = (format_name = '{{ database }}.raw.ndjson_gz')
 on_error = skip_file;
 
 create pipe if not exists {{ database }}.raw.identity_changed_pipe
-  auto_ingest = true
-  aws_sns_topic = '{{ arrivals_topic }}'
-  error_integration = {{ error_integration }}
+auto_ingest = true
+error_integration = {{ error_integration }}
+aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.identity_changed (
   change_id, kind, subject, winner, loser, changed_at, topic_partition, topic_offset,
   record_at, payload, source_file, source_row, loaded_at
@@ -116,9 +116,9 @@ file_format = (format_name = '{{ database }}.raw.ndjson_gz')
 on_error = skip_file;
 
 create pipe if not exists {{ database }}.raw.journeys_scored_pipe
-  auto_ingest = true
-  aws_sns_topic = '{{ arrivals_topic }}'
-  error_integration = {{ error_integration }}
+auto_ingest = true
+error_integration = {{ error_integration }}
+aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.journeys_scored (
   subject, version, score, tier, stage, lifecycle, as_of, model_version, topic_partition,
   topic_offset, record_at, payload, source_file, source_row, loaded_at
@@ -146,9 +146,9 @@ file_format = (format_name = '{{ database }}.raw.ndjson_gz')
 on_error = skip_file;
 
 create pipe if not exists {{ database }}.raw.decisions_made_pipe
-  auto_ingest = true
-  aws_sns_topic = '{{ arrivals_topic }}'
-  error_integration = {{ error_integration }}
+auto_ingest = true
+error_integration = {{ error_integration }}
+aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.decisions_made (
   subject, playbook, enrolment, step, action, outcome, reason, decided_at,
   topic_partition, topic_offset, record_at, payload, source_file, source_row, loaded_at
@@ -176,9 +176,9 @@ file_format = (format_name = '{{ database }}.raw.ndjson_gz')
 on_error = skip_file;
 
 create pipe if not exists {{ database }}.raw.events_quarantined_pipe
-  auto_ingest = true
-  aws_sns_topic = '{{ arrivals_topic }}'
-  error_integration = {{ error_integration }}
+auto_ingest = true
+error_integration = {{ error_integration }}
+aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.events_quarantined (
   quarantine_id, source, stage, reason, event_name, quarantined_at, topic_partition,
   topic_offset, record_at, payload, source_file, source_row, loaded_at

@@ -38,7 +38,7 @@ spans as (
   select
     subject,
     at_1,
-    dateadd('second', %(window)s, at_1) as window_end
+    dateadd('second', %(window)s, at_1) as window_end -- noqa: PRS
   from started
 ),
 
@@ -53,8 +53,8 @@ connected as (
     on
       s.subject = e.subject
       and e.name = 'integration_connected'
-      and e.occurred_at >= s.at_1
-      and e.occurred_at <= s.window_end
+      and s.at_1 <= e.occurred_at
+      and s.window_end >= e.occurred_at
   group by s.subject, s.at_1, s.window_end
 ),
 
@@ -70,8 +70,8 @@ created as (
     on
       s.subject = e.subject
       and e.name = 'project_created'
-      and e.occurred_at >= s.at_2
-      and e.occurred_at <= s.window_end
+      and s.at_2 <= e.occurred_at
+      and s.window_end >= e.occurred_at
   group by s.subject, s.at_1, s.window_end, s.at_2
 ),
 
@@ -88,8 +88,8 @@ invited as (
     on
       s.subject = e.subject
       and e.name = 'team_member_invited'
-      and e.occurred_at >= s.at_3
-      and e.occurred_at <= s.window_end
+      and s.at_3 <= e.occurred_at
+      and s.window_end >= e.occurred_at
   group by s.subject, s.at_1, s.window_end, s.at_2, s.at_3
 ),
 
@@ -107,8 +107,8 @@ automated as (
     on
       s.subject = e.subject
       and e.name = 'automation_created'
-      and e.occurred_at >= s.at_4
-      and e.occurred_at <= s.window_end
+      and s.at_4 <= e.occurred_at
+      and s.window_end >= e.occurred_at
   group by s.subject, s.at_1, s.window_end, s.at_2, s.at_3, s.at_4
 ),
 
@@ -127,14 +127,14 @@ converted as (
     on
       s.subject = e.subject
       and e.name = 'trial_to_paid_conversion'
-      and e.occurred_at >= s.at_5
-      and e.occurred_at <= s.window_end
+      and s.at_5 <= e.occurred_at
+      and s.window_end >= e.occurred_at
   group by s.subject, s.at_1, s.window_end, s.at_2, s.at_3, s.at_4, s.at_5
 ),
 
 steps as (
-  select
-    window_end <= %(as_of)s::timestamp_ntz as closed,
+  select -- noqa: LT09
+    window_end <= %(as_of)s::timestamp_ntz as closed, -- noqa: PRS, LT02
     at_1,
     at_2,
     at_3,
