@@ -40,7 +40,7 @@ NAMES = (
     ("Task Created", {}),
     ("Project Created", {"project_name": "one"}),
     ("Feature Used", {"feature_name": "board"}),
-    ("Integration Connected", {"integration_name": "slack"}),
+    ("Integration Failed", {"integration_name": "slack"}),
     ("Invite Sent", {"role": "member"}),
 )
 POISONED = "u_poisoned"

@@ -1,0 +1,143 @@
+"""resolve.*: linking and counting the simulator's stream, in memory and on local DynamoDB."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.memory import MemoryStore
+from desireline.contracts import Table
+from desireline.ports import Store
+from desireline.records import Outgoing, Record
+from desireline.resolve.fold import Fold
+from desireline.resolve.link import Link
+from desireline.resolve.use_case import ResolveIdentity
+from desireline_learning.simulator.canonical import canonical
+from desireline_learning.simulator.company import Company
+from desireline_learning.simulator.scenario import Scenario
+from desireline_local.aws.cloud import LocalAws
+
+BATCH = 100
+TRIALS = 150
+
+
+class Nowhere:
+    """Producer, clock and metrics that cost nothing."""
+
+    def produce(self, record: Outgoing) -> None: ...
+    def flush(self, timeout: float) -> None: ...
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
+    def now(self) -> int:
+        return 0
+
+
+def stream() -> list[Record]:
+    """The simulator's events as records, by time."""
+    company = Company(Scenario(trials=TRIALS, days=30, seed=11))
+    return [
+        Record("events.received", 0, offset, 0, event.fragment.encode(), event.encode())
+        for offset, (event, _) in enumerate(canonical(company))
+    ]
+
+
+def measure() -> list[dict[str, Any]]:
+    """Rates, and what linking and counting read and write for an event."""
+    records = stream()
+    rate, _ = _rate(MemoryStore(), records)
+    counts = _counts(records)
+    with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder)) as aws:
+        store = DynamoStore(aws.client("dynamodb"), _tables(aws))
+        dynamodb_rate, _ = _rate(store, records[:4000])
+    return [
+        _row("rate_memory", rate, "1/s", "≥ 3,000", rate >= 3000),
+        _row("rate_dynamodb", dynamodb_rate, "1/s", None, None),
+        _row("identity_reads_per_event", counts["reads"], "items", "≤ 0.25", None),
+        _row("identity_writes_per_event", counts["writes"], "items", "≤ 0.1", None),
+        _row("fold_writes_per_event", counts["folds"], "write units", "≤ 2", None),
+    ]
+
+
+def _row(
+    name: str, value: float, unit: str, target: str | None, met: bool | None
+) -> dict[str, Any]:
+    limit = float(target.split()[1].replace(",", "")) if target else None
+    if met is None and limit is not None:
+        met = value <= limit
+    return {"name": f"resolve.{name}", "value": value, "unit": unit, "target": target, "met": met}
+
+
+def _rate(store: Store, records: list[Record]) -> tuple[float, float]:
+    nowhere = Nowhere()
+    resolve = ResolveIdentity(
+        store=store, producer=nowhere, clock=nowhere, wall=nowhere, metrics=nowhere
+    )
+    began = time.process_time(), time.perf_counter()
+    for batch in _batches(records):
+        result = resolve(batch)
+        assert not result.failed
+    return len(records) / (time.perf_counter() - began[1]), time.process_time() - began[0]
+
+
+def _counts(records: list[Record]) -> dict[str, float]:
+    """Items of identity read and written, and write units (1 KB each) to count, for an event."""
+    identity, states = MemoryStore(), Units()
+    nowhere = Nowhere()
+    resolve = ResolveIdentity(
+        store=identity,
+        producer=nowhere,
+        clock=nowhere,
+        wall=nowhere,
+        metrics=nowhere,
+        link=Link(identity, nowhere),
+        fold=Fold(states),
+    )
+    for batch in _batches(records):
+        resolve(batch)
+    n = len(records)
+    return {"reads": identity.reads / n, "writes": identity.writes / n, "folds": states.units / n}
+
+
+class Units(MemoryStore):
+    """Counts write units as DynamoDB does: one for each started KB of an item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.units = 0
+
+    def write(self, *writes: Any) -> None:
+        from desireline.adapters.dynamodb import item_of  # noqa: PLC0415
+
+        super().write(*writes)
+        for write in writes:
+            size = sum(
+                len(name) + len(next(iter(value.values())))
+                for name, value in item_of(write.row).items()
+                if not isinstance(next(iter(value.values())), bool)
+            )
+            self.units += (-(-size // 1024)) * (2 if len(writes) > 1 else 1)
+
+
+def _batches(records: list[Record]) -> Iterator[list[Record]]:
+    for start in range(0, len(records), BATCH):
+        yield records[start : start + BATCH]
+
+
+def _tables(aws: LocalAws) -> dict[Table, str]:
+    client = aws.client("dynamodb")
+    for table in (Table.IDENTITY, Table.STATES):
+        client.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+            ],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+        )
+    return {table: table.value for table in (Table.IDENTITY, Table.STATES)}
