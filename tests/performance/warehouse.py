@@ -20,7 +20,8 @@ from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, Reso
 from desireline.records import Record
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.processes import spawn
-from desireline_local.warehouse.connection import connect, rows
+from desireline_local.warehouse import connection as warehouse_connection
+from desireline_local.warehouse.connection import connect
 from desireline_local.warehouse.funnel import STEPS, reference_funnel
 from desireline_local.warehouse.migrate import variables
 from desireline_local.warehouse.part import WarehousePart
@@ -44,7 +45,7 @@ class _Uncounted:
         pass
 
 
-def rows_of(name: str, value: float, unit: str) -> Row:
+def _row(name: str, value: float, unit: str) -> Row:
     """A row without peer and target."""
     return {
         "name": name,
@@ -64,9 +65,9 @@ def measure() -> list[Row]:
         with LocalAws(Path(home) / "aws") as aws, closing(aws.client("s3")) as s3:
             rate = _load_rate(warehouse, s3)
         seconds = _funnel(warehouse)
-    funnel = rows_of("warehouse.funnel_1m", seconds, "s")
+    funnel = _row("warehouse.funnel_1m", seconds, "s")
     funnel.update(target=f"<= {LIMIT_SECONDS:.0f} s", met=seconds <= LIMIT_SECONDS)
-    return [rows_of("warehouse.load_rate", rate, "rows/s"), funnel]
+    return [_row("warehouse.load_rate", rate, "rows/s"), funnel]
 
 
 @contextmanager
@@ -125,15 +126,19 @@ def _funnel(warehouse: Any) -> float:
     """Seconds of the reference funnel over a million events of fifty thousand subjects."""
     warehouse.cursor().execute("delete from raw.events_resolved")
     names = " ".join(f"when {index} then '{name}'" for index, name in enumerate(STEPS))
-    first = "dateadd('second', (n * 7919) % 2592000, '2026-02-01'::timestamp_ntz)"
+    seconds = f"(n % {SUBJECTS} * 7919) % 2592000 + (n * 48271) % 864000"
+    first = f"dateadd('second', {seconds}, '2026-02-01'::timestamp_ntz)"
     warehouse.cursor().execute(
         "insert into raw.events_resolved (event_id, name, subject, occurred_at, topic_partition,"
         " topic_offset, record_at, payload, source_file, source_row, loaded_at)"
-        f" select 'event-' || n, case (n // {SUBJECTS}) % 8 {names} else 'page_viewed' end,"
+        f" select 'event-' || n, case floor(n / {SUBJECTS}) % 8 {names} else 'page_viewed' end,"
         f" 's-' || (n % {SUBJECTS}), {first}, 0, n, {first}, parse_json('{{}}'), 'f', 1, {first}"
-        f" from (select unnest(range({EVENTS})) as n)"
+        f" from (select row_number() over (order by 1) - 1 as n"
+        f" from table(generator(rowcount => {EVENTS})))"
     )
-    if rows(warehouse, "select count(*) from raw.events_resolved") != [(EVENTS,)]:
+    if warehouse_connection.rows(warehouse, "select count(*) from raw.events_resolved") != [
+        (EVENTS,)
+    ]:
         raise RuntimeError("not a million events")
     as_of = START + 60 * 86_400_000
     times = []

@@ -49,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     part = WarehousePart(home)
     try:
         part.launch()
-        part._wait_for_port()
+        part.wait()
         server = Server(part.port, home)
         server.migrate("first")
         yield server

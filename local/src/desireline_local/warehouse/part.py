@@ -39,7 +39,7 @@ class WarehousePart:
 
     def connect(self, aws: str, arrivals_topic: str, archive_url: str) -> None:
         """Migrate, and start the Snowpipe on what arrives. Raises WarehouseError."""
-        self._wait_for_port()
+        self.wait()
         log = self._home / "migrations.log"
         migration = spawn(
             [sys.executable, "-m", f"{_PACKAGE}.migrate", str(self.port), arrivals_topic,
@@ -60,7 +60,8 @@ class WarehousePart:
         """End both."""
         stop(list(self.processes.values()))
 
-    def _wait_for_port(self) -> None:
+    def wait(self) -> None:
+        """Return when the server listens. Raises WarehouseError."""
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             with socket.socket() as probe:
