@@ -8,7 +8,10 @@ import hmac
 import re
 import unicodedata
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID, uuid5
+
+import orjson
 
 from desireline.events import Alias, AliasType
 
@@ -32,9 +35,19 @@ ROLE_MAILBOXES = frozenset(
 )
 """Mailboxes that several people read: such an address identifies no person."""
 
+CACHED = 50_000
+
 _HOLLOW = re.compile(r"[0\-_. ]*")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _QUOTES = "\"'`"
+
+
+class Named(NamedTuple):
+    """An alias with what is wanted of it for every event: made once, kept."""
+
+    alias: Alias
+    strength: int
+    json: orjson.Fragment
 
 
 class Fragments:
@@ -45,24 +58,31 @@ class Fragments:
         digest = hmac.new(secret, b"desireline fragments", hashlib.sha256).digest()
         self._namespace = UUID(bytes=digest[:16])
         self._salt = hmac.new(secret, b"desireline context", hashlib.sha256).digest()
-        self._named = lru_cache(maxsize=50_000)(self._name)
+        self._named = lru_cache(maxsize=CACHED)(self._name)
+        self.hashed = lru_cache(maxsize=CACHED)(self._hashed)
 
     def alias(self, alias_type: AliasType, value: object) -> Alias | None:
         """The alias, or None where the value identifies nobody."""
+        named = self.named(alias_type, value)
+        return None if named is None else named.alias
+
+    def named(self, alias_type: AliasType, value: object) -> Named | None:
+        """The alias and its JSON, or None where the value identifies nobody."""
         if isinstance(value, bool) or not isinstance(value, str | int):
             return None
         return self._named(alias_type, str(value)[: VALUE_LIMIT + 1])
 
-    def hashed(self, value: str) -> str:
+    def _hashed(self, value: str) -> str:
         """An address or a user agent, salted: equal values stay comparable, and unreadable."""
         return hmac.new(self._salt, value.encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _name(self, alias_type: AliasType, value: str) -> Alias | None:
+    def _name(self, alias_type: AliasType, value: str) -> Named | None:
         normalised = normalise(alias_type, value)
         if normalised is None:
             return None
         fragment = str(uuid5(self._namespace, f"{alias_type}|{normalised}"))
-        return Alias(type=alias_type, value=normalised, fragment=fragment)
+        alias = Alias(type=alias_type, value=normalised, fragment=fragment)
+        return Named(alias, alias_type.strength, orjson.Fragment(alias.encode()))
 
 
 def normalise(alias_type: AliasType, value: str) -> str | None:

@@ -283,7 +283,11 @@ class DecisionMade(Message):
 
 
 class RawWebhook(Message):
-    """A request as received (topic webhooks.raw). `body` is base64; only headers that matter."""
+    """A request as received (topic webhooks.raw). `body` is base64; only headers that matter.
+
+    encoding: 'gzip' where the body was packed here before base64; what the sender itself had
+    packed says so in the headers.
+    """
 
     id: str
     source: str
@@ -291,6 +295,7 @@ class RawWebhook(Message):
     headers: dict[str, str]
     body: str
     remote_address: str | None = None
+    encoding: str | None = None
 
 
 class Quarantined(Message):

@@ -23,3 +23,10 @@ def epoch_ms(value: object) -> int | None:
     except OverflowError:
         return None
     return found if found >= EARLIEST else None
+
+
+def epoch_seconds(value: object) -> int | None:
+    """A number of seconds since the epoch as milliseconds; None where there is none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value * 1000 if value * 1000 >= EARLIEST else None

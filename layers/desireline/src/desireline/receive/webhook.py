@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 
 import orjson
@@ -18,7 +19,7 @@ from desireline.errors import InvalidEventError, RefusedError, RetryableError
 from desireline.events import Quarantined, RawPointer, RawWebhook, Stamps
 from desireline.ports import Clock, Metrics, Producer, Secrets
 from desireline.receive.canonical import Canonical
-from desireline.receive.request import Answer, WebhookRequest, content
+from desireline.receive.request import Answer, WebhookRequest, content, packed
 from desireline.receive.senders.sender import Reported, Sender
 from desireline.records import Outgoing
 
@@ -85,12 +86,25 @@ class ReceiveWebhook:
         received_at, stamped = self._clock.now(), self._wall.now()
         raw_id = hashlib.sha256(request.source.encode() + b"\n" + body).hexdigest()[:32]
         self._produce_raw(request, raw_id, received_at)
-        accepted = 0
+        reasons: Counter[str] = Counter()
         for index, reported in enumerate(reports):
-            raw = RawPointer.model_construct(id=raw_id, index=index)
-            accepted += self._produce(request.source, reported, raw, received_at, stamped)
+            try:
+                fragment, event = self._canonical.encoded(
+                    sender.name, reported, raw_id, index, received_at=received_at, stamped=stamped
+                )
+            except InvalidEventError as error:
+                reasons[error.reason] += 1
+                raw = RawPointer(id=raw_id, index=index)
+                self._quarantine(
+                    sender.name, reported, raw, error, received_at=received_at, stamped=stamped
+                )
+            else:
+                self._producer.produce(Outgoing(Topic.EVENTS_RECEIVED, fragment, event))
         self._producer.flush(min(FLUSH_SECONDS, request.deadline / 2))
-        return Answer(200, accepted=accepted, quarantined=len(reports) - accepted)
+        for reason, count in reasons.items():
+            self._metrics.count("events_quarantined", count, reason=reason)
+        quarantined = reasons.total()
+        return Answer(200, accepted=len(reports) - quarantined, quarantined=quarantined)
 
     def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> None:
         """With the secrets known; on a failure with those of now: one may just have rotated."""
@@ -102,42 +116,41 @@ class ReceiveWebhook:
                 raise
             sender.verify(request, body, self._secrets.current(sender.name), now)
 
-    def _produce(
-        self, source: str, reported: Reported, raw: RawPointer, received_at: int, stamped: int
-    ) -> bool:
-        """Produce the event, or what is wrong with it; whether it was accepted."""
-        try:
-            event = self._canonical.event(
-                source, reported, raw, received_at=received_at, stamped=stamped
-            )
-        except InvalidEventError as error:
-            self._metrics.count("events_quarantined", reason=error.reason)
-            message = Quarantined(
-                id=f"{raw.id}-{raw.index}",
-                source=source,
-                stage=STAGE,
-                reason=error.reason,
-                detail=error.detail,
-                event_name=(reported.event or reported.call)[:200],
-                plan_version=self._plan_version,
-                raw=raw,
-                at=received_at,
-                stamps=Stamps(received=stamped),
-            )
-            self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, source, message.encode()))
-            return False
-        self._producer.produce(Outgoing(Topic.EVENTS_RECEIVED, event.fragment, event.encode()))
-        return True
+    def _quarantine(
+        self,
+        source: str,
+        reported: Reported,
+        raw: RawPointer,
+        error: InvalidEventError,
+        *,
+        received_at: int,
+        stamped: int,
+    ) -> None:
+        message = Quarantined(
+            id=f"{raw.id}-{raw.index}",
+            source=source,
+            stage=STAGE,
+            reason=error.reason,
+            detail=error.detail,
+            event_name=(reported.event or reported.call)[:200],
+            plan_version=self._plan_version,
+            raw=raw,
+            at=received_at,
+            stamps=Stamps(received=stamped),
+        )
+        self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, source, message.encode()))
 
     def _produce_raw(self, request: WebhookRequest, raw_id: str, received_at: int) -> None:
         given = request.headers
+        stored, encoding = packed(request.body)
         message = RawWebhook.model_construct(
             id=raw_id,
             source=request.source,
             received_at=received_at,
             headers={name: given[name] for name in KEPT_HEADERS if name in given},
-            body=base64.b64encode(request.body).decode(),
+            body=base64.b64encode(stored).decode(),
             remote_address=request.remote_address,
+            encoding=encoding,
         )
         self._producer.produce(
             Outgoing(

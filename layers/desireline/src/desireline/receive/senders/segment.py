@@ -19,7 +19,7 @@ import orjson
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import Reported, equals_any, mapping, text
+from desireline.receive.senders.sender import NOTHING, Reported, equals_any, mapping, text
 from desireline.receive.times import epoch_ms
 
 BATCH_LIMIT = 4_000
@@ -80,7 +80,7 @@ def _signed_part(body: bytes) -> bytes:
     batch = payload.get("batch") if isinstance(payload, dict) else payload
     if not isinstance(batch, list) or not batch:
         raise RefusedError(400, "malformed", "an empty batch")
-    return orjson.dumps(batch[0])
+    return _written(batch[0])
 
 
 def _reported(message: Any) -> Reported:
@@ -98,23 +98,23 @@ def _reported(message: Any) -> Reported:
         aliases=_aliases(message, context, traits, grouped=grouped),
         accounts=_accounts(message, context, traits, grouped=grouped),
         properties=mapping(message.get("properties")),
-        person_traits={} if grouped else {**mapping(context.get("traits")), **traits},
-        account_traits=traits if grouped else {},
+        person_traits=NOTHING if grouped else _person_traits(context, traits),
+        account_traits=traits if grouped else NOTHING,
         ip=text(context.get("ip")),
         user_agent=text(context.get("userAgent")),
         context={
-            "path": text(mapping(context.get("page")).get("path")),
-            "locale": text(context.get("locale")),
-            "timezone": text(context.get("timezone")),
+            "path": mapping(context.get("page")).get("path"),
+            "locale": context.get("locale"),
+            "timezone": context.get("timezone"),
         },
-        consent={
-            str(name): given
-            for name, given in mapping(
-                mapping(context.get("consent")).get("categoryPreferences")
-            ).items()
-            if isinstance(given, bool)
-        },
+        consent=mapping(mapping(context.get("consent")).get("categoryPreferences")),
     )
+
+
+def _person_traits(context: Mapping[str, Any], traits: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The call's own win over those that the library remembers."""
+    remembered = mapping(context.get("traits"))
+    return {**remembered, **traits} if remembered else traits
 
 
 def _aliases(
@@ -151,4 +151,12 @@ def _accounts(
 
 def _content_id(message: Mapping[str, Any]) -> str:
     """For a call without messageId: equal content is the same call."""
-    return hashlib.sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(_written(dict(message), orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _written(value: Any, option: int = 0) -> bytes:
+    """As JSON. What orjson reads it does not always write: its nesting limits differ."""
+    try:
+        return orjson.dumps(value, option=option)
+    except orjson.JSONEncodeError as error:
+        raise RefusedError(400, "malformed", "nested too deeply") from error

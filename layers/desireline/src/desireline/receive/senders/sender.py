@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
 from desireline.events import AccountRole, AliasType, Scalar
 from desireline.receive.request import WebhookRequest
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+
+class Reported(NamedTuple):
     """One event in a sender's message, taken apart.
 
     id: the sender's own, the same at every redelivery. call, event: what the tracking plan looks
@@ -27,13 +28,13 @@ class Reported:
     occurred_at: int | None
     aliases: Sequence[tuple[AliasType, object]]
     accounts: Sequence[tuple[str, AccountRole]] = ()
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    person_traits: Mapping[str, Any] = field(default_factory=dict)
-    account_traits: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = NOTHING
+    person_traits: Mapping[str, Any] = NOTHING
+    account_traits: Mapping[str, Any] = NOTHING
     ip: str | None = None
     user_agent: str | None = None
-    context: Mapping[str, Scalar] = field(default_factory=dict)
-    consent: Mapping[str, bool] = field(default_factory=dict)
+    context: Mapping[str, Scalar] = NOTHING
+    consent: Mapping[str, bool] = NOTHING
 
 
 class Sender(Protocol):
@@ -57,13 +58,14 @@ class Sender(Protocol):
 
 def equals_any(given: str, expected: Sequence[str]) -> bool:
     """Constant-time comparison with each; all are compared, so that time tells nothing."""
-    found = [hmac.compare_digest(given.encode(), one.encode()) for one in expected]
+    told = given.encode(errors="replace")
+    found = [hmac.compare_digest(told, one.encode()) for one in expected]
     return any(found)
 
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one: senders send null and lists as well."""
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else NOTHING
 
 
 def text(value: object) -> str | None:

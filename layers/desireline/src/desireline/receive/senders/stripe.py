@@ -17,6 +17,7 @@ from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import Reported, equals_any, mapping, text
+from desireline.receive.times import epoch_seconds
 
 TOLERANCE_MS = 300_000
 SIGNATURE = "stripe-signature"
@@ -64,14 +65,12 @@ def _reported(event: Mapping[str, Any]) -> Reported:
     metadata = mapping(found.get("metadata"))
     kind = text(event.get("type")) or ""
     customer = found.get("id") if kind.startswith("customer.c") else found.get("customer")
-    created = event.get("created")
-    timed = isinstance(created, int) and not isinstance(created, bool)
     return Reported(
         id=str(event["id"]),
         call=kind,
         event=None,
         message=event,
-        occurred_at=int(created) * 1000 if timed and isinstance(created, int) else None,
+        occurred_at=epoch_seconds(event.get("created")),
         aliases=[
             (AliasType.USER, metadata.get("user_id") or found.get("client_reference_id")),
             (AliasType.BILLING, customer),
