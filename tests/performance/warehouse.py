@@ -126,14 +126,14 @@ def _funnel(warehouse: Any) -> float:
     """Seconds of the reference funnel over a million events of fifty thousand subjects."""
     warehouse.cursor().execute("delete from raw.events_resolved")
     names = " ".join(f"when {index} then '{name}'" for index, name in enumerate(STEPS))
-    seconds = f"(n % {SUBJECTS} * 7919) % 2592000 + (n * 48271) % 864000"
-    first = f"dateadd('second', {seconds}, '2026-02-01'::timestamp_ntz)"
+    start = f"dateadd('second', n % {SUBJECTS} * 7919 % 2592000, '2026-02-01'::timestamp_ntz)"
+    at = f"dateadd('second', iff(n < {SUBJECTS}, 0, n * 48271 % 1728000), {start})"
     warehouse.cursor().execute(
         "insert into raw.events_resolved (event_id, name, subject, occurred_at, topic_partition,"
         " topic_offset, record_at, payload, source_file, source_row, loaded_at)"
-        f" select 'event-' || n, case floor(n / {SUBJECTS}) % 8 {names} else 'page_viewed' end,"
-        f" 's-' || (n % {SUBJECTS}), {first}, 0, n, {first}, parse_json('{{}}'), 'f', 1, {first}"
-        f" from (select row_number() over (order by 1) - 1 as n"
+        f" select 'event-' || n, case iff(n < {SUBJECTS}, 0, 1 + n * 48271 % 1000003 % 16) {names}"
+        f" else 'page_viewed' end, 's-' || (n % {SUBJECTS}), {at}, 0, n, {at}, parse_json('{{}}'),"
+        f" 'f', 1, {at} from (select row_number() over (order by 1) - 1 as n"
         f" from table(generator(rowcount => {EVENTS})))"
     )
     if warehouse_connection.rows(warehouse, "select count(*) from raw.events_resolved") != [
