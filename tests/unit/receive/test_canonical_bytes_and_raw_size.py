@@ -1,0 +1,67 @@
+"""Canonical bytes are what the model writes; raw bodies fit into what carries them."""
+
+import random
+
+import jmespath
+import orjson
+import pytest
+
+from desireline.aliases import Fragments
+from desireline.errors import RefusedError
+from desireline.events import CanonicalEvent
+from desireline.receive.canonical import Canonical
+from desireline.receive.request import BODY_LIMIT, STORED_LIMIT, packed
+from desireline.receive.senders.segment import Segment
+from desireline.receive.senders.stripe import Stripe
+from desireline.tracking_plan import load_plan
+from desireline_learning.simulator import Company, Scenario
+from desireline_learning.simulator.senders import segment_message, stripe_event
+from desireline_learning.simulator.touches import Call
+
+PLAN = load_plan()
+TOUCHES = Company(Scenario(trials=20, days=14.0, seed=3)).touches
+
+
+def test_every_simulated_event_is_mapped_to_the_bytes_that_the_model_writes():
+    canonical = Canonical(PLAN, Fragments(b"secret"))
+    for touch in TOUCHES:
+        stripe = touch.call is Call.STRIPE
+        sender = Stripe() if stripe else Segment()
+        message = stripe_event(touch) if stripe else segment_message(touch)
+        for reported in sender.messages(message):
+            fragment, encoded = canonical.encoded(
+                sender.name, reported, "raw", 3, received_at=touch.at + 5, stamped=9
+            )
+            event = CanonicalEvent.decode(encoded)
+            assert (event.encode(), event.fragment) == (encoded, fragment)
+
+
+@pytest.mark.parametrize("path", ["/pricing/x", "/", "", None, 7, [], "/docs"])
+def test_conditions_without_the_interpreter_find_what_jmespath_finds(path):
+    message = {"properties": {"path": path}, "context": {"page": {"path": "/docs/a"}}}
+    for event in PLAN.events.values():
+        for mapping in event.sources:
+            if mapping.call != "page" or mapping.where is None:
+                continue
+            try:
+                meant = jmespath.search(mapping.where, message) is True
+            except jmespath.exceptions.JMESPathError:
+                meant = False
+            assert mapping.matches(message) is meant
+
+
+def test_the_largest_batch_fits_twice_encoded_and_noise_is_refused():
+    messages = [segment_message(t) for t in TOUCHES if t.call is not Call.STRIPE]
+    batch = (messages * (4000 // len(messages) + 1))[:4000]
+    rest = (BODY_LIMIT - len(orjson.dumps(batch)) - 200_000) // 4000
+    source = random.Random(1)
+    for number, message in enumerate(batch):
+        batch[number] = {**message, "padding": source.randbytes(rest // 2).hex()}
+    body = orjson.dumps({"batch": batch})
+    stored, encoding = packed(body)
+    assert encoding == "gzip"
+    assert len(body) > 3_500_000
+    assert len(stored) <= STORED_LIMIT
+    assert len(stored) * 16 / 9 < 6_000_000
+    with pytest.raises(RefusedError, match="413"):
+        packed(source.randbytes(BODY_LIMIT))
