@@ -192,13 +192,13 @@ def _literal(text: str) -> str:
 
 
 def _zipped(folder: Path) -> bytes:
-    """The folder as an archive whose bytes depend on its files alone."""
+    """The folder as an archive whose bytes depend on its files alone; not compressed, since it only
+    goes next door."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 entry = zipfile.ZipInfo(str(file.relative_to(folder)), _EPOCH)
                 entry.external_attr = file.stat().st_mode << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(entry, file.read_bytes())
     return buffer.getvalue()

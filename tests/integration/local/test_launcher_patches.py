@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -134,6 +137,34 @@ def test_a_silent_handler_is_answered_at_once(local_aws: LocalAws, raising: str)
         spent.append(time.perf_counter() - began)
 
     assert sorted(spent)[10] < 0.045
+
+
+def test_environments_of_a_function_share_what_is_unpacked(local_aws: LocalAws) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("python/shared_part.py", "answer = 42")
+    lambdas = local_aws.client("lambda")
+    layer = lambdas.publish_layer_version(
+        LayerName=f"l-{uuid4().hex[:8]}", Content={"ZipFile": buffer.getvalue()}
+    )["LayerVersionArn"]
+    function = create_function(
+        local_aws,
+        """
+        def handle(event, context):
+            import shared_part
+            time.sleep(0.5)
+            where = [os.path.realpath(part) for part in (__file__, shared_part.__file__)]
+            return {"process": os.getpid(), "where": where, "answer": shared_part.answer}
+        """,
+    )
+    lambdas.update_function_configuration(FunctionName=function, Layers=[layer])
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: invoke(local_aws, function, {}), range(3)))
+
+    assert len({one["process"] for one in answers}) == 3
+    assert len({tuple(one["where"]) for one in answers}) == 1
+    assert {one["answer"] for one in answers} == {42}
 
 
 def test_a_payload_over_six_megabytes_is_refused(local_aws: LocalAws, raising: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +182,6 @@ class Control:
 
 def client(endpoint: str, service: str, **settings: Any) -> Any:
     """A boto3 client of a local AWS; nothing of the user's own AWS configuration is read."""
-    session = boto3.session.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
-    )
     defaults: dict[str, Any] = {
         "s3": {"addressing_style": "path"},
         "max_pool_connections": 64,
@@ -190,5 +189,17 @@ def client(endpoint: str, service: str, **settings: Any) -> Any:
         "read_timeout": 130,
     }
     configured = Config(**{**defaults, **settings})
-    made: Any = session.client(service, endpoint_url=endpoint, config=configured)  # type: ignore[call-overload]
+    with _session_lock:
+        made: Any = _session().client(service, endpoint_url=endpoint, config=configured)  # type: ignore[call-overload]
     return made
+
+
+_session_lock = threading.Lock()
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One for all: it reads each service's description once. Not for threads side by side."""
+    return boto3.session.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
+    )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 
-from desireline_local.aws.tool import control, faults, patches, resources, streams, virtual_time
+from desireline_local.aws.tool import (
+    control,
+    extraction,
+    faults,
+    patches,
+    resources,
+    streams,
+    virtual_time,
+)
 
 VERSION = "1.5.33"
 
@@ -18,6 +26,7 @@ def main() -> None:
     patches.install()
     resources.install()
     streams.install()
+    extraction.install()
     faults.install()
     control.serve(int(sys.argv.pop(1)))
     from ministack.app import main as serve  # noqa: PLC0415 — reads the environment as patched
