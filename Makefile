@@ -45,7 +45,7 @@ check: setup ## Lint, format, types, layering, SQL, secrets in the tree
 	@ruff format --check .
 	@mypy
 	@lint-imports
-	@sqlfluff lint --disable-progress-bar --nofail warehouse
+	@sqlfluff lint --disable-progress-bar warehouse
 	@uv lock --check --offline --quiet || uv lock --check --quiet
 
 format: setup ## Format the code
