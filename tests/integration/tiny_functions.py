@@ -23,6 +23,7 @@ def create_function(
     name: str | None = None,
     timeout: int = 10,
     environment: dict[str, str] | None = None,
+    role: str = ROLE,
 ) -> str:
     """A function whose handler is `handle` in this source; its name.
 
@@ -38,7 +39,7 @@ def create_function(
     lambdas.create_function(
         FunctionName=name,
         Runtime="python3.11",
-        Role=ROLE,
+        Role=role,
         Handler="index.handle",
         Code={"ZipFile": buffer.getvalue()},
         Timeout=timeout,

@@ -16,11 +16,12 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from desireline_local.aws.cloud import LocalAws
+from desireline_local.aws.cloud import Control, LocalAws
 from tests.integration.tiny_functions import (
     ROLE,
     FunctionFailedError,
     create_function,
+    eventually,
     invoke,
 )
 
@@ -137,6 +138,21 @@ def test_a_silent_handler_is_answered_at_once(local_aws: LocalAws, raising: str)
         spent.append(time.perf_counter() - began)
 
     assert sorted(spent)[10] < 0.045
+
+
+def test_a_function_that_runs_is_in_flight(local_aws: LocalAws, control: Control) -> None:
+    function = create_function(local_aws, "def handle(event, context): time.sleep(0.7)")
+    invoke(local_aws, function, {})
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(invoke, local_aws, function, {}) for _ in range(2)]
+        eventually(lambda: control.rest()["in_flight"].get(function) == 2, seconds=5)
+        for one in running:
+            one.result()
+
+    rest = control.rest()
+    assert function not in rest["in_flight"]
+    assert rest["started"][function] == 3
 
 
 def test_environments_of_a_function_share_what_is_unpacked(local_aws: LocalAws) -> None:
