@@ -61,9 +61,8 @@ def status() -> None:
     table = Table("function", "topic", "records", "lag", "failures", "dead letters", box=None)
     for mapping in found.addresses.polling().look()["mappings"]:
         numbers = ("records", "lag", "failures", "dead_letters")
-        table.add_row(
-            mapping["function"], mapping["topic"], *(str(mapping[name]) for name in numbers)
-        )
+        function = mapping["function"].removeprefix(f"{found.addresses.deployment}-")
+        table.add_row(function, mapping["topic"], *(str(mapping[name]) for name in numbers))
     console.print(table)
     rest = found.addresses.clock().rest()
     console.print(
@@ -123,13 +122,15 @@ def clock(
 
 def show_addresses(addresses: Addresses) -> None:
     """Where everything is."""
-    table = Table(box=None, show_header=False)
-    table.add_row("webhooks", f"{addresses.webhooks}/{{segment,stripe}}")
-    table.add_row("AWS", addresses.aws)
-    table.add_row("Kafka", addresses.kafka)
-    table.add_row("warehouse", f"{addresses.warehouse} (Snowflake's protocol, http)")
-    table.add_row("clock, faults", addresses.control)
-    console.print(table)
+    places = {
+        "webhooks": f"{addresses.webhooks}/SENDER (segment, stripe)",
+        "AWS": addresses.aws,
+        "Kafka": addresses.kafka,
+        "warehouse": f"{addresses.warehouse} (Snowflake's protocol, http)",
+        "clock, faults": addresses.control,
+    }
+    for name, place in places.items():
+        console.print(f"  {name:<14} {place}", soft_wrap=True)
 
 
 def _span(text: str) -> timedelta:
