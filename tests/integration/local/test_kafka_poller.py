@@ -327,7 +327,7 @@ def test_bisection_isolates_a_poisoned_record_which_goes_to_the_bucket_whole(
 
 
 def test_a_poisoned_partition_holds_up_no_other(source: Callable[..., Source]) -> None:
-    one = source("raise", partitions=4, bisect=True, retries=1000)
+    one = source("raise", partitions=4, bisect=True, retries=1000, pollers=1)
     for partition in range(4):
         one.produce("bad" if partition == 1 else f"first{partition}", partition=partition)
     one.poll()
