@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from desireline_local.paths import PROJECT
+from desireline_local.settings import inherited
 
 OUT = PROJECT / "build" / "local"
 INPUTS = ("infra", "functions", "layers", "playbooks", "tracking_plan")
@@ -40,12 +41,11 @@ def cloud_assembly(report: Callable[[str], None] = lambda _: None) -> Path:
 
 
 def _run(*arguments: str) -> None:
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
-        "HOME": str(Path.home()),
-        "CDK_OUTDIR": str(OUT / "cdk.out"),
-        "CDK_VALIDATION": "false",
-    }
+    environment = inherited(
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        CDK_OUTDIR=str(OUT / "cdk.out"),
+        CDK_VALIDATION="false",
+    )
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT,
