@@ -6,7 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from desireline.contracts import Topic
-from desireline.events import AliasType, CanonicalEvent, ResolvedEvent
+from desireline.events import (
+    AliasType,
+    CanonicalEvent,
+    ChangeKind,
+    IdentityChanged,
+    ResolvedEvent,
+)
 from desireline.journey.state import EMPTY, fold
 from desireline.journey.view import fragment_of, read_subject, trace_subject
 from desireline.resolve.ids import id_hash, unpack
@@ -16,6 +22,7 @@ from desireline.rows import (
     PersonRow,
     SealedIdsRow,
     StateRow,
+    SubjectRow,
 )
 from desireline.score.assess import assess
 from tests.simulation.oracle import Expected
@@ -166,6 +173,37 @@ def scores(world: World, truth: Expected) -> Iterator[Violation]:
                 yield "score", f"{root}: {name} {getattr(got, name)}, not {getattr(want, name)}"
 
 
+def merges_are_announced(world: World, _: Expected) -> Iterator[Violation]:
+    """Whoever keeps a map hears of every merge and adoption; of a person's also the subject that it
+    left, which has to be scored again."""
+    said = {
+        (message.kind, message.subject, message.winner, message.loser)
+        for message in (
+            IdentityChanged.decode(record.value or b"")
+            for record in world.topics.records(Topic.IDENTITY_CHANGED)
+        )
+    }
+    for fact in _facts(world):
+        if fact not in said:
+            yield "merge not announced", f"{fact}"
+
+
+def _facts(world: World) -> Iterator[tuple[ChangeKind, str, str, str]]:
+    for written in world.tables.history:
+        match written.old, written.new:
+            case old, PersonRow(merged_into=str(winner)) as new:
+                lost = old.subject if isinstance(old, PersonRow) else new.fragment
+                yield ChangeKind.PERSON_MERGED, lost, winner, new.fragment
+            case _, SubjectRow(merged_into=str(winner)) as new:
+                yield ChangeKind.SUBJECT_MERGED, winner, winner, new.subject
+            case old, AccountRow() as new:
+                if not isinstance(old, AccountRow) or old.subject != new.subject:
+                    yield ChangeKind.ACCOUNT_ADOPTED, new.subject, new.subject, new.account
+                before = old.fragments if isinstance(old, AccountRow) else ()
+                for fragment in set(new.fragments) - set(before):
+                    yield ChangeKind.ACCOUNT_NAMED, new.subject, new.account, fragment
+
+
 COUNTING = (
     counted_once,
     passed_on,
@@ -173,4 +211,5 @@ COUNTING = (
     subjects,
     every_row_has_a_subject,
     scores,
+    merges_are_announced,
 )

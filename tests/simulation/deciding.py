@@ -23,6 +23,7 @@ from desireline.rows import (
 )
 from tests.simulation.counting import Violation, subject_root
 from tests.simulation.oracle import Expected
+from tests.simulation.services import DELIVER_MS
 from tests.simulation.tables import Written, rows_of
 from tests.simulation.world import PLAYBOOKS, World
 
@@ -165,6 +166,35 @@ def ended_runs_are_silent(world: World, _: Expected) -> Iterator[Violation]:
             yield "an ended run sends", f"{row.state} {_claim_key(row)}"
 
 
+def in_time(world: World, _: Expected) -> Iterator[Violation]:
+    """Nothing is sent later than it is good for, but for the time that a call may take."""
+    claims = {_claim_key(row): row for row in rows_of(world.tables, ClaimRow)}
+    for accepted in world.provider.accepted:
+        claim = claims[tuple(accepted.claim.model_dump().values())]
+        if accepted.at > claim.not_after + DELIVER_MS:
+            yield "sent too late", f"{_claim_key(claim)}"
+
+
+def one_enrolment_a_slot(world: World, _: Expected) -> Iterator[Violation]:
+    """Of a subject no two triggers enter the same slot, and of those that came together only one
+    carries on. Nothing begins for a subject that has been merged already."""
+    slots: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    merges = _merges(world)
+    for written in world.tables.history:
+        row = written.new
+        if not isinstance(row, EnrolmentRow | ClaimRow):
+            continue
+        if written.old is None and _root_at(merges, row.subject, written.step) != row.subject:
+            yield "begun for a merged subject", f"{row.pk} {row.sk}"
+        if isinstance(row, EnrolmentRow):
+            place = (row.subject, row.playbook, row.slot)
+            slots[place].add(row.enrolment)
+            if row.state is EnrolmentState.SUPERSEDED:
+                slots[place].discard(row.enrolment)
+            if len(slots[place]) > 1:
+                yield "two enrolments of a slot", f"{place}"
+
+
 def held_out_get_nothing(world: World, _: Expected) -> Iterator[Violation]:
     """Holdout is assigned once; only a merge changes it, and then holdout wins. Nobody in it, as
     far as is known at the claim, is sent anything."""
@@ -174,6 +204,11 @@ def held_out_get_nothing(world: World, _: Expected) -> Iterator[Violation]:
             row, old = written.new, written.old
             if not isinstance(row, SubjectRow):
                 continue
+            if row.merged_into is not None and row.holdout:
+                winners = {one.new.pk: one.new for one in step}
+                winner = winners.get(SubjectRow.at(row.merged_into).pk)
+                if not (isinstance(winner, SubjectRow) and winner.holdout):
+                    yield "holdout lost", f"{row.subject} into {row.merged_into}"
             before = old.holdout if isinstance(old, SubjectRow) else None
             absorbed = old.absorbed if isinstance(old, SubjectRow) else ()
             merged = row.absorbed != absorbed
@@ -290,6 +325,8 @@ DECIDING = (
     single_sends,
     sends_match_claims,
     ended_runs_are_silent,
+    in_time,
+    one_enrolment_a_slot,
     held_out_get_nothing,
     everything_in_the_ledger,
     one_ledger_line_each,

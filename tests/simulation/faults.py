@@ -35,7 +35,7 @@ class Faults:
         """Some seeds have few faults, so that races alone show; some have all."""
         return cls(
             crash=rng.choice((0, 0.003, 0.01, 0.03)),
-            pause=rng.choice((0, 0.002, 0.01)),
+            pause=rng.choice((0, 0.002, 0.01, 0.03)),
             copies=rng.choice((0, 0.05, 0.2)),
             again=rng.choice((0, 0.05, 0.2)),
             throttle=rng.choice((0, 0.01, 0.03)),

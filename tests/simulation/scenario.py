@@ -202,29 +202,36 @@ def _owns(draft: _Draft, household: _Household) -> None:
             draft.segment(
                 _near(draft, household),
                 "group",
-                userId=user,
                 groupId=household.group,
                 traits={"role": rng.choice(("owner", "owner", "member"))},
+                **_who(draft, household, user),
             )
 
 
 def _pays(draft: _Draft, household: _Household) -> None:
+    """Billing knows its customer, and only sometimes the user or the group."""
     rng = draft.rng
-    who = {"user_id": household.users[0]} if rng.random() < 0.7 else {}
-    group = {"group_id": household.group} if rng.random() < 0.5 else {}
-    customer: dict[str, Any] = {"id": household.customer, "metadata": {**who, **group}}
     if rng.random() < 0.4:
+        customer = {"id": household.customer, **_metadata(rng, household)}
         draft.stripe(_near(draft, household), "customer.created", customer)
-    found = {"id": "x", "customer": household.customer, "metadata": {**who, **group}}
-    if rng.random() < 0.3:
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        found = {"id": "x", "customer": household.customer, **_metadata(rng, household)}
         draft.stripe(_near(draft, household), "payment_method.attached", found)
     if rng.random() < 0.2:
+        found = {"customer": household.customer, "status": "active", **_metadata(rng, household)}
+        before = {"status": "trialing"}
         draft.stripe(
             _near(draft, household),
             "customer.subscription.updated",
-            {**found, "status": "active"},
-            previous_attributes={"status": "trialing"},
+            found,
+            previous_attributes=before,
         )
+
+
+def _metadata(rng: random.Random, household: _Household) -> dict[str, Any]:
+    who = {"user_id": household.users[0]} if rng.random() < 0.5 else {}
+    group = {"group_id": household.group} if rng.random() < 0.5 else {}
+    return {"metadata": {**who, **group}}
 
 
 def _share_devices(draft: _Draft, households: list[_Household]) -> None:

@@ -104,7 +104,7 @@ class SimStore:
         if len(writes) == 1 and scheduler.strikes(faults.unavailable):
             scheduler.note("its answer was lost, and the client has repeated it")
             raise ConflictError("the client repeated its own write")
-        scheduler.pause("written")
+        scheduler.pause("written", risk=4)
 
     def _unheard(self, writes: Sequence[Put | Check]) -> None:
         """The caller learns nothing: it was never written, or is by now, or will be."""

@@ -44,7 +44,7 @@ from tests.simulation.services import (
 from tests.simulation.tables import SimStore, Tables
 
 SECRET = b"in memory"
-HOLDOUT_PERCENT = 15
+HOLDOUT_PERCENT = 30
 RECEIVE_MS = 20_000
 CONSUME_MS = 60_000
 PLAN = load_plan()

@@ -1,0 +1,412 @@
+"""Each rule broken once. A simulation that finds none of these proves nothing.
+
+A mutation replaces a part of the code under test; `MUTATIONS` says which rule it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from desireline import announce
+from desireline.adapters.memory import MemoryStore
+from desireline.errors import ConflictError, RetryableError, UnavailableError
+from desireline.events import ResolvedEvent
+from desireline.intervene import check, deliver, gate_facts, start
+from desireline.journey import state as journey
+from desireline.journey import view
+from desireline.receive.webhook import ReceiveWebhook
+from desireline.resolve import accounts, fold, link, persons
+from desireline.resolve.use_case import ResolveIdentity
+from desireline.rows import (
+    Check,
+    ClaimState,
+    EnrolmentState,
+    JourneyRow,
+    Put,
+    SlotRow,
+    SubjectRow,
+    SuppressionRow,
+)
+from desireline.score import use_case as scoring
+
+Patch = pytest.MonkeyPatch
+
+NO_CHECK = Check(SuppressionRow(who="nobody", reason="none", at=0))
+"""Demands what is always so."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """rule: of the delivery rules. apply: breaks it for as long as the patch lasts."""
+
+    name: str
+    rule: str
+    apply: Callable[[Patch], None]
+
+
+def _no_versions(patch: Patch) -> None:
+    write = MemoryStore.write
+
+    def overwrite(self: MemoryStore, *writes: Put | Check) -> None:
+        def current(row: Any) -> Any:
+            stored = self.rows.get((row.table, row.pk, row.sk))
+            return row.but(version=stored.version if stored else 0)
+
+        write(self, *(type(one)(current(one.row)) for one in writes))
+
+    patch.setattr(MemoryStore, "write", overwrite)
+
+
+def _forget_ids(patch: Patch) -> None:
+    patch.setattr(fold, "pack", lambda ids: b"")
+
+
+def _ids_afterwards(patch: Patch) -> None:
+    def write(self: Any, place: Any, draft: Any) -> None:
+        if not draft.fresh:
+            return
+        row = draft.row.but(state=journey.fold(draft.row.state, draft.fresh))
+        self._store.write(Put(row))
+        self._store.write(Put(row.but(version=row.version + 1, ids=fold.pack(draft.hot))))
+
+    patch.setattr(fold.Fold, "_write", write)
+
+
+def _sealed_ids_unread(patch: Patch) -> None:
+    patch.setattr(fold.Fold, "_known", lambda self, draft, day: draft.hot.get(day, frozenset()))
+
+
+def _passed_on_before_counted(patch: Patch) -> None:
+    count = ResolveIdentity._count
+
+    def early(self: Any, fragment: str, account: str, group: Any, tally: Any) -> None:
+        nothing = fold.Folded(frozenset(), frozenset(), frozenset())
+        for one in group:
+            self._pass_on(one, nothing)
+        self._flush(tally)
+        passing, self._pass_on = self._pass_on, lambda one, folded: None
+        try:
+            count(self, fragment, account, group, tally)
+        finally:
+            self._pass_on = passing
+
+    patch.setattr(ResolveIdentity, "_count", early)
+
+
+def _acknowledged_before_the_flush(patch: Patch) -> None:
+    patch.setattr(ResolveIdentity, "_flush", lambda self, tally: None)
+
+
+def _answered_before_the_flush(patch: Patch) -> None:
+    call = ReceiveWebhook.__call__
+
+    class Unflushed:
+        def __init__(self, producer: Any) -> None:
+            self.produce = producer.produce
+
+        def flush(self, timeout: float) -> None: ...
+
+    def unflushed(self: Any, request: Any) -> Any:
+        if not isinstance(self._producer, Unflushed):
+            self._producer = Unflushed(self._producer)
+        return call(self, request)
+
+    patch.setattr(ReceiveWebhook, "__call__", unflushed)
+
+
+def _repeats_stay(patch: Patch) -> None:
+    pass_on = ResolveIdentity._pass_on
+
+    def only_fresh(self: Any, one: Any, folded: Any) -> None:
+        if one.event.event_id in folded.counted:
+            pass_on(self, one, folded)
+
+    patch.setattr(ResolveIdentity, "_pass_on", only_fresh)
+
+
+def _merge_in_two_steps(patch: Patch) -> None:
+    def merge(self: Any, event: Any, left: Any, right: Any) -> None:
+        winner, loser = persons.winner_first(left, right)
+        subject, subject_writes = self._merge_subjects(event, winner, loser)
+        survivor, tombstone = persons.merged(winner, loser, subject)
+        self._store.write(Put(survivor), Put(tombstone), *self._repointed(loser, winner))
+        self._store.write(*subject_writes)
+
+    patch.setattr(link.Link, "_merge", merge)
+
+
+def _person_unguarded(patch: Patch) -> None:
+    patch.setattr(accounts, "Check", lambda row: NO_CHECK)
+
+
+def _members_not_noted(patch: Patch) -> None:
+    patch.setattr(accounts.Accounts, "_note", lambda self, event, row: None)
+
+
+def _conflicts_merge(patch: Patch) -> None:
+    patch.setattr(persons, "obstacle", lambda left, right: "")
+
+
+def _groups_merge(patch: Patch) -> None:
+    patch.setattr(link, "apart", lambda left, right: False)
+
+
+def _holdout_lost(patch: Patch) -> None:
+    def merged(winner: Any, loser: Any) -> Any:
+        survivor, tombstone = original(winner, loser)
+        return survivor.but(holdout=winner.holdout), tombstone
+
+    original = link.merged_subjects
+    patch.setattr(link, "merged_subjects", merged)
+    patch.setattr(accounts, "merged", merged)
+
+
+def _tombstones_not_followed(patch: Patch) -> None:
+    def stay(store: Any, subject: str) -> Any:
+        row = store.get(SubjectRow.at(subject))
+        return row or view.default_subject(subject), (subject,)
+
+    patch.setattr(view, "trace_subject", stay)
+
+
+def _persons_not_asked(patch: Patch) -> None:
+    patch.setattr(view, "_belongs", lambda store, person, root, passed: True)
+
+
+def _score_overwrites(patch: Patch) -> None:
+    write = scoring.ScoreJourneys._write
+
+    def last_one_wins(self: Any, reading: Any, current: Any, request: Any) -> None:
+        stored = self._store.get(JourneyRow.at(reading.subject))
+        write(self, scoring._Reading(reading.subject, stored, reading.state), current, request)
+
+    patch.setattr(scoring.ScoreJourneys, "_write", last_one_wins)
+
+
+def _state_before_the_score(patch: Patch) -> None:
+    def read(self: Any, subject: str) -> Any:
+        known = view.read_subject(self._store, subject)
+        row = self._store.get(JourneyRow.at(known.root.subject))
+        return scoring._Reading(known.root.subject, row, known.state)
+
+    patch.setattr(scoring.ScoreJourneys, "_read", read)
+
+
+def _score_as_of_the_record(patch: Patch) -> None:
+    score, assess_all = scoring.ScoreJourneys._score, scoring.assess_all
+    times: list[int] = []
+
+    def remember(self: Any, requests: Any, tally: Any) -> Any:
+        times.clear()
+        for request in requests.values():
+            for record in request.records:
+                if record.topic == "events.resolved":
+                    times.append(ResolvedEvent.decode(record.value).event.occurred_at)
+        return score(self, requests, tally)
+
+    def as_of(model: Any, moments: Any) -> Any:
+        return assess_all(model, [(known, times[-1] if times else at) for known, at in moments])
+
+    patch.setattr(scoring.ScoreJourneys, "_score", remember)
+    patch.setattr(scoring, "assess_all", as_of)
+
+
+def _published_past_a_failure(patch: Patch) -> None:
+    call = announce.PublishChanges.__call__
+
+    def all_is_well(self: Any, changes: Any) -> None:
+        call(self, changes)
+
+    patch.setattr(announce.PublishChanges, "__call__", all_is_well)
+
+
+def _only_new_subjects_told(patch: Patch) -> None:
+    of_person = announce._of_person
+
+    def winners(old: Any, new: Any) -> Any:
+        return [fact for fact in of_person(old, new) if fact[1] == new.subject]
+
+    patch.setattr(announce, "_of_person", winners)
+
+
+def _merges_untold(patch: Patch) -> None:
+    patch.setattr(announce, "_of_person", lambda old, new: [])
+    patch.setattr(announce, "_of_subject", lambda old, new: [])
+
+
+def _members_untold(patch: Patch) -> None:
+    patch.setattr(announce, "_of_account", lambda old, new: [])
+
+
+def _known_enrolment_not_started(patch: Patch) -> None:
+    enrol = start.StartInterventions._try_to_enrol
+
+    def once(self: Any, entry: Any) -> bool:
+        known = self._store.get(start.EnrolmentRow.at(entry.enrolment))
+        return known is None and enrol(self, entry)
+
+    patch.setattr(start.StartInterventions, "_try_to_enrol", once)
+
+
+def _refused_is_asked_again(patch: Patch) -> None:
+    patch.setattr(start.StartInterventions, "_was_refused", lambda self, entry, passed: False)
+
+
+def _slot_not_held(patch: Patch) -> None:
+    enrolment = start.StartInterventions._enrolment
+
+    def without(self: Any, entry: Any, root: Any, now: int) -> Any:
+        writes = enrolment(self, entry, root, now)
+        return [one for one in writes if not isinstance(one.row, SlotRow)]
+
+    patch.setattr(start.StartInterventions, "_enrolment", without)
+
+
+def _claim_without_the_subject(patch: Patch) -> None:
+    patch.setattr(check, "guard", lambda root, percent: NO_CHECK)
+
+
+def _absorbed_claims_forgotten(patch: Patch) -> None:
+    earlier = gate_facts._earlier_claims
+
+    def own(store: Any, point: Any, known: Any, actions: Any) -> Any:
+        found = earlier(store, point, known, actions)
+        return [claim for claim in found if claim.subject == known.root.subject]
+
+    patch.setattr(gate_facts, "_earlier_claims", own)
+
+
+def _merged_means_superseded(patch: Patch) -> None:
+    def follow(self: Any, enrolment: Any, known: Any) -> Any:
+        return self._end(enrolment, known, EnrolmentState.SUPERSEDED, "merged")
+
+    patch.setattr(check.CheckPlaybook, "_follow", follow)
+
+
+def _both_carry_on(patch: Patch) -> None:
+    def follow(self: Any, enrolment: Any, known: Any) -> Any:
+        self._store.write(Put(enrolment.but(subject=known.root.subject)))
+        return self._check(enrolment.enrolment)
+
+    patch.setattr(check.CheckPlaybook, "_follow", follow)
+
+
+def _superseded_sends(patch: Patch) -> None:
+    patch.setattr(check, "open_claims", lambda store, enrolment, subjects: [])
+    patch.setattr(deliver, "SENDABLE", frozenset(EnrolmentState))
+
+
+def _sends_without_a_mark(patch: Patch) -> None:
+    patch.setattr(deliver.DeliverAction, "_mark", lambda self, sending, unchanged: sending)
+
+
+def _mark_without_the_enrolment(patch: Patch) -> None:
+    """And claims are not cancelled, which would make the mark fail as well."""
+    patch.setattr(check, "open_claims", lambda store, enrolment, subjects: [])
+    mark = deliver.DeliverAction._mark
+    patch.setattr(
+        deliver.DeliverAction, "_mark", lambda self, sending, unchanged: mark(self, sending, NO_CHECK)
+    )
+
+
+def _sending_is_sent_again(patch: Patch) -> None:
+    def again(self: Any, claim: Any) -> Any:
+        return self._call(claim)
+
+    patch.setattr(deliver.DeliverAction, "_someone_is_sending", again)
+
+
+def _no_answer_means_again(patch: Patch) -> None:
+    def call(self: Any, claim: Any) -> Any:
+        try:
+            self._senders[claim.channel].send(deliver._alert(claim))
+        except RetryableError as error:
+            self._write_down(claim.but(state=ClaimState.CLAIMED, attempt=None), ())
+            raise UnavailableError("again") from error
+        return self._end(claim, deliver._End(ClaimState.SENT, "accepted"))
+
+    patch.setattr(deliver.DeliverAction, "_call", call)
+
+
+def _young_attempt_acknowledged(patch: Patch) -> None:
+    def young(self: Any, claim: Any) -> Any:
+        return claim.state
+
+    patch.setattr(deliver.DeliverAction, "_someone_is_sending", young)
+
+
+def _sent_too_late(patch: Patch) -> None:
+    without = deliver.DeliverAction._without_a_call
+
+    def ageless(self: Any, claim: Any, enrolment: Any) -> Any:
+        return without(self, claim.but(not_after=1 << 62), enrolment)
+
+    patch.setattr(deliver.DeliverAction, "_without_a_call", ageless)
+
+
+def _outcome_untold(patch: Patch) -> None:
+    def end(self: Any, claim: Any, end: Any, *checks: Any) -> Any:
+        self._write_down(claim.but(state=end.state), checks)
+        return end.state
+
+    patch.setattr(deliver.DeliverAction, "_end", end)
+
+
+def _conflict_gives_up(patch: Patch) -> None:
+    """A lost race counts as done."""
+    once = check.CheckPlaybook._check
+
+    def giving_up(self: Any, name: str) -> Any:
+        try:
+            return once(self, name)
+        except ConflictError:
+            return check.DONE
+
+    patch.setattr(check.CheckPlaybook, "_check", giving_up)
+
+
+MUTATIONS = (
+    Mutation("no row is compared before it is written", "1", _no_versions),
+    Mutation("counted ids are forgotten", "2", _forget_ids),
+    Mutation("ids are remembered in a second write", "2", _ids_afterwards),
+    Mutation("sealed ids are not looked at", "2", _sealed_ids_unread),
+    Mutation("events are passed on before they are counted", "3", _passed_on_before_counted),
+    Mutation("records are acknowledged before the flush", "3", _acknowledged_before_the_flush),
+    Mutation("a repeated event is not passed on", "3", _repeats_stay),
+    Mutation("a webhook is answered before the flush", "3", _answered_before_the_flush),
+    Mutation("persons and subjects merge one after the other", "5", _merge_in_two_steps),
+    Mutation("an account adopts whatever became of the person", "5", _person_unguarded),
+    Mutation("fragments that name an account are not noted", "5", _members_not_noted),
+    Mutation("the survivor's holdout stands", "5", _holdout_lost),
+    Mutation("a merged subject is not followed", "5", _tombstones_not_followed),
+    Mutation("a person that left is still counted", "5", _persons_not_asked),
+    Mutation("subjects of two groups merge", "5", _groups_merge),
+    Mutation("the last score wins", "6", _score_overwrites),
+    Mutation("the state is read before the score", "6", _state_before_the_score),
+    Mutation("a score is as of its record", "6", _score_as_of_the_record),
+    Mutation("streams go on past what failed", "1", _published_past_a_failure),
+    Mutation("only the subject that gained is told", "5", _only_new_subjects_told),
+    Mutation("merges are not announced", "5", _merges_untold),
+    Mutation("members are not announced", "5", _members_untold),
+    Mutation("a known enrolment is not started again", "7", _known_enrolment_not_started),
+    Mutation("a refused trigger is decided anew", "7", _refused_is_asked_again),
+    Mutation("a slot is not held", "7", _slot_not_held),
+    Mutation("a merged run ends as superseded", "7", _merged_means_superseded),
+    Mutation("both runs of merged subjects carry on", "7", _both_carry_on),
+    Mutation("a claim does not look at its subject", "8", _claim_without_the_subject),
+    Mutation("claims of absorbed subjects are forgotten", "8", _absorbed_claims_forgotten),
+    Mutation("a superseded run sends", "8", _superseded_sends),
+    Mutation("a send is not marked", "8", _sends_without_a_mark),
+    Mutation("a mark does not look at its enrolment", "8", _mark_without_the_enrolment),
+    Mutation("what is being sent is sent again", "8", _sending_is_sent_again),
+    Mutation("an unknown outcome is sent again", "8", _no_answer_means_again),
+    Mutation("a young attempt is acknowledged", "8", _young_attempt_acknowledged),
+    Mutation("a claim is sent after its time", "8", _sent_too_late),
+    Mutation("a lost race ends the check", "8", _conflict_gives_up),
+    Mutation("what a channel made of a claim is not in the ledger", "9", _outcome_untold),
+    Mutation("conflicting ids merge", "14", _conflicts_merge),
+)
