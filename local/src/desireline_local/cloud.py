@@ -288,6 +288,7 @@ WARM: dict[Function, dict[str, Any]] = {
 
 COPIES = {
     Function.RECEIVE_WEBHOOK: 4,
+    Function.RESOLVE_IDENTITY: 2,
     Function.SCORE_JOURNEY: 2,
     Function.START_INTERVENTIONS: 2,
     Function.CHECK_PLAYBOOK: 2,
