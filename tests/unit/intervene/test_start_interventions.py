@@ -232,6 +232,27 @@ def test_two_copies_enrol_once() -> None:
     assert len(scene.rows(EnrolmentRow)) == len(scene.workflow.started) == 1
 
 
+def test_an_enrolment_that_a_dying_copy_has_just_made_is_started() -> None:
+    """The copy wrote it after this one had looked for it, and died before the start."""
+    scene = Scene()
+    get, pending = scene.store.get, ["the copy"]
+
+    def interrupted(ref: Any) -> Any:
+        if ref.type is SubjectRow and pending:
+            pending.clear()
+            scene.workflow.failing = UnavailableError("died")
+            start(scene, resolved("s"))
+            scene.workflow.failing = None
+        return get(ref)
+
+    scene.store.get = interrupted  # type: ignore[method-assign]
+
+    result = start(scene, resolved("s"))
+
+    assert len(result.done) == 1
+    assert len(scene.workflow.started) == 1
+
+
 def test_of_two_signups_at_the_same_time_one_is_enrolled() -> None:
     scene = Scene()
     scene.subject("s")

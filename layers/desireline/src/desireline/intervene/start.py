@@ -173,11 +173,17 @@ class StartInterventions:
         ]
 
     def _was_refused(self, entry: Entry, passed: Sequence[str]) -> bool:
-        """The first decision stands, whichever subject it was made for."""
+        """The first decision stands, whichever subject it was made for.
+
+        Raises ConflictError when somebody else has enrolled it since the enrolment was looked for:
+        whether they live to start it is unknown, so it is looked at again."""
         where = [
             DecisionRow.place(subject, entry.enrolment, "-", "-", "start") for subject in passed
         ]
-        return bool(self._store.get_all(where))
+        made = self._store.get_all(where).values()
+        if any(row.outcome is Outcome.ENROLLED for row in made):
+            raise ConflictError("enrolled meanwhile")
+        return bool(made)
 
     def _refuse(self, entry: Entry, root: SubjectRow, reason: str, **evidence: object) -> bool:
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, reason)
