@@ -27,6 +27,7 @@ def test_the_demo_ends_with_zero_and_leaves_nothing_behind(tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "equal those of the same events in memory, one by one" in done.stdout
     assert "NO" not in done.stdout.split("Did it all work?")[1]
+    assert "0 alerts were delivered" not in done.stdout
     assert not (Path(__file__).parents[2] / ".desireline").exists()
     assert shutil.which("pgrep") is None or not _left_over()
 

@@ -30,6 +30,8 @@ from desireline_local.warehouse.funnel import reference_funnel
 from desireline_local.world import SettleError
 
 FUNNEL_DAYS = 10
+SIGNUP_DAYS = 4
+"""Trials sign up on the first days of the story; a shorter story has a shorter window."""
 
 
 def demo(
@@ -119,8 +121,9 @@ def _sections(addresses: Addresses, company: Company, run: Run) -> Iterator[Rend
     yield from _story(addresses, connection, run)
     yield from report.tiers(run)
     yield from report.decisions(run)
-    found = reference_funnel(connection, window_days=FUNNEL_DAYS, as_of=company.scenario.end)
-    yield from report.funnel(found, FUNNEL_DAYS)
+    window = max(1, min(FUNNEL_DAYS, int(company.scenario.days) - SIGNUP_DAYS))
+    found = reference_funnel(connection, window_days=window, as_of=company.scenario.end)
+    yield from report.funnel(found, window)
     yield from report.latencies(by_stage(connection))
     yield from report.quarantine(
         run,

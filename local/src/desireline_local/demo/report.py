@@ -114,7 +114,8 @@ def checks(run: Run) -> list[tuple[bool, str]]:
     same = run.decisions == run.expected
     sent = sum(one.outcome == "sent" for one in run.decisions)
     statuses = Counter(answer.status for answer in run.answers)
-    hot = any(alert.attributes.get("playbook") == "hot_lead" for alert in run.alerts)
+    hot = sum(alert.attributes.get("playbook") == "hot_lead" for alert in run.alerts)
+    due = sum(one.playbook == "hot_lead" and one.outcome == "sent" for one in run.expected)
     return [
         (
             statuses == Counter({200: len(run.answers) - 1, 401: 1}),
@@ -131,8 +132,8 @@ def checks(run: Run) -> list[tuple[bool, str]]:
             else _difference(run),
         ),
         (
-            sent == len(run.alerts) > 0 and hot,
-            f"{len(run.alerts)} alerts were delivered, each once, a hot lead among them",
+            sent == len(run.alerts) > 0 and hot == due,
+            f"{len(run.alerts)} alerts were delivered, each once, {hot} hot leads among them",
         ),
         (
             run.produced == run.loaded,
