@@ -133,7 +133,7 @@ def checks(run: Run) -> list[tuple[bool, str]]:
         ),
         (
             sent == len(run.alerts) > 0 and hot == due,
-            f"{len(run.alerts)} alerts were delivered, each once, {hot} hot leads among them",
+            f"{len(run.alerts)} alerts were delivered, each once; hot leads among them: {hot}",
         ),
         (
             run.produced == run.loaded,
