@@ -29,14 +29,19 @@ class Accounts:
 
         Raises ConflictError when a row changed meanwhile; what was written before stays right.
         """
-        subjects = [self._one(event, account, person) for account in event.accounts]
-        if subjects:
-            return trace_subject(self._store, subjects[0])[0].subject
-        return trace_subject(self._store, person.subject)[0].subject
+        owners = person.subject
+        subjects = []
+        for account in event.accounts:
+            subjects.append(self._one(event, account, person, owners))
+            if account.role is AccountRole.OWNER:
+                # What one event says is owned goes together, even where the person's own subject
+                # had to stay apart from the first of it.
+                owners = subjects[-1]
+        return trace_subject(self._store, subjects[0] if subjects else person.subject)[0].subject
 
-    def _one(self, event: CanonicalEvent, account: Account, person: PersonRow) -> str:
+    def _one(self, event: CanonicalEvent, account: Account, person: PersonRow, owners: str) -> str:
         row = self._store.get(AccountRow.at(account.key))
-        own, _ = trace_subject(self._store, person.subject)
+        own, _ = trace_subject(self._store, owners)
         owned = account.role is AccountRole.OWNER and not apart(own.accounts, (account.key,))
         if row is None:
             return self._first_named(event, account.key, person, own if owned else None)

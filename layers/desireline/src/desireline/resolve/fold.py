@@ -21,8 +21,8 @@ from desireline.resolve.ids import Ids, id_hash, pack, unpack
 from desireline.rows import Put, Ref, SealedIdsRow, StateRow
 
 HOT_DAYS = 8
-HOT_IDS = 20_000
-"""160 KB of ids in the row at most; an item may have 400."""
+HOT_IDS = 2_000
+"""16 KB of ids in the row: every put rewrites it. A single day of more stays, 40 KB at most."""
 MACHINE_EVENTS_A_DAY = 5_000
 CACHED_ROWS = 5_000
 ATTEMPTS = 20

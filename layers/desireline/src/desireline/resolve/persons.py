@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
 from uuid import UUID, uuid5
 
 from desireline.events import UNIQUE_ALIASES, Alias, AliasType
@@ -35,11 +33,6 @@ def default_person(alias: Alias, received_at: int) -> PersonRow:
 def edge_of(left: str, right: str) -> str:
     """The id of the evidence that two fragments were seen together, in either order."""
     return str(uuid5(_EDGES, "|".join(sorted((left, right)))))
-
-
-def pairs(aliases: Sequence[Alias]) -> list[tuple[Alias, Alias]]:
-    """All pairs of an event's aliases, stronger first."""
-    return list(combinations(aliases, 2))
 
 
 def obstacle(left: PersonRow, right: PersonRow) -> str:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from desireline.batch import BatchResult, Tally
 from desireline.contracts import SCHEMA_VERSION, Header, Topic
-from desireline.errors import RetryableError
+from desireline.errors import RetryableError, TerminalError
 from desireline.events import CanonicalEvent, Quarantined, ResolvedEvent, Stamps
 from desireline.ports import Clock, Metrics, Producer, Store
 from desireline.records import Outgoing, Record
@@ -23,6 +23,8 @@ from desireline.resolve.link import Link, Linked
 
 FLUSH_SECONDS = 10.0
 STAGE = "resolve"
+END_OF_TIME = 253_402_300_800_000
+"""The year 10000: days of the epoch are stored in 32 bits."""
 _TRAVELS = (Header.TRACE, Header.REPLAY, Header.REDRIVE_ID)
 
 
@@ -66,6 +68,8 @@ class ResolveIdentity:
                 linked = self._link(event)
             except RetryableError as error:
                 tally.fail([record], type(error).__name__)
+            except TerminalError as error:
+                self._quarantine(record, error.reason, error.detail, tally)
             else:
                 groups[event.fragment, event.account_key].append(_Resolved(record, event, linked))
         for (fragment, account), group in groups.items():
@@ -84,6 +88,10 @@ class ResolveIdentity:
             return None
         if event.schema_version > SCHEMA_VERSION:
             self._quarantine(record, "unknown_schema", f"version {event.schema_version}", tally)
+            return None
+        broken = _unusable(event)
+        if broken:
+            self._quarantine(record, "invalid_event", broken, tally)
             return None
         return event
 
@@ -139,6 +147,15 @@ class ResolveIdentity:
             tally.done.clear()
             tally.quarantined.clear()
             tally.fail(handled, type(error).__name__)
+
+
+def _unusable(event: CanonicalEvent) -> str:
+    """What the schema allows and nothing here can work with, or the empty string."""
+    if not event.aliases:
+        return "aliases: empty"
+    if not 0 <= event.occurred_at < END_OF_TIME:
+        return "occurred_at: out of range"
+    return ""
 
 
 def _places(error: ValidationError) -> str:
