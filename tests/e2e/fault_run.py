@@ -1,16 +1,21 @@
 """The fault run: many events through the running cloud while it is mistreated, then counted.
 
-Used by the test that CI runs and by `make bench ONLY=faults`.
+`python -m tests.e2e.fault_run EVENTS` prints what was found as JSON: the test that CI runs and
+`make bench ONLY=faults` read it.
 """
 
 from __future__ import annotations
 
+import json
 import random
+import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -313,3 +318,17 @@ def _wrong_persons(cloud: LocalCloud, events: Sequence[CanonicalEvent]) -> int:
 
 def _mailbox(cloud: LocalCloud) -> str:
     return str(cloud.at.client("sqs").get_queue_url(QueueName=MAILBOX)["QueueUrl"])
+
+
+def main() -> None:
+    """Run on a cloud of its own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCloud(Path(folder) / "cloud", warehouse=False) as cloud,
+    ):
+        found = run(cloud, events=int(sys.argv[1]))
+    sys.stdout.write(json.dumps(asdict(found)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from desireline.contracts import Topic
-from desireline.events import DecisionMade
-from desireline.intervene.triggers import Entry, entries_of_event, entries_of_score
 from desireline.announce import journey_scored
-from desireline.events import ResolvedEvent
+from desireline.contracts import Topic
+from desireline.events import DecisionMade, ResolvedEvent
+from desireline.intervene.triggers import Entry, entries_of_event, entries_of_score
 from desireline.journey.view import trace_subject
 from desireline.rows import (
     OPEN_CLAIMS,

@@ -309,7 +309,9 @@ def _mark_without_the_enrolment(patch: Patch) -> None:
     patch.setattr(check, "open_claims", lambda store, enrolment, subjects: [])
     mark = deliver.DeliverAction._mark
     patch.setattr(
-        deliver.DeliverAction, "_mark", lambda self, sending, unchanged: mark(self, sending, NO_CHECK)
+        deliver.DeliverAction,
+        "_mark",
+        lambda self, sending, unchanged: mark(self, sending, NO_CHECK),
     )
 
 

@@ -61,9 +61,9 @@ class _Household:
     start: int
     users: list[str]
     devices: dict[str, list[str]]
-    group: str
     customer: str
     moments: list[int]
+    groups: tuple[str, ...]
 
 
 @dataclass
@@ -93,35 +93,30 @@ class _Draft:
 
 def drawn(rng: random.Random) -> Scenario:
     """A scenario out of the generator."""
-    conflicts, several = rng.random() < 0.15, rng.random() < 0.15
+    conflicts, several = rng.random() < 0.15, rng.random() < 0.25
     draft = _Draft(rng, untimed=rng.random() < 0.15)
-    households = [_household(rng, number) for number in range(rng.randint(1, 3))]
+    households = [
+        _household(rng, number, 2 if several else 1) for number in range(rng.randint(1, 3))
+    ]
     for household in households:
         _fill(draft, household)
-        if several:
-            draft.segment(
-                _near(draft, household),
-                "group",
-                userId=household.users[0],
-                groupId=f"{household.group}-second",
-                traits={"role": "owner"},
-            )
     if conflicts:
         _share_devices(draft, households)
     if rng.random() < 0.2 and len(households) > 1:
-        _visit(draft, households[0], households[1].group)
+        _visit(draft, households[0], households[1].groups[0])
     return Scenario(
         tuple(sorted(draft.posts, key=lambda post: post.at)), conflicts, several, draft.untimed
     )
 
 
-def _household(rng: random.Random, number: int) -> _Household:
+def _household(rng: random.Random, number: int, groups: int) -> _Household:
     users = [f"u{number}{letter}" for letter in "ab"[: rng.choice((1, 1, 2))]]
     devices = {user: [f"d{user}{one}" for one in range(rng.randint(1, 2))] for user in users}
     start = START + rng.randint(0, 90 * MINUTE)
     moments = [start, *(start + rng.choice(CHECKS) for _ in range(2))]
     moments += [start + rng.randint(0, 50 * HOUR) for _ in range(rng.randint(0, 2))]
-    return _Household(number, start, users, devices, f"g{number}", f"cus_{number}", moments)
+    names = tuple(f"g{number}{letter}" for letter in "xy"[:groups])
+    return _Household(number, start, users, devices, f"cus_{number}", moments, names)
 
 
 def _near(draft: _Draft, household: _Household) -> int:
@@ -165,7 +160,8 @@ def _who(draft: _Draft, household: _Household, user: str) -> dict[str, Any]:
 
 
 def _in_group(draft: _Draft, household: _Household) -> dict[str, Any]:
-    return {"context": {"groupId": household.group}} if draft.rng.random() < 0.4 else {}
+    group = draft.rng.choice(household.groups)
+    return {"context": {"groupId": group}} if draft.rng.random() < 0.4 else {}
 
 
 def _use(draft: _Draft, household: _Household, user: str) -> None:
@@ -202,7 +198,7 @@ def _owns(draft: _Draft, household: _Household) -> None:
             draft.segment(
                 _near(draft, household),
                 "group",
-                groupId=household.group,
+                groupId=rng.choice(household.groups),
                 traits={"role": rng.choice(("owner", "owner", "member"))},
                 **_who(draft, household, user),
             )
@@ -230,7 +226,7 @@ def _pays(draft: _Draft, household: _Household) -> None:
 
 def _metadata(rng: random.Random, household: _Household) -> dict[str, Any]:
     who = {"user_id": household.users[0]} if rng.random() < 0.5 else {}
-    group = {"group_id": household.group} if rng.random() < 0.5 else {}
+    group = {"group_id": rng.choice(household.groups)} if rng.random() < 0.5 else {}
     return {"metadata": {**who, **group}}
 
 
@@ -257,4 +253,3 @@ def _visit(draft: _Draft, household: _Household, group: str) -> None:
 
 def _iso(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
-

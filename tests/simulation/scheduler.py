@@ -84,7 +84,7 @@ class Scheduler:
         died: Callable[[BaseException], None] = lambda _: None,
         timeout: int | None = None,
     ) -> None:
-        """Run `body` as a task; `done` gets what it returns, `died` what it died of. timeout: ms."""
+        """Run `body` as a task; `done` gets its result, `died` what it died of. timeout: ms."""
         deadline = None if timeout is None else self.now + timeout
         weight = self.rng.choice(WEIGHTS)
         self._tasks.append(Task(name, body, done, died, deadline, self.now, weight))

@@ -255,4 +255,3 @@ class Executions:
         self._function.invoke(
             name, lambda check: check(enrolment), done=done, died=died, timeout=CHECK_MS
         )
-

@@ -150,4 +150,3 @@ def _said(writes: Sequence[Put | Check]) -> str:
 def rows_of(tables: MemoryStore, kind: type[R]) -> list[R]:
     """All rows of a kind."""
     return [row for row in tables.rows.values() if isinstance(row, kind)]
-
