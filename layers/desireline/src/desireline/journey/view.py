@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from desireline.errors import TerminalError
+from desireline.events import ResolvedEvent
 from desireline.journey.state import JourneyState, merge
 from desireline.ports import Store
 from desireline.rows import AccountRow, PersonRow, Ref, StateRow, SubjectRow
@@ -69,6 +70,19 @@ def trace_subject(store: Store, subject: str) -> tuple[SubjectRow, tuple[str, ..
         if row.merged_into in passed:
             raise TerminalError("subject_circle", row.subject)
         passed.append(row.merged_into)
+
+
+def subject_of_event(store: Store, resolved: ResolvedEvent) -> str:
+    """The subject that counts the event by now (follow its tombstones), or had when it was read.
+
+    Not always what the event was passed on with: when persons turn out to be one who own accounts
+    of two groups, the subjects stay apart and the person leaves one of them, without a tombstone.
+    Of an account's event the account decides, and no account ever leaves its subject.
+    """
+    person = None if resolved.event.accounts else store.get(PersonRow.at(resolved.person))
+    while person is not None and person.merged_into is not None:
+        person = store.get(PersonRow.at(person.merged_into))
+    return resolved.subject if person is None else person.subject
 
 
 def default_subject(subject: str) -> SubjectRow:

@@ -23,7 +23,7 @@ from desireline.errors import ConflictError, RetryableError, TerminalError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
-from desireline.journey.view import read_subject
+from desireline.journey.view import read_subject, subject_of_event
 from desireline.ports import Clock, Metrics, Store
 from desireline.records import Record
 from desireline.rows import JourneyRow, Put, QuarantineRow
@@ -89,14 +89,26 @@ class ScoreJourneys:
                 tally.skipped.append(record)
                 continue
             try:
-                subject, cause, stamps = _named(record.topic, record.value)
+                subject, cause, stamps = self._named(record.topic, record.value)
             except ValidationError as error:
                 detail = f"{error.error_count()} errors"
                 self._quarantine(record, "unreadable_record", detail, tally)
                 continue
+            except RetryableError as error:
+                tally.fail([record], str(error))
+                continue
             request = requests.setdefault(subject, _Request())
             request.absorb(_Request([record], [cause], [stamps]))
         return requests
+
+    def _named(self, topic: str, value: bytes) -> tuple[str, str, Stamps]:
+        """The subject that a record is about, what happened, and its stamps."""
+        if topic == Topic.IDENTITY_CHANGED:
+            change = IdentityChanged.decode(value)
+            return change.subject, change.id, change.stamps
+        resolved = ResolvedEvent.decode(value)
+        subject = subject_of_event(self._store, resolved)
+        return subject, resolved.event.event_id, resolved.event.stamps
 
     def _quarantine(self, record: Record, reason: str, detail: str, tally: Tally) -> None:
         row = QuarantineRow(
@@ -173,15 +185,6 @@ class ScoreJourneys:
         causes = tuple(request.causes[-KEPT_CAUSES:])
         self._store.write(Put(row.but(current=current, reasons=why, causes=causes, stamps=stamps)))
         self._metrics.count("journeys_scored")
-
-
-def _named(topic: str, value: bytes) -> tuple[str, str, Stamps]:
-    """The subject that a record is about, what happened, and its stamps."""
-    if topic == Topic.IDENTITY_CHANGED:
-        change = IdentityChanged.decode(value)
-        return change.subject, change.id, change.stamps
-    resolved = ResolvedEvent.decode(value)
-    return resolved.subject, resolved.event.event_id, resolved.event.stamps
 
 
 def _same(previous: Assessment, current: Assessment) -> bool:
