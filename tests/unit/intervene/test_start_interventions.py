@@ -152,15 +152,16 @@ def test_a_second_signup_of_the_subject_is_refused_with_its_reason() -> None:
     assert len(scene.workflow.started) == 1
 
 
-def test_the_first_decision_stands_after_a_merge() -> None:
+@pytest.mark.parametrize("named", ["s", "old"])
+def test_the_first_decision_stands_after_a_merge(named: str) -> None:
     # Given a second signup that was refused, and then a merge
     scene = Scene()
     scene.subject("s")
     scene.subject("old")
     start(scene, resolved("s", "first"), resolved("s", "second"))
     scene.merge("s", "old")
-    # When that signup is delivered again
-    start(scene, resolved("s", "second"))
+    # When that signup is delivered again, as it was, or resolved anew
+    start(scene, resolved(named, "second"))
     # Then it is not enrolled by way of the survivor's free slot
     assert len(scene.rows(EnrolmentRow)) == 1
 

@@ -8,7 +8,7 @@ the gate: so the ledger shows, action by action, what was withheld.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
@@ -138,7 +138,7 @@ class StartInterventions:
         if known is not None:
             return known.state is EnrolmentState.RUNNING
         root, passed = trace_subject(self._store, entry.subject)
-        if self._was_refused(entry, passed):
+        if self._was_refused(entry, dict.fromkeys((*passed, *root.absorbed))):
             return False
         now = self._clock.now()
         if now - entry.at > entry.playbook.entry_age_limit:
@@ -172,13 +172,14 @@ class StartInterventions:
             Put(decision),
         ]
 
-    def _was_refused(self, entry: Entry, passed: Sequence[str]) -> bool:
-        """The first decision stands, whichever subject it was made for.
+    def _was_refused(self, entry: Entry, subjects: Iterable[str]) -> bool:
+        """The first decision stands, whichever subject it was made for: a repeated event names the
+        one of now, which may have absorbed the one of then.
 
         Raises ConflictError when somebody else has enrolled it since the enrolment was looked for:
         whether they live to start it is unknown, so it is looked at again."""
         where = [
-            DecisionRow.place(subject, entry.enrolment, "-", "-", "start") for subject in passed
+            DecisionRow.place(subject, entry.enrolment, "-", "-", "start") for subject in subjects
         ]
         made = self._store.get_all(where).values()
         if any(row.outcome is Outcome.ENROLLED for row in made):
