@@ -13,6 +13,7 @@ import typer
 from desireline import contracts, events
 from desireline_local.markdown import table
 from desireline_local.playbooks_page import playbooks_page
+from desireline_local.tracking_plan_page import tracking_plan_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -88,6 +89,7 @@ def _type_name(annotation: object) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "docs/contracts.md": contracts_page,
     "docs/playbooks.md": playbooks_page,
+    "docs/tracking_plan.md": tracking_plan_page,
 }
 """Path below the repository's top -> its renderer."""
 
