@@ -1,0 +1,241 @@
+"""receive.*: one signed webhook and batches of 500, produced and flushed to a real broker.
+
+Each side runs in a fresh process, in turn: ours, and the same work by Powertools' event handler,
+`json.loads` and `Model(**…)`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic import BaseModel
+
+from desireline.adapters.kafka import KafkaProducer
+from desireline.contracts import TOPICS, Topic
+from desireline.records import Outgoing
+from desireline_local.kafka.broker import Kafka, create_topics
+from desireline_local.signing import sign
+
+SINGLES, BATCHES, BATCH, ROUNDS = 400, 12, 500, 3
+SECRET = b"benchmark"
+
+
+class Silent:
+    """Clock, secrets and metrics that cost nothing."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def current(self, name: str) -> tuple[bytes, ...]:
+        return (SECRET,)
+
+    def refresh(self, name: str) -> bool:
+        return False
+
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
+
+
+class Call(BaseModel):
+    """What the peer validates."""
+
+    type: str
+    messageId: str  # noqa: N815 — the sender's name
+    timestamp: str
+    userId: str  # noqa: N815 — the sender's name
+    event: str
+    properties: dict[str, Any]
+    context: dict[str, Any]
+
+
+def call(number: int) -> dict[str, Any]:
+    """A Segment call of about 0.5 KB."""
+    return {
+        "type": "track",
+        "messageId": f"m{number}",
+        "timestamp": "2026-01-05T10:00:00.000Z",
+        "userId": f"u{number % 200}",
+        "anonymousId": f"9f8b9085-e9ae-46cd-901c-{number % 200:012d}",
+        "event": "Feature Used",
+        "properties": {"feature_name": "board", "engagement_depth": 3},
+        "context": {"ip": "203.0.113.7", "userAgent": "Mozilla/5.0", "groupId": f"g{number % 50}"},
+    }
+
+
+def measure() -> list[dict[str, Any]]:
+    """The rows, medians of three rounds."""
+    with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder)) as kafka:
+        create_topics(
+            kafka.bootstrap, {topic.value: TOPICS[topic].partitions_dev for topic in TOPICS}
+        )
+        rounds: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
+        for _ in range(ROUNDS):
+            for side, found in rounds.items():
+                found.append(_in_a_process(side, kafka.bootstrap))
+    ours, peer = (
+        {name: median(one[name] for one in found) for name in found[0]}
+        for found in (rounds["ours"], rounds["peer"])
+    )
+    by = "Powertools event handler, json.loads, Model(**…)"
+    single, batched = ours["single"], ours["batched"]
+    bare = "a bare produce and flush of the same bytes"
+    return [
+        _row("cpu_per_webhook", single, "µs", by, peer["single"], "≤ 200, and ≤ half the peer",
+             single <= min(200, peer["single"] / 2)),
+        _row("cpu_per_batched_event", batched, "µs", by, peer["batched"], "≤ 20", batched <= 20),
+        _row("wall_p50", ours["wall_p50"], "ms", bare, ours["bare_p50"],
+             "≤ 1.5 times the bare flush", ours["wall_p50"] <= 1.5 * ours["bare_p50"]),
+        _row("wall_p99", ours["wall_p99"], "ms", bare, ours["bare_p99"], None, None),
+        _row("memory", ours["memory"], "MB", None, None, "≤ 100", ours["memory"] <= 100),
+    ]  # fmt: skip
+
+
+def _row(*parts: Any) -> dict[str, Any]:
+    names = ("name", "value", "unit", "peer", "peer_value", "target", "met")
+    row = dict(zip(names, parts, strict=True))
+    return {**row, "name": f"receive.{row['name']}"}
+
+
+def _in_a_process(side: str, bootstrap: str) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.performance.receive", side, bootstrap],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _ours(producer: KafkaProducer) -> Callable[[bytes], None]:
+    from desireline.aliases import Fragments
+    from desireline.receive.canonical import Canonical
+    from desireline.receive.request import WebhookRequest
+    from desireline.receive.senders.segment import Segment
+    from desireline.receive.webhook import ReceiveWebhook
+    from desireline.tracking_plan import load_plan
+
+    plan, silent = load_plan(), Silent()
+    receive = ReceiveWebhook(
+        senders={"segment": Segment()},
+        secrets=silent,
+        canonical=Canonical(plan, Fragments(b"benchmark")),
+        plan_version=plan.version,
+        producer=producer,
+        clock=silent,
+        wall=silent,
+        metrics=silent,
+    )
+    signed: dict[int, dict[str, str]] = {}
+
+    def take(body: bytes) -> None:
+        answer = receive(WebhookRequest("segment", signed[id(body)], body))
+        assert answer.status == 200, answer
+
+    take.sign = lambda body: signed.__setitem__(id(body), sign("segment", body, SECRET, 0))  # type: ignore[attr-defined]
+    return take
+
+
+def _peer(producer: KafkaProducer) -> Callable[[bytes], None]:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+    app = APIGatewayHttpResolver()
+    digests: dict[int, str] = {}
+
+    @app.post("/webhooks/segment")
+    def take_webhook() -> dict[str, int]:
+        body = base64.b64decode(app.current_event.body or "")
+        given = app.current_event.headers["x-signature"]
+        assert hmac.compare_digest(given, hmac.new(SECRET, body, hashlib.sha1).hexdigest())
+        payload = json.loads(body)
+        calls = [Call(**one) for one in payload.get("batch", [payload])]
+        for one in calls:
+            value = one.model_dump_json().encode()
+            producer.produce(Outgoing(Topic.EVENTS_RECEIVED, one.userId, value))
+        producer.produce(Outgoing(Topic.WEBHOOKS_RAW, "segment", base64.b64encode(body)))
+        producer.flush(10)
+        return {"accepted": len(calls)}
+
+    def take(body: bytes) -> None:
+        event = {
+            "version": "2.0",
+            "rawPath": "/webhooks/segment",
+            "headers": {"x-signature": digests[id(body)]},
+            "body": base64.b64encode(body).decode(),
+            "isBase64Encoded": True,
+            "requestContext": {"http": {"method": "POST", "path": "/webhooks/segment"},
+                               "stage": "$default"},
+        }  # fmt: skip
+        answer = app.resolve(event, None)
+        assert answer["statusCode"] == 200, answer
+
+    take.sign = lambda body: digests.__setitem__(  # type: ignore[attr-defined]
+        id(body), hmac.new(SECRET, body, hashlib.sha1).hexdigest()
+    )
+    return take
+
+
+def main() -> None:
+    """One side in this process; its figures as JSON."""
+    side, bootstrap = sys.argv[1:3]
+    producer = KafkaProducer(bootstrap, "plaintext", probe=Topic.EVENTS_RECEIVED)
+    take: Any = {"ours": _ours, "peer": _peer}[side](producer)
+    singles = [orjson.dumps(call(number)) for number in range(SINGLES)]
+    batches = [
+        orjson.dumps({"batch": [call(n * BATCH + i) for i in range(BATCH)]}) for n in range(BATCHES)
+    ]
+    for body in (*singles, *batches):
+        take.sign(body)
+    for body in (*singles[:20], batches[0]):
+        take(body)
+    walls, cpu = _timed(take, singles)
+    _, batched = _timed(take, batches[1:])
+    bare, _ = _timed(lambda body: _bare(producer, body), singles)
+    sys.stdout.write(
+        json.dumps(
+            {
+                "single": cpu / len(singles) * 1e6,
+                "batched": batched / ((BATCHES - 1) * BATCH) * 1e6,
+                "wall_p50": float(np.percentile(walls, 50)) * 1000,
+                "wall_p99": float(np.percentile(walls, 99)) * 1000,
+                "bare_p50": float(np.percentile(bare, 50)) * 1000,
+                "bare_p99": float(np.percentile(bare, 99)) * 1000,
+                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+            }
+        )
+        + "\n"
+    )
+
+
+def _bare(producer: KafkaProducer, body: bytes) -> None:
+    producer.produce(Outgoing(Topic.EVENTS_RECEIVED, "bare", body))
+    producer.produce(Outgoing(Topic.WEBHOOKS_RAW, "segment", body))
+    producer.flush(10)
+
+
+def _timed(take: Callable[[bytes], None], bodies: list[bytes]) -> tuple[list[float], float]:
+    """Wall seconds of each, and the process' CPU seconds of all, librdkafka's threads included."""
+    walls = []
+    began = time.process_time()
+    for body in bodies:
+        start = time.perf_counter()
+        take(body)
+        walls.append(time.perf_counter() - start)
+    return walls, time.process_time() - began
+
+
+if __name__ == "__main__":
+    main()
