@@ -111,7 +111,7 @@ class Fold:
 
     def _take(self, draft: _Draft, event: CanonicalEvent) -> None:
         day, key = event.occurred_at // DAY, id_hash(event.event_id)
-        if any(key in self._known(draft, near) for near in self._days_of(draft, event)):
+        if any(key in self._known(draft, near) for near in self._days_of(event)):
             draft.repeated.add(event.event_id)
         elif len(known := self._known(draft, day)) >= self._machine:
             draft.refused.add(event.event_id)
@@ -123,14 +123,13 @@ class Fold:
                 draft.hot[day] = known | {key}
             draft.fresh.append(event)
 
-    def _days_of(self, draft: _Draft, event: CanonicalEvent) -> Iterable[int]:
-        """Where the event's id may lie: its day, or, when the sender gave no time and a repeat
-        would carry another, the days around it."""
+    def _days_of(self, event: CanonicalEvent) -> Iterable[int]:
+        """Where the event's id may lie: its day, or, when the sender gave no time and another
+        delivery of it has carried another, the days around it. Copies may come in any order."""
         day = event.occurred_at // DAY
         if event.timed:
             return (day,)
-        span = range(day - self._hot_days, day + self._hot_days + 1)
-        return sorted(set(span) & (set(draft.hot) | set(range(day - self._hot_days, day + 1))))
+        return range(day - self._hot_days, day + self._hot_days + 1)
 
     def _known(self, draft: _Draft, day: int) -> frozenset[bytes]:
         if day > draft.row.floor:
