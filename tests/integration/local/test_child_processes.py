@@ -117,7 +117,13 @@ def test_children_end_with_their_parent_however_it_ends(
 ) -> None:
     log = tmp_path / "tree.log"
     command = [sys.executable, "-c", PARENT, TREE, str(log), thread]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # A shell starts its background jobs with SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     started.append(parent)
     assert parent.stdout is not None
     process, child = int(parent.stdout.readline()), child_of(log)
