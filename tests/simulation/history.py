@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -44,31 +45,53 @@ def judge(case: Case) -> tuple[World, list[Violation]]:
     return world, [found for check in PROPERTIES for found in check(world, truth)]
 
 
-def shrunk(case: Case, *, say: Callable[[str], None] = lambda _: None) -> Case:
-    """A smaller case that breaks one of the same properties: fewer webhooks, fewer faults."""
+def shrunk(
+    case: Case, *, say: Callable[[str], None] = lambda _: None, budget_seconds: float = 600
+) -> Case:
+    """A smaller case that breaks one of the same properties: fewer faults, then fewer webhooks."""
     names = {name for name, _ in judge(case)[1]}
+    until = time.monotonic() + budget_seconds
 
     def still(smaller: Case) -> bool:
+        if time.monotonic() > until:
+            return False
         return bool(names & {name for name, _ in judge(smaller)[1]})
 
-    progress = True
-    while progress:
-        progress = False
-        for kind in case.faults.active():
-            smaller = replace(case, faults=case.faults.without(kind))
-            if still(smaller):
-                case, progress = smaller, True
-        size = max(1, len(case.scenario.posts) // 2)
-        while size:
-            start = 0
-            while start < len(case.scenario.posts):
-                posts = case.scenario.posts
-                kept = posts[:start] + posts[start + size :]
-                smaller = replace(case, scenario=replace(case.scenario, posts=kept))
-                if still(smaller):
-                    case, progress = smaller, True
-                else:
-                    start += size
-            size //= 2
+    before = None
+    while case != before:
+        before = case
+        case = _fewer_posts(_fewer_faults(case, still), still)
         say(f"{len(case.scenario.posts)} webhooks, faults: {', '.join(case.faults.active())}")
     return case
+
+
+def _fewer_faults(case: Case, still: Callable[[Case], bool]) -> Case:
+    for kind in case.faults.active():
+        smaller = replace(case, faults=case.faults.without(kind))
+        case = smaller if still(smaller) else case
+    return case
+
+
+def _fewer_posts(case: Case, still: Callable[[Case], bool]) -> Case:
+    """Leave out halves, quarters and so on down to single ones."""
+    size = max(1, len(case.scenario.posts) // 2)
+    while size:
+        start = 0
+        while start < len(case.scenario.posts):
+            posts = case.scenario.posts
+            kept = posts[:start] + posts[start + size :]
+            smaller = replace(case, scenario=replace(case.scenario, posts=kept))
+            if still(smaller):
+                case = smaller
+            else:
+                start += size
+        size //= 2
+    return case
+
+
+def told(case: Case) -> str:
+    """The case in words, and how to see it again."""
+    posts = [f"  {post.at} {post.source} {post.body.decode()}" for post in case.scenario.posts]
+    faults = ", ".join(f"{name} {getattr(case.faults, name)}" for name in case.faults.active())
+    again = f"replay: python -m tests.simulation.replay {case.seed}"
+    return "\n".join([*posts, f"faults: {faults or 'none'}", again])

@@ -139,10 +139,6 @@ def _merge_in_two_steps(patch: Patch) -> None:
     patch.setattr(link.Link, "_merge", merge)
 
 
-def _person_unguarded(patch: Patch) -> None:
-    patch.setattr(accounts, "Check", lambda row: NO_CHECK)
-
-
 def _members_not_noted(patch: Patch) -> None:
     patch.setattr(accounts.Accounts, "_note", lambda self, event, row: None)
 
@@ -228,7 +224,7 @@ def _only_new_subjects_told(patch: Patch) -> None:
     of_person = announce._of_person
 
     def winners(old: Any, new: Any) -> Any:
-        return [fact for fact in of_person(old, new) if fact[1] == new.subject]
+        return [] if new.merged_into else of_person(old, new)
 
     patch.setattr(announce, "_of_person", winners)
 
@@ -253,7 +249,28 @@ def _known_enrolment_not_started(patch: Patch) -> None:
 
 
 def _refused_is_asked_again(patch: Patch) -> None:
-    patch.setattr(start.StartInterventions, "_was_refused", lambda self, entry, passed: False)
+    patch.setattr(start.StartInterventions, "_was_refused", lambda self, entry, subjects: False)
+
+
+def _absorbed_refusals_forgotten(patch: Patch) -> None:
+    refused = start.StartInterventions._was_refused
+
+    def as_named(self: Any, entry: Any, subjects: Any) -> bool:
+        passed = start.trace_subject(self._store, entry.subject)[1]
+        return refused(self, entry, passed)
+
+    patch.setattr(start.StartInterventions, "_was_refused", as_named)
+
+
+def _enrolled_means_refused(patch: Patch) -> None:
+    def any_decision(self: Any, entry: Any, subjects: Any) -> bool:
+        where = [
+            start.DecisionRow.place(subject, entry.enrolment, "-", "-", "start")
+            for subject in subjects
+        ]
+        return bool(self._store.get_all(where))
+
+    patch.setattr(start.StartInterventions, "_was_refused", any_decision)
 
 
 def _slot_not_held(patch: Patch) -> None:
@@ -381,7 +398,6 @@ MUTATIONS = (
     Mutation("a repeated event is not passed on", "3", _repeats_stay),
     Mutation("a webhook is answered before the flush", "3", _answered_before_the_flush),
     Mutation("persons and subjects merge one after the other", "5", _merge_in_two_steps),
-    Mutation("an account adopts whatever became of the person", "5", _person_unguarded),
     Mutation("fragments that name an account are not noted", "5", _members_not_noted),
     Mutation("the survivor's holdout stands", "5", _holdout_lost),
     Mutation("a merged subject is not followed", "5", _tombstones_not_followed),
@@ -396,6 +412,8 @@ MUTATIONS = (
     Mutation("members are not announced", "5", _members_untold),
     Mutation("a known enrolment is not started again", "7", _known_enrolment_not_started),
     Mutation("a refused trigger is decided anew", "7", _refused_is_asked_again),
+    Mutation("a refusal is looked for under one name", "7", _absorbed_refusals_forgotten),
+    Mutation("a copy's enrolment is taken for a refusal", "7", _enrolled_means_refused),
     Mutation("a slot is not held", "7", _slot_not_held),
     Mutation("a merged run ends as superseded", "7", _merged_means_superseded),
     Mutation("both runs of merged subjects carry on", "7", _both_carry_on),

@@ -1,28 +1,44 @@
-"""`python -m tests.simulation.replay SEED`: run one history again, shrink it, and show it."""
+"""Replay a seed: `python -m tests.simulation.replay SEED [--whole] [--only TEXT] [--broken NAME]`."""
 
 from __future__ import annotations
 
-import sys
+from typing import Annotated
 
-from tests.simulation.history import Case, judge, shrunk
+import pytest
+import typer
+
+from tests.simulation.history import Case, judge, shrunk, told
+from tests.simulation.mutations import MUTATIONS
 
 
-def main() -> int:
-    """0 if the history breaks no property."""
-    case = Case.of(int(sys.argv[1]))
-    _, violations = judge(case)
-    if not violations:
-        sys.stdout.write(f"seed {case.seed}: every property holds\n")
-        return 0
-    smaller = shrunk(case, say=lambda line: sys.stdout.write(f"{line}\n"))
-    _, violations = judge(smaller)
-    for name, found in violations:
-        sys.stdout.write(f"{name}: {found}\n")
-    for post in smaller.scenario.posts:
-        sys.stdout.write(f"  {post}\n")
-    sys.stdout.write(f"  {smaller.faults}\n")
-    return 1
+def replay(
+    seed: Annotated[int, typer.Argument(help="The seed that a test has named.")],
+    whole: Annotated[bool, typer.Option(help="Do not shrink the history first.")] = False,
+    only: Annotated[str, typer.Option(help="Print only steps that hold this text.")] = "",
+    broken: Annotated[str, typer.Option(help="Break a rule: part of a mutation's name.")] = "",
+) -> None:
+    """Run the history of a seed again, make it small, and print every step of it.
+
+    Exit code 1 if a property is broken.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for mutation in MUTATIONS:
+            if broken and broken in mutation.name:
+                typer.echo(f"broken: {mutation.name}")
+                mutation.apply(patch)
+        case = Case.of(seed)
+        world, violations = judge(case)
+        if violations and not whole:
+            case = shrunk(case, say=lambda line: typer.echo(f"shrinking: {line}"))
+            world, violations = judge(case)
+    for line in world.scheduler.trace:
+        if only in line:
+            typer.echo(line)
+    typer.echo(told(case))
+    for name, what in violations:
+        typer.echo(f"BROKEN {name}: {what}")
+    raise typer.Exit(1 if violations else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(replay)

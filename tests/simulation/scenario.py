@@ -68,8 +68,11 @@ class _Household:
 
 @dataclass
 class _Draft:
+    """storm: nearly everything happens at once."""
+
     rng: random.Random
     untimed: bool
+    storm: bool
     posts: list[Post] = field(default_factory=list)
 
     def segment(self, at: int, call: str, **fields: Any) -> None:
@@ -94,7 +97,7 @@ class _Draft:
 def drawn(rng: random.Random) -> Scenario:
     """A scenario out of the generator."""
     conflicts, several = rng.random() < 0.15, rng.random() < 0.25
-    draft = _Draft(rng, untimed=rng.random() < 0.15)
+    draft = _Draft(rng, untimed=rng.random() < 0.15, storm=rng.random() < 0.3)
     households = [
         _household(rng, number, 2 if several else 1) for number in range(rng.randint(1, 3))
     ]
@@ -122,6 +125,8 @@ def _household(rng: random.Random, number: int, groups: int) -> _Household:
 def _near(draft: _Draft, household: _Household) -> int:
     """Mostly together with other things that happen, when a check is due say; else anywhere."""
     rng = draft.rng
+    if draft.storm and rng.random() < 0.8:
+        return household.start + rng.randint(-100, 300)
     match rng.randrange(8):
         case 0:
             return household.start + rng.randint(-30, 60) * MINUTE

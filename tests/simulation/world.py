@@ -114,7 +114,8 @@ class World:
             return receive(WebhookRequest(post.source, headers, post.body)).status
 
         def again(_: BaseException | None = None) -> None:
-            scheduler.after(1_000, 60_000, lambda: self._post(number, post))
+            most = scheduler.rng.choice((2_000, 60_000, 2 * HOUR))
+            scheduler.after(1_000, most, lambda: self._post(number, post))
 
         def done(status: int) -> None:
             if status != 200:

@@ -1,0 +1,43 @@
+"""Each rule is broken once, and some history shows it: else the properties would prove nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.history import Case, judge
+from tests.simulation.mutations import MUTATIONS, Mutation
+
+TRIES = 2_500
+QUICK = frozenset(
+    {
+        "counted ids are forgotten",
+        "records are acknowledged before the flush",
+        "what is being sent is sent again",
+        "merges are not announced",
+    }
+)
+"""Found in the first histories, so every `make test` shows that the properties can fail."""
+
+
+def _found_at(mutation: Mutation, tries: int) -> tuple[int, list[str]] | None:
+    """The first seed whose history shows it, and by which properties."""
+    with pytest.MonkeyPatch.context() as patch:
+        mutation.apply(patch)
+        for seed in range(tries):
+            violations = judge(Case.of(seed))[1]
+            if violations:
+                return seed, sorted({name for name, _ in violations})
+    return None
+
+
+@pytest.mark.parametrize(
+    "mutation", [one for one in MUTATIONS if one.name in QUICK], ids=lambda one: one.name
+)
+def test_a_broken_rule_is_found_at_once(mutation: Mutation) -> None:
+    assert _found_at(mutation, 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
+def test_every_broken_rule_is_found(mutation: Mutation) -> None:
+    assert _found_at(mutation, TRIES), f"rule {mutation.rule}: {mutation.name}: nothing noticed it"
