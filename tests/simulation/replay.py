@@ -1,4 +1,5 @@
-"""Replay a seed: `python -m tests.simulation.replay SEED [--whole] [--only TEXT] [--broken NAME]`."""
+"""Replay a seed: `python -m tests.simulation.replay SEED [--whole] [--only TEXT] [--broken
+NAME]`."""
 
 from __future__ import annotations
 
