@@ -25,6 +25,7 @@ FLUSH_SECONDS = 10.0
 STAGE = "resolve"
 END_OF_TIME = 253_402_300_800_000
 """The year 10000: days of the epoch are stored in 32 bits."""
+NOTHING_NEW = Folded(frozenset(), frozenset(), frozenset())
 _TRAVELS = (Header.TRACE, Header.REPLAY, Header.REDRIVE_ID)
 
 
@@ -118,9 +119,12 @@ class ResolveIdentity:
             self._metrics.count("machine_events", len(folded.refused))
         self._metrics.count("events_counted", len(folded.counted))
         self._metrics.count("events_repeated", len(folded.repeated))
+        passed_on: set[str] = set()
         for one in group:
-            if one.event.event_id not in folded.refused:
-                self._pass_on(one, folded)
+            name = one.event.event_id
+            if name not in folded.refused:
+                self._pass_on(one, NOTHING_NEW if name in passed_on else folded)
+                passed_on.add(name)
             tally.done.append(one.record)
 
     def _pass_on(self, one: _Resolved, folded: Folded) -> None:
