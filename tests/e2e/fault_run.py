@@ -40,6 +40,8 @@ HOUR = 3_600_000
 NOW = START + 5 * HOUR
 """Where journey time stands: the first check of the earlier trials is due."""
 EVENTS_A_BATCH = 100
+PATIENCE = 420.0
+"""Seconds: a message whose delivery was cut off is invisible for some minutes."""
 NAMES = (
     ("Signed In", {}),
     ("Task Created", {}),
@@ -169,7 +171,7 @@ def run(cloud: LocalCloud, *, events: int, seed: int = 1) -> Outcome:
     _until_set_aside(cloud)
     injected = control.faults(throttle=0.0, conflict=0.0, poison="")["injected"]
     redriven = _redrive(cloud)
-    with CloudWorld(addresses) as world:
+    with CloudWorld(addresses, patience=PATIENCE) as world:
         world.settle()
     return _count(cloud, sent, redriven, injected, time.monotonic() - began)
 
@@ -201,7 +203,7 @@ def _redrive(cloud: LocalCloud) -> int:
     producer = backends.producer(cloud.at)
     total = 0
     for attempt in range(5):
-        with CloudWorld(cloud.at) as world:
+        with CloudWorld(cloud.at, patience=PATIENCE) as world:
             world.settle()
         try:
             done = redrive(

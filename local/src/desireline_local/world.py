@@ -35,7 +35,8 @@ class Posted:
 class CloudWorld:
     """Posts signed webhooks over HTTP and moves the cloud's clock. A context manager."""
 
-    def __init__(self, addresses: Addresses) -> None:
+    def __init__(self, addresses: Addresses, *, patience: float = SETTLE_SECONDS) -> None:
+        self._patience = patience
         self._addresses = addresses
         self._control = addresses.clock()
         self._poller = addresses.polling()
@@ -60,7 +61,7 @@ class CloudWorld:
 
         The archive is left out: it batches, and decides nothing. Raises SettleError.
         """
-        end = time.monotonic() + SETTLE_SECONDS
+        end = time.monotonic() + self._patience
         before: Any = None
         pause = 0.004
         while time.monotonic() < end:
@@ -73,7 +74,7 @@ class CloudWorld:
             else:
                 before = seen
             time.sleep(pause)
-        raise SettleError(f"not at rest after {SETTLE_SECONDS:.0f} s: {self._look()}")
+        raise SettleError(f"not at rest after {self._patience:.0f} s: {self._look()}")
 
     def next_due(self) -> int | None:
         """The earliest time that an execution waits for, epoch ms."""
