@@ -1,0 +1,161 @@
+"""The shell of resolve_identity: an MSK event in, a partial batch response out."""
+
+import base64
+from dataclasses import dataclass
+
+import pytest
+
+from desireline.adapters.memory import MemoryStore
+from desireline.contracts import Table, Topic
+from desireline.errors import ThrottledError, UnavailableError
+from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, ResolvedEvent
+from desireline.resolve.use_case import ResolveIdentity
+from desireline.rows import StateRow
+from resolve_identity import handler
+from resolve_identity.settings import Settings
+
+
+@dataclass
+class Context:
+    function_name: str = "resolve_identity"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:resolve_identity"
+    aws_request_id: str = "request"
+
+
+class Ports:
+    """Clock, producer and metrics; `flushes` false: the brokers do not answer."""
+
+    def __init__(self, *, flushes=True):
+        self.produced = []
+        self.flushes = flushes
+
+    def now(self):
+        return 1_760_000_000_000
+
+    def count(self, name, value=1, **dimensions): ...
+
+    def produce(self, outgoing):
+        self.produced.append(outgoing)
+
+    def flush(self, timeout):
+        if not self.flushes:
+            raise UnavailableError("no broker")
+
+
+def happened(number, who):
+    return CanonicalEvent(
+        event_id=str(number),
+        name="logged_in",
+        category="product",
+        source="segment",
+        occurred_at=1_760_000_000_000,
+        received_at=1_760_000_000_000,
+        aliases=(Alias(type=AliasType.USER, value=who, fragment=who),),
+        raw=RawPointer(id="raw"),
+    )
+
+
+def entry(offset, value, partition=2):
+    return {
+        "topic": "events.received",
+        "partition": partition,
+        "offset": offset,
+        "timestamp": 1,
+        "timestampType": "CREATE_TIME",
+        "key": base64.b64encode(b"key").decode(),
+        "value": None if value is None else base64.b64encode(value).decode(),
+        "headers": [{"trace-id": list(b"abc")}],
+    }
+
+
+def msk(*entries):
+    return {"eventSource": "aws:kafka", "records": {"events.received-2": list(entries)}}
+
+
+@pytest.fixture
+def composed(monkeypatch):
+    def compose(store, ports):
+        use_case = ResolveIdentity(
+            store=store, producer=ports, clock=ports, wall=ports, metrics=ports
+        )
+        monkeypatch.setattr(handler, "use_case", lambda: use_case)
+
+    return compose
+
+
+def test_a_batch_is_counted_and_passed_on(composed):
+    store, ports = MemoryStore(), Ports()
+    composed(store, ports)
+
+    answer = handler.handle(
+        msk(
+            entry(4, happened(1, "ann").encode()),
+            entry(5, happened(2, "bob").encode()),
+            entry(6, happened(1, "ann").encode()),
+        ),
+        Context(),
+    )
+
+    assert answer == {"batchItemFailures": []}
+    assert store.get(StateRow.at("ann", "-")).state.counts == {"logged_in": 1}
+    assert [ResolvedEvent.decode(one.value).subject for one in ports.produced] == [
+        "ann",
+        "ann",
+        "bob",
+    ]
+    assert all(dict(one.headers) == {"trace-id": b"abc"} for one in ports.produced)
+
+
+def test_what_failed_is_named_for_another_try_and_poison_is_not(composed):
+    class Throttled(MemoryStore):
+        def get(self, ref):
+            if ref == StateRow.at("ann", "-"):
+                raise ThrottledError("slow down")
+            return super().get(ref)
+
+    store, ports = Throttled(), Ports()
+    composed(store, ports)
+
+    answer = handler.handle(
+        msk(
+            entry(4, happened(1, "ann").encode()),
+            entry(5, b"\xffpoison"),
+            entry(6, None),
+            entry(7, happened(2, "bob").encode()),
+        ),
+        Context(),
+    )
+
+    failed = {"itemIdentifier": {"partition": "events.received-2", "offset": 4}}
+    assert answer == {"batchItemFailures": [failed]}
+    assert {one.topic for one in ports.produced} == {
+        Topic.EVENTS_QUARANTINED,
+        Topic.EVENTS_RESOLVED,
+    }
+
+
+def test_without_brokers_every_record_comes_again(composed):
+    composed(MemoryStore(), Ports(flushes=False))
+
+    answer = handler.handle(msk(entry(4, happened(1, "ann").encode()), entry(5, b"{}")), Context())
+
+    offsets = [one["itemIdentifier"]["offset"] for one in answer["batchItemFailures"]]
+    assert sorted(offsets) == [4, 5]
+
+
+def test_the_environment_names_what_it_touches_and_no_more(monkeypatch):
+    for name, value in {
+        "DEPLOYMENT": "dev",
+        "AWS_REGION": "eu-central-1",
+        "TABLE_IDENTITY": "dev-identity",
+        "TABLE_STATES": "dev-states",
+        "KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "KAFKA_AUTH": "plaintext",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    settings = Settings()
+
+    assert settings.tables == {Table.IDENTITY: "dev-identity", Table.STATES: "dev-states"}
+    assert settings.clock_url is None
