@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 from desireline.contracts import Function
+from desireline.receive.senders import NAMES, known
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
 
@@ -103,13 +104,19 @@ class StageSettings(_Part):
     log_retention_days: int
     send_mode: Literal["record", "allowlist", "live"]
     holdout_percent: Annotated[int, Field(ge=0, le=100)]
-    secrets: tuple[Literal["segment", "stripe", "identity"], ...]
+    senders: frozenset[str] = NAMES
     webhooks: WebhookSettings
     kafka: KafkaSettings
     mappings: MappingSettings
     functions: dict[Function, FunctionSettings]
     snowflake_user_arn: str | None = None
     snowflake_external_id: str = "desireline"
+
+    @field_validator("senders")
+    @classmethod
+    def _known(cls, senders: frozenset[str]) -> frozenset[str]:
+        known(senders)
+        return senders
 
     @model_validator(mode="after")
     def _complete_and_within_limits(self) -> Self:

@@ -24,8 +24,7 @@ from desireline.aliases import Fragments
 from desireline.contracts import METRICS_NAMESPACE, Topic
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import Answer, WebhookRequest
-from desireline.receive.senders.segment import Segment
-from desireline.receive.senders.stripe import Stripe
+from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.tracking_plan import load_plan
 from receive_webhook.settings import Settings
@@ -45,10 +44,10 @@ def use_case() -> ReceiveWebhook:
         probe=Topic.EVENTS_RECEIVED,
         region=settings.aws_region,
     )
-    secrets = SecretsManager(client("secretsmanager"), settings.secrets)
+    secrets = SecretsManager(client("secretsmanager"), settings.deployment)
     plan = load_plan()
     return ReceiveWebhook(
-        senders={sender.name: sender for sender in (Segment(), Stripe())},
+        senders=known(settings.senders),
         secrets=secrets,
         canonical=Canonical(plan, Fragments(secrets.current("identity")[0])),
         plan_version=plan.version,
@@ -78,8 +77,17 @@ def _request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode(),
         remote_address=event["requestContext"]["http"].get("sourceIp"),
-        deadline=min(5.0, context.get_remaining_time_in_millis() / 1000),
+        deadline=context.get_remaining_time_in_millis() / 1000,
+        url=_url(event),
     )
+
+
+def _url(event: Mapping[str, Any]) -> str:
+    """As the sender called it: behind a domain of one's own, that domain."""
+    query = event.get("rawQueryString")
+    path = event.get("rawPath", "")
+    host = event["requestContext"].get("domainName", "")
+    return f"https://{host}{path}{f'?{query}' if query else ''}"
 
 
 def _response(answer: Answer) -> dict[str, Any]:
@@ -92,5 +100,9 @@ def _response(answer: Answer) -> dict[str, Any]:
     headers = {"content-type": "application/json"}
     if answer.retry_after is not None:
         headers["retry-after"] = str(answer.retry_after)
-    body = orjson.dumps({name: value for name, value in said.items() if value is not None})
-    return {"statusCode": answer.status, "headers": headers, "body": body.decode()}
+    told = answer.reply or {name: value for name, value in said.items() if value is not None}
+    return {
+        "statusCode": answer.status,
+        "headers": headers,
+        "body": orjson.dumps(told).decode(),
+    }

@@ -34,9 +34,7 @@ ENVIRONMENT = frozenset(
         "CSM_TOPIC_ARN",
         "QUEUE_CSM_ALERT_URL",
         "SWITCHES_PARAMETER",
-        "SECRET_SEGMENT_ARN",
-        "SECRET_STRIPE_ARN",
-        "SECRET_IDENTITY_ARN",
+        "SENDERS",
         "ARCHIVE_BUCKET",
         "HOLDOUT_PERCENT",
     }

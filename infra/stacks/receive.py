@@ -13,6 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from desireline.contracts import Function, Topic
+from desireline.receive.senders import known
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.function import StageFunction, retention
 from infra.building_blocks.stage_key import StageKey, key_use
@@ -40,7 +41,11 @@ class ReceiveStack(StageStack):
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "receive", deployment=deployment)
         self.key = StageKey(self, "receive")
-        self.secrets = {name: self._secret(name) for name in deployment.settings.secrets}
+        described = {name: one.secret for name, one in known(deployment.settings.senders).items()}
+        self.secrets = {
+            name: self._secret(name, f"{name}: {what}")
+            for name, what in {**described, "identity": IDENTITY}.items()
+        }
         self.function = self._function()
         self.api = self._api()
         url = f"{self.api.api_endpoint}/webhooks"
@@ -48,14 +53,14 @@ class ReceiveStack(StageStack):
         self.publish("receive", "url", value=url)
         cdk.CfnOutput(self, "WebhooksUrl", value=url)
 
-    def _secret(self, name: str) -> secretsmanager.Secret:
+    def _secret(self, name: str, description: str) -> secretsmanager.Secret:
         """A secret with a random value: right for what we choose ourselves, and a placeholder
         that verifies nothing until an operator stores what a sender has issued."""
         secret = secretsmanager.Secret(
             self,
-            f"{name.title()}Secret",
+            f"{name.title().replace('_', '')}Secret",
             secret_name=f"{self.deployment.name}/{name}",
-            description=SECRETS[name],
+            description=description,
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=SECRET_LENGTH, exclude_punctuation=True
@@ -80,10 +85,7 @@ class ReceiveStack(StageStack):
             layers=[Layer.KAFKA],
             environment={
                 "DEPLOYMENT": self.deployment.name,
-                **{
-                    f"SECRET_{name.upper()}_ARN": secret.secret_arn
-                    for name, secret in self.secrets.items()
-                },
+                "SENDERS": json.dumps(sorted(self.deployment.settings.senders)),
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
             driven=True,
@@ -155,9 +157,4 @@ class ReceiveStack(StageStack):
         stage.node.add_dependency(route)
 
 
-SECRETS = {
-    "segment": "Segment's shared secret: the key of X-Signature",
-    "stripe": "Stripe's signing secret of the webhook endpoint",
-    "identity": "Names fragments and salts addresses: never rotate it, it is part of every id",
-}
-"""What the secrets are."""
+IDENTITY = "names fragments and salts addresses: never rotate it, it is part of every id"

@@ -9,6 +9,7 @@ import pytest
 
 from desireline.adapters.switches import SwitchBoard
 from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table, Topic
+from desireline.receive.senders import NAMES
 from tests.infrastructure.assembly import ACCOUNT, Assembly
 
 
@@ -134,7 +135,7 @@ def test_what_arrives_in_the_archive_is_told_to_snowpipe(dev: Assembly) -> None:
 
 def test_each_sender_has_a_secret_and_so_has_identity(dev: Assembly) -> None:
     secrets = by(dev, "AWS::SecretsManager::Secret", "Name")
-    assert set(secrets) == {f"desireline-dev/{name}" for name in ("segment", "stripe", "identity")}
+    assert set(secrets) == {f"desireline-dev/{name}" for name in (*NAMES, "identity")}
     for secret in secrets.values():
         assert secret.properties["KmsKeyId"].startswith("<Key")
         assert "SecretString" not in secret.properties

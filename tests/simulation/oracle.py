@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import orjson
 
 from desireline.events import AccountRole, CanonicalEvent, RawPointer
-from desireline.receive.senders.segment import Segment
-from desireline.receive.senders.stripe import Stripe
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import known
 from tests.simulation.scenario import Post
 from tests.simulation.world import CANONICAL
 
-SENDERS = {sender.name: sender for sender in (Segment(), Stripe())}
+SENDERS = known(("segment", "stripe"))
 NONE = "-"
 
 
@@ -56,7 +56,9 @@ def events_of(posts: Iterable[Post]) -> tuple[CanonicalEvent, ...]:
             post.source, reported, RawPointer(id="raw"), received_at=post.at, stamped=post.at
         )
         for post in posts
-        for reported in SENDERS[post.source].messages(orjson.loads(post.body))
+        for reported in SENDERS[post.source].messages(
+            orjson.loads(post.body), WebhookRequest(post.source, {}, post.body)
+        )
     )
 
 

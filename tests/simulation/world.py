@@ -17,8 +17,7 @@ from desireline.intervene.playbooks import Library, load
 from desireline.intervene.start import StartInterventions
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.segment import Segment
-from desireline.receive.senders.stripe import Stripe
+from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
@@ -162,7 +161,7 @@ class World:
 
     def _receive(self) -> ReceiveWebhook:
         return ReceiveWebhook(
-            senders={sender.name: sender for sender in (Segment(), Stripe())},
+            senders=known(("segment", "stripe")),
             secrets=OneSecret(),
             canonical=CANONICAL,
             plan_version=PLAN.version,

@@ -24,8 +24,7 @@ from desireline.intervene.start import StartInterventions
 from desireline.ports import Alert
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.segment import Segment
-from desireline.receive.senders.stripe import Stripe
+from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing, Record
 from desireline.resolve.use_case import ResolveIdentity
@@ -108,7 +107,7 @@ class InMemoryPipeline:
         shared: dict[str, Any] = {"wall": wall, "metrics": silent}
         timed: dict[str, Any] = {**shared, "clock": self.clock, "store": self.store}
         self._receive = ReceiveWebhook(
-            senders={sender.name: sender for sender in (Segment(), Stripe())},
+            senders=known(),
             secrets=OneSecret(),
             canonical=Canonical(plan, Fragments(namespace)),
             plan_version=plan.version,

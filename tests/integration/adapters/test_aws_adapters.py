@@ -168,8 +168,8 @@ def test_a_rotated_secret_has_two_values_for_a_while(clients: Clients, unique: s
     """Given a rotation, when the minute is over, then both are read, and the third drops the
     first."""
     client, wall = clients("secretsmanager"), Hands()
-    arn = client.create_secret(Name=unique, SecretString="one")["ARN"]
-    secrets = SecretsManager(client, {"segment": arn}, wall)
+    arn = client.create_secret(Name=f"{unique}/segment", SecretString="one")["ARN"]
+    secrets = SecretsManager(client, unique, wall)
     assert secrets.current("segment") == (b"one",)
 
     client.put_secret_value(SecretId=arn, SecretString="two")
@@ -188,7 +188,7 @@ def test_a_rotated_secret_has_two_values_for_a_while(clients: Clients, unique: s
 
 def test_a_secret_that_does_not_exist_is_terminal(clients: Clients, unique: str) -> None:
     with pytest.raises(TerminalError):
-        SecretsManager(clients("secretsmanager"), {"segment": unique}).current("segment")
+        SecretsManager(clients("secretsmanager"), unique).current("segment")
 
 
 def test_switches_are_read_again_after_five_seconds(clients: Clients, unique: str) -> None:

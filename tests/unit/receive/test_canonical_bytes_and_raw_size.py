@@ -8,11 +8,10 @@ import pytest
 
 from desireline.aliases import Fragments
 from desireline.errors import RefusedError
-from desireline.events import CanonicalEvent
+from desireline.events import CanonicalEvent, RawWebhook
 from desireline.receive.canonical import Canonical
-from desireline.receive.request import BODY_LIMIT, STORED_LIMIT, packed
-from desireline.receive.senders.segment import Segment
-from desireline.receive.senders.stripe import Stripe
+from desireline.receive.request import BODY_LIMIT, STORED_LIMIT, WebhookRequest, packed
+from desireline.receive.senders import known
 from desireline.tracking_plan import load_plan
 from desireline_learning.simulator import Company, Scenario
 from desireline_learning.simulator.senders import segment_message, stripe_event
@@ -26,14 +25,23 @@ def test_every_simulated_event_is_mapped_to_the_bytes_that_the_model_writes():
     canonical = Canonical(PLAN, Fragments(b"secret"))
     for touch in TOUCHES:
         stripe = touch.call is Call.STRIPE
-        sender = Stripe() if stripe else Segment()
+        sender = known()["stripe" if stripe else "segment"]
         message = stripe_event(touch) if stripe else segment_message(touch)
-        for reported in sender.messages(message):
+        for reported in sender.messages(message, WebhookRequest(sender.name, {}, b"")):
             fragment, encoded = canonical.encoded(
                 sender.name, reported, "raw", 3, received_at=touch.at + 5, stamped=9
             )
             event = CanonicalEvent.decode(encoded)
             assert (event.encode(), event.fragment) == (encoded, fragment)
+
+
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+def test_a_raw_webhook_is_written_as_every_message_is(encoding):
+    raw = RawWebhook(
+        id="r-1", source="segment", received_at=5, headers={"a": '\u00e9"'}, body="e30="
+    ).model_copy(update={"encoding": encoding})
+    assert raw.encode() == raw.model_dump_json(exclude_none=True).encode()
+    assert RawWebhook.decode(raw.encode()) == raw
 
 
 @pytest.mark.parametrize("path", ["/pricing/x", "/", "", None, 7, [], "/docs"])

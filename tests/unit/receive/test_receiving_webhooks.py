@@ -18,9 +18,7 @@ from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import BODY_LIMIT, WebhookRequest
-from desireline.receive.senders import stripe
-from desireline.receive.senders.segment import Segment
-from desireline.receive.senders.stripe import Stripe
+from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing
 from desireline.tracking_plan import load_plan
@@ -43,7 +41,7 @@ class World:
         self.refreshes = 1
         self.counts: Counter[str] = Counter()
         self.receive = ReceiveWebhook(
-            senders={one.name: one for one in (Segment(), Stripe())},
+            senders=known(),
             secrets=self,
             canonical=Canonical(PLAN, Fragments(b"namespace")),
             plan_version=PLAN.version,
@@ -193,7 +191,7 @@ def test_a_stripe_signature_is_stale_both_ways(off: int) -> None:
 
 
 def test_stripe_signs_with_several_secrets_while_one_rotates() -> None:
-    good = stripe.signature(SECRET, STRIPE_BODY, NOW // 1000)
+    good = sign("stripe", STRIPE_BODY, SECRET, NOW)["stripe-signature"]
     header = good.replace("v1=", "v1=" + "0" * 64 + ",v1=")
 
     answer = World().receive(WebhookRequest("stripe", {"stripe-signature": header}, STRIPE_BODY))

@@ -45,6 +45,7 @@ _QUOTES = "\"'`"
 class Named(NamedTuple):
     """An alias with what is wanted of it for every event: made once, kept."""
 
+    fragment: str
     alias: Alias
     strength: int
     json: orjson.Fragment
@@ -68,9 +69,11 @@ class Fragments:
 
     def named(self, alias_type: AliasType, value: object) -> Named | None:
         """The alias and its JSON, or None where the value identifies nobody."""
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            return None
-        return self._named(alias_type, str(value)[: VALUE_LIMIT + 1])
+        if type(value) is not str:
+            if isinstance(value, bool) or not isinstance(value, str | int):
+                return None
+            value = str(value)
+        return self._named(alias_type, value[: VALUE_LIMIT + 1])
 
     def _hashed(self, value: str) -> str:
         """An address or a user agent, salted: equal values stay comparable, and unreadable."""
@@ -82,7 +85,7 @@ class Fragments:
             return None
         fragment = str(uuid5(self._namespace, f"{alias_type}|{normalised}"))
         alias = Alias(type=alias_type, value=normalised, fragment=fragment)
-        return Named(alias, alias_type.strength, orjson.Fragment(alias.encode()))
+        return Named(fragment, alias, alias_type.strength, orjson.Fragment(alias.encode()))
 
 
 def normalise(alias_type: AliasType, value: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from desireline.contracts import SCHEMA_VERSION
@@ -296,6 +297,11 @@ class RawWebhook(Message):
     body: str
     remote_address: str | None = None
     encoding: str | None = None
+
+    def encode(self) -> bytes:
+        """As every message, but by orjson: pydantic looks at each character of a large body, which
+        takes ten times as long."""
+        return orjson.dumps({name: v for name, v in self.__dict__.items() if v is not None})
 
 
 class Quarantined(Message):

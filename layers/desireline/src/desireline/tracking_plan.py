@@ -48,8 +48,15 @@ class Parameter(_Part):
     values: tuple[str, ...] | None = None
     sum: bool = False
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether every short text is a value of it: most parameters."""
+        return self.type == "string" and self.values is None
+
     def checked(self, name: str, value: Any) -> Any:
         """The value as the plan has it. Raises InvalidEventError."""
+        if self.plain and type(value) is str and len(value) <= TEXT_LIMIT:
+            return value
         value = self._typed(name, value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             low, high = self.minimum, self.maximum
@@ -167,25 +174,26 @@ class PlannedEvent(_Part):
 
         given: the message's own properties. Raises InvalidEventError.
         """
-        found = {name: given[name] for name in self.parameters if given.get(name) is not None}
-        for name, path in mapping.paths:
-            value = path(message)
-            if value is not None:
-                found[name] = value
+        mapped = {name: path(message) for name, path in mapping.paths} if mapping.paths else given
+        found: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
-            if name in found:
-                found[name] = parameter.checked(name, found[name])
+            value = mapped.get(name)
+            if value is None:
+                value = given.get(name)
+            if value is not None:
+                found[name] = parameter.checked(name, value)
             elif parameter.required:
                 raise InvalidEventError("parameter_missing", name)
         return found
 
     def measures(self, properties: Mapping[str, Any]) -> dict[str, int]:
         """What is summed up, by 'event.parameter'."""
-        return {
-            f"{self.name}.{name}": round(properties[name])
-            for name, parameter in self.parameters.items()
-            if parameter.sum and name in properties
-        }
+        return {key: round(properties[name]) for name, key in self.summed if name in properties}
+
+    @cached_property
+    def summed(self) -> tuple[tuple[str, str], ...]:
+        """Parameters that are summed up, and the names of their sums."""
+        return tuple((name, f"{self.name}.{name}") for name, p in self.parameters.items() if p.sum)
 
 
 class Traits(_Part):

@@ -13,15 +13,14 @@ from desireline.aliases import Fragments
 from desireline.errors import InvalidEventError
 from desireline.events import CanonicalEvent, RawPointer
 from desireline.receive.canonical import Canonical
-from desireline.receive.senders.segment import Segment
-from desireline.receive.senders.sender import Sender
-from desireline.receive.senders.stripe import Stripe
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import known
 from desireline.tracking_plan import load_plan
 from desireline_learning.simulator.company import AliasName, Company
 
 SECRET = b"of a simulated company: nobody's"
 
-_SENDERS: dict[str, Sender] = {"segment": Segment(), "stripe": Stripe()}
+_SENDERS = known(("segment", "stripe"))
 
 
 def arrivals(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:
@@ -32,7 +31,11 @@ def arrivals(company: Company, secret: bytes = SECRET) -> Iterator[tuple[Canonic
         if delivery.forged:
             continue
         payload = orjson.loads(delivery.body)
-        for index, reported in enumerate(_SENDERS[delivery.source].messages(payload)):
+        for index, reported in enumerate(
+            _SENDERS[delivery.source].messages(
+                payload, WebhookRequest(delivery.source, {}, delivery.body)
+            )
+        ):
             try:
                 event = canonical_of.event(
                     delivery.source,

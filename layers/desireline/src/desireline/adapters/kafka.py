@@ -36,6 +36,9 @@ SETTINGS: dict[str, Any] = {
     "reconnect.backoff.ms": 20,
     "reconnect.backoff.max.ms": 500,
     "retry.backoff.ms": 50,
+    # Only failures are told one by one: flush counts what is left, and a callback for each of a
+    # batch's records costs as much as producing it.
+    "delivery.report.only.error": True,
     "log_level": 3,
 }
 
@@ -52,32 +55,38 @@ class KafkaProducer:
         self._probe = probe
         self._failures: list[str] = []
         self._client: Producer | None = None
+        self._open: Producer | None = None
         self._used_at = time.monotonic()
         self._maker = threading.Thread(target=self._make, daemon=True)
         self._maker.start()
 
     def produce(self, record: Outgoing) -> None:
-        client = self._ready()
-        for _ in range(2):
+        # Looked after once between two flushes, not for every record.
+        client = self._open or self._ready()
+        try:
+            self._enqueue(client, record)
+        except BufferError:
+            client.poll(1.0)
             try:
+                self._enqueue(client, record)
+            except BufferError as error:
+                raise UnavailableError("the producer's queue is full") from error
+
+    def _enqueue(self, client: Producer, record: Outgoing) -> None:
+        topic, key, value, headers = record
+        try:
+            if headers:
                 client.produce(
-                    record.topic,
-                    value=record.value,
-                    key=record.key.encode(),
-                    headers=list(record.headers.items()),
-                    on_delivery=self._delivered,
+                    topic, value, key.encode(), headers=[*headers.items()], callback=self._delivered
                 )
-            except BufferError:
-                client.poll(1.0)
-            except KafkaException as error:
-                raise self._unavailable(error.args[0]) from error
             else:
-                client.poll(0)
-                return
-        raise UnavailableError("the producer's queue is full")
+                client.produce(topic, value, key.encode(), callback=self._delivered)
+        except KafkaException as error:
+            raise self._unavailable(error.args[0]) from error
 
     def flush(self, timeout: float) -> None:
-        client = self._ready()
+        client = self._open or self._ready()
+        self._open = None
         left = client.flush(timeout)
         failures, self._failures = self._failures, []
         self._used_at = time.monotonic()
@@ -108,6 +117,7 @@ class KafkaProducer:
             except KafkaException:
                 self._renew()
                 return self._ready()
+        self._open = client
         return client
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
@@ -122,7 +132,7 @@ class KafkaProducer:
         return UnavailableError(error.str())
 
     def _renew(self) -> None:
-        self._client = None
+        self._client = self._open = None
         self._used_at = time.monotonic()
 
 

@@ -3,7 +3,7 @@ nobody, read again at most once a minute."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -20,13 +20,13 @@ STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 
 class SecretsManager:
-    """arns: by the name that use cases know the secret by."""
+    """Secrets by name; deployment: what their names begin with."""
 
     def __init__(
-        self, client: SecretsManagerClient, arns: Mapping[str, str], wall: Clock | None = None
+        self, client: SecretsManagerClient, deployment: str, wall: Clock | None = None
     ) -> None:
         self._client = client
-        self._arns = arns
+        self._deployment = deployment
         self._wall = wall or WallClock()
         self._values: dict[str, tuple[bytes, ...]] = {}
         self._read_at: dict[str, int] = {}
@@ -44,13 +44,13 @@ class SecretsManager:
 
     def _read(self, name: str) -> None:
         with translated():
-            values = [self._value(self._arns[name], stage) for stage in STAGES]
+            values = [self._value(f"{self._deployment}/{name}", stage) for stage in STAGES]
         self._values[name] = tuple(value for value in values if value)
         self._read_at[name] = self._wall.now()
 
-    def _value(self, arn: str, stage: str) -> bytes | None:
+    def _value(self, secret: str, stage: str) -> bytes | None:
         try:
-            answer = self._client.get_secret_value(SecretId=arn, VersionStage=stage)
+            answer = self._client.get_secret_value(SecretId=secret, VersionStage=stage)
         except ClientError as error:
             if stage != STAGES[0] and error.response["Error"].get("Code") in (
                 "ResourceNotFoundException",

@@ -8,7 +8,7 @@ nothing at run time. A test holds the bytes equal to what the model reads and wr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -54,17 +54,21 @@ class Canonical:
         *,
         received_at: int,
         stamped: int,
+        mapped_as: str = "",
     ) -> tuple[str, bytes]:
         """The event's fragment, and the event as `CanonicalEvent.encode` would write it.
 
-        raw_id, index: the raw pointer. received_at: journey time; stamped: wall time. Raises
-        InvalidEventError."""
-        mapping, planned = self._plan.find(source, reported.call, reported.event, reported.message)
+        raw_id, index: the raw pointer. received_at: journey time; stamped: wall time. mapped_as:
+        whose mappings hold, if not the source's. Raises InvalidEventError."""
+        mapped_as = mapped_as or source
+        mapping, planned = self._plan.find(
+            mapped_as, reported.call, reported.event, reported.message
+        )
         occurred_at = reported.occurred_at
         if occurred_at is not None and occurred_at > received_at + FAR_FUTURE:
             raise InvalidEventError("future_time", "occurred more than a day after its arrival")
         properties = planned.properties(mapping, reported.message, reported.properties)
-        aliases = self._aliases(source, reported)
+        aliases = self._aliases(mapped_as, reported)
         event = {
             "event_id": event_id(source, reported.id),
             "schema_version": SCHEMA_VERSION,
@@ -75,32 +79,31 @@ class Canonical:
             "received_at": received_at,
             "timed": occurred_at is not None,
             "aliases": [named.json for named in aliases],
-            "accounts": _accounts(planned, reported),
+            "accounts": _accounts(planned, reported.accounts) if reported.accounts else (),
             "traits": self._traits(reported),
             "properties": properties,
             "measures": planned.measures(properties),
             "context": self._context(reported),
-            "consent": _consent(reported.consent),
+            "consent": _consent(reported.consent) if reported.consent else {},
             "raw": {"id": raw_id, "index": index},
             "stamps": {"received": stamped},
         }
-        return aliases[0].alias.fragment, orjson.dumps(event)
+        return aliases[0].fragment, orjson.dumps(event)
 
-    def _aliases(self, source: str, reported: Reported) -> list[Named]:
+    def _aliases(self, source: str, reported: Reported) -> Sequence[Named]:
         """Those that identify somebody, strongest first, each once."""
-        found: dict[str, Named] = {}
+        found: list[Named] = []
         for alias_type, value in reported.aliases:
-            if value is None or (alias_type is AliasType.EMAIL and not self._verifies(source)):
+            if value is None or (
+                alias_type is AliasType.EMAIL and source not in self._plan.verified_email_sources
+            ):
                 continue
             named = self._fragments.named(alias_type, value)
-            if named is not None:
-                found.setdefault(named.alias.fragment, named)
+            if named is not None and named not in found:
+                found.append(named)
         if not found:
             raise InvalidEventError("no_identity", "no alias identifies a person")
-        return sorted(found.values(), key=_strength)
-
-    def _verifies(self, source: str) -> bool:
-        return source in self._plan.verified_email_sources
+        return sorted(found, key=_strength) if len(found) > 1 else found
 
     def _traits(self, reported: Reported) -> dict[str, Scalar]:
         kept: dict[str, Scalar] = {}
@@ -131,19 +134,19 @@ def _strength(named: Named) -> int:
     return named.strength
 
 
-def _accounts(planned: PlannedEvent, reported: Reported) -> list[dict[str, str]]:
+def _accounts(
+    planned: PlannedEvent, accounts: Sequence[tuple[str, AccountRole]]
+) -> list[dict[str, str]]:
     """The accounts named; an event that only an owner causes makes a mention an ownership."""
     return [
         {"key": key, "role": AccountRole.OWNER if planned.owns_account else role}
-        for key, role in reported.accounts
+        for key, role in accounts
         if len(key) <= ACCOUNT_LIMIT and "#" not in key
     ]
 
 
 def _consent(given: Mapping[str, Any]) -> dict[str, bool]:
     """What was answered with yes or no, by category."""
-    if not given:
-        return {}
     answered = [(name[:TEXT_LIMIT], yes) for name, yes in given.items() if isinstance(yes, bool)]
     return dict(answered[:CONSENT_LIMIT])
 

@@ -7,6 +7,7 @@ import io
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from desireline.errors import RefusedError
 
@@ -23,13 +24,16 @@ invocation's payload may have, and a record of 4 MiB is half of MAX_MESSAGE_BYTE
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
     """source: the sender's name out of the path. headers: names in lower case. body: the bytes as
-    sent. deadline: seconds that the sender waits for the answer."""
+    sent. deadline: seconds in which we have to answer. url: as the sender called it, query
+    included: some sign it. call: what follows the source in the path."""
 
     source: str
     headers: Mapping[str, str]
     body: bytes
     remote_address: str | None = None
     deadline: float = 5.0
+    url: str = ""
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Answer:
     accepted: int = 0
     quarantined: int = 0
     retry_after: int | None = None
+    reply: Mapping[str, Any] | None = None
+    """What the sender wants to be told instead: a challenge, an echo."""
 
 
 def content(request: WebhookRequest) -> bytes:

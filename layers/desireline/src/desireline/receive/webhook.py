@@ -12,8 +12,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 
-import orjson
-
 from desireline.contracts import Header, Topic
 from desireline.errors import InvalidEventError, RefusedError, RetryableError
 from desireline.events import Quarantined, RawPointer, RawWebhook, Stamps
@@ -26,13 +24,9 @@ from desireline.records import Outgoing
 STAGE = "receive"
 FLUSH_SECONDS = 2.5
 RETRY_AFTER = 5
-KEPT_HEADERS = (
-    "content-type",
-    "content-encoding",
-    "user-agent",
-    "x-signature",
-    "stripe-signature",
-)
+KEPT_HEADERS = ("content-type", "content-encoding", "user-agent")
+ANSWER_SHARE = 0.6
+"""Of a sender's patience: what is not in Kafka by then is answered with 503, in time."""
 
 
 class ReceiveWebhook:
@@ -78,19 +72,22 @@ class ReceiveWebhook:
             raise RefusedError(404, "unknown_sender", "no such webhook")
         body = content(request)
         self._verify(sender, request, body)
-        try:
-            payload = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise RefusedError(400, "malformed", "not JSON") from error
-        reports = list(sender.messages(payload))
+        payload = sender.parse(body)
+        reports = list(sender.messages(payload, request))
         received_at, stamped = self._clock.now(), self._wall.now()
-        raw_id = hashlib.sha256(request.source.encode() + b"\n" + body).hexdigest()[:32]
-        self._produce_raw(request, raw_id, received_at)
+        raw_id = _raw_id(sender.name, body)
+        self._produce_raw(sender, request, raw_id, received_at)
         reasons: Counter[str] = Counter()
         for index, reported in enumerate(reports):
             try:
                 fragment, event = self._canonical.encoded(
-                    sender.name, reported, raw_id, index, received_at=received_at, stamped=stamped
+                    sender.name,
+                    reported,
+                    raw_id,
+                    index,
+                    received_at=received_at,
+                    stamped=stamped,
+                    mapped_as=sender.mapped_as,
                 )
             except InvalidEventError as error:
                 reasons[error.reason] += 1
@@ -100,11 +97,17 @@ class ReceiveWebhook:
                 )
             else:
                 self._producer.produce(Outgoing(Topic.EVENTS_RECEIVED, fragment, event))
-        self._producer.flush(min(FLUSH_SECONDS, request.deadline / 2))
+        patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
+        self._producer.flush(min(FLUSH_SECONDS, patience))
         for reason, count in reasons.items():
             self._metrics.count("events_quarantined", count, reason=reason)
         quarantined = reasons.total()
-        return Answer(200, accepted=len(reports) - quarantined, quarantined=quarantined)
+        return Answer(
+            200,
+            accepted=len(reports) - quarantined,
+            quarantined=quarantined,
+            reply=sender.reply(payload),
+        )
 
     def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> None:
         """With the secrets known; on a failure with those of now: one may just have rotated."""
@@ -140,14 +143,16 @@ class ReceiveWebhook:
         )
         self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, source, message.encode()))
 
-    def _produce_raw(self, request: WebhookRequest, raw_id: str, received_at: int) -> None:
-        given = request.headers
+    def _produce_raw(
+        self, sender: Sender, request: WebhookRequest, raw_id: str, received_at: int
+    ) -> None:
+        given, kept = request.headers, (*KEPT_HEADERS, *sender.kept_headers)
         stored, encoding = packed(request.body)
         message = RawWebhook.model_construct(
             id=raw_id,
             source=request.source,
             received_at=received_at,
-            headers={name: given[name] for name in KEPT_HEADERS if name in given},
+            headers={name: given[name] for name in kept if name in given},
             body=base64.b64encode(stored).decode(),
             remote_address=request.remote_address,
             encoding=encoding,
@@ -160,3 +165,11 @@ class ReceiveWebhook:
                 {Header.RAW_ID: raw_id.encode()},
             )
         )
+
+
+def _raw_id(source: str, body: bytes) -> str:
+    """The same for every delivery of a body. SHA-256 rather than BLAKE2, for the processors have
+    instructions for it: 0.2 ms instead of 0.5 for the body of a large batch."""
+    digest = hashlib.sha256(source.encode() + b"\n")
+    digest.update(body)
+    return digest.hexdigest()[:32]

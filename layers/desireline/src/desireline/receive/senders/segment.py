@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -19,12 +21,15 @@ import orjson
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import NOTHING, Reported, equals_any, mapping, text
+from desireline.receive.senders.sender import NOTHING, Reported, Sender, equals_any, mapping, text
 from desireline.receive.times import epoch_ms
 
 BATCH_LIMIT = 4_000
 SIGNATURE = "x-signature"
 BATCH_KEY = "x-desireline-key"
+
+_BATCH = re.compile(rb'\s*(\{\s*"batch"\s*:\s*)?\[\s*')
+_FIRST = json.JSONDecoder()
 
 
 def batch_key(secret: bytes) -> str:
@@ -37,10 +42,12 @@ def signature(secret: bytes, body: bytes) -> str:
     return hmac.new(secret, body, hashlib.sha1).hexdigest()
 
 
-class Segment:
+class Segment(Sender):
     """See the module."""
 
     name = "segment"
+    secret = "the destination's shared secret: the key of X-Signature"
+    kept_headers = (SIGNATURE,)
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
@@ -48,7 +55,7 @@ class Segment:
         given = request.headers.get(SIGNATURE, "")
         if not given:
             raise RefusedError(401, "unsigned", "X-Signature is missing")
-        signed = _signed_part(body)
+        signed = signed_part(body)
         if not equals_any(given.lower(), [signature(secret, signed) for secret in secrets]):
             raise RefusedError(401, "forged", "X-Signature does not match")
         if signed is not body:
@@ -58,78 +65,96 @@ class Segment:
                     401, "batch_key", "a batch needs the header X-Desireline-Key: see the README"
                 )
 
-    def messages(self, payload: Any) -> Iterator[Reported]:
-        batch = payload.get("batch") if isinstance(payload, dict) else payload
-        if batch is None:
-            batch = [payload]
-        if not isinstance(batch, list):
-            raise RefusedError(400, "malformed", "neither a call nor a batch of calls")
-        if len(batch) > BATCH_LIMIT:
-            raise RefusedError(413, "too_many", f"more than {BATCH_LIMIT} events")
-        return map(_reported, batch)
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+        return map(reported, calls(payload))
+
+    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
+        signed = signed_part(request.body)
+        headers = {SIGNATURE: signature(secret, signed)}
+        return headers if signed is request.body else headers | {BATCH_KEY: batch_key(secret)}
 
 
-def _signed_part(body: bytes) -> bytes:
-    """What the signature covers: the body, or in a batch its first event, as Segment writes it."""
-    if not body.startswith((b"[", b'{"batch"')):
+SENDER = Segment()
+
+
+def calls(payload: Any) -> list[Any]:
+    """The calls of a body, single or batch. Raises RefusedError (400, 413)."""
+    batch = payload.get("batch") if isinstance(payload, dict) else payload
+    if batch is None:
+        batch = [payload]
+    if not isinstance(batch, list):
+        raise RefusedError(400, "malformed", "neither a call nor a batch of calls")
+    if len(batch) > BATCH_LIMIT:
+        raise RefusedError(413, "too_many", f"more than {BATCH_LIMIT} events")
+    return batch
+
+
+def signed_part(body: bytes) -> bytes:
+    """What the signature covers: the body, or in a batch the bytes of its first event.
+
+    Raises RefusedError (400) for a batch without one."""
+    if not (batch := _BATCH.match(body)):
         return body
     try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RefusedError(400, "malformed", "not JSON") from error
-    batch = payload.get("batch") if isinstance(payload, dict) else payload
-    if not isinstance(batch, list) or not batch:
-        raise RefusedError(400, "malformed", "an empty batch")
-    return _written(batch[0])
+        rest = body[batch.end() :].decode()
+        _, end = _FIRST.raw_decode(rest)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, "malformed", "no first event in the batch") from error
+    return rest[:end].encode()
 
 
-def _reported(message: Any) -> Reported:
-    message = mapping(message)
-    context, traits = mapping(message.get("context")), mapping(message.get("traits"))
-    call = text(message.get("type")) or ""
-    occurred_at = epoch_ms(message.get("timestamp")) or epoch_ms(message.get("originalTimestamp"))
+def reported(message: Any) -> Reported:
+    """One call, taken apart. Written out rather than in parts: it runs for every event."""
+    if type(message) is not dict:
+        message = NOTHING
+    context = message.get("context")
+    if type(context) is not dict:
+        context = NOTHING
+    call = message.get("type")
+    given = message.get("properties")
+    timestamp = message.get("timestamp")
+    page, preferences = context.get("page"), context.get("consent")
     grouped = call == "group"
+    person, account, email = _traits(message, context, grouped=grouped)
     return Reported(
-        id=text(message.get("messageId")) or _content_id(message),
-        call=call,
-        event=text(message.get("event")) if call == "track" else None,
-        message=message,
-        occurred_at=occurred_at,
-        aliases=_aliases(message, context, traits, grouped=grouped),
-        accounts=_accounts(message, context, traits, grouped=grouped),
-        properties=mapping(message.get("properties")),
-        person_traits=NOTHING if grouped else _person_traits(context, traits),
-        account_traits=traits if grouped else NOTHING,
-        ip=text(context.get("ip")),
-        user_agent=text(context.get("userAgent")),
-        context={
-            "path": mapping(context.get("page")).get("path"),
+        text(message.get("messageId")) or _content_id(message),
+        call if type(call) is str else "",
+        text(message.get("event")) if call == "track" else None,
+        message,
+        (timestamp and epoch_ms(timestamp)) or epoch_ms(message.get("originalTimestamp")),
+        (
+            (AliasType.USER, message.get("userId")),
+            (AliasType.EMAIL, email),
+            (AliasType.ANONYMOUS, message.get("anonymousId")),
+        ),
+        _accounts(message, context, account, grouped=grouped),
+        given if type(given) is dict else NOTHING,
+        person,
+        account,
+        text(context.get("ip")),
+        text(context.get("userAgent")),
+        {
+            "path": page.get("path") if type(page) is dict else None,
             "locale": context.get("locale"),
             "timezone": context.get("timezone"),
         },
-        consent=mapping(mapping(context.get("consent")).get("categoryPreferences")),
+        mapping(mapping(preferences).get("categoryPreferences")) if preferences else NOTHING,
     )
 
 
-def _person_traits(context: Mapping[str, Any], traits: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The call's own win over those that the library remembers."""
-    remembered = mapping(context.get("traits"))
-    return {**remembered, **traits} if remembered else traits
-
-
-def _aliases(
-    message: Mapping[str, Any],
-    context: Mapping[str, Any],
-    traits: Mapping[str, Any],
-    *,
-    grouped: bool,
-) -> list[tuple[AliasType, object]]:
-    email = None if grouped else traits.get("email") or mapping(context.get("traits")).get("email")
-    return [
-        (AliasType.USER, message.get("userId")),
-        (AliasType.EMAIL, email),
-        (AliasType.ANONYMOUS, message.get("anonymousId")),
-    ]
+def _traits(
+    message: Mapping[str, Any], context: Mapping[str, Any], *, grouped: bool
+) -> tuple[Mapping[str, Any], Mapping[str, Any], object]:
+    """The person's, the account's, and the email address. A call's own traits win over those that
+    the library remembers."""
+    given, remembered = message.get("traits"), context.get("traits")
+    if not given and not remembered:
+        return NOTHING, NOTHING, None
+    given, remembered = mapping(given), mapping(remembered)
+    if grouped:
+        return NOTHING, given, None
+    person = {**remembered, **given} if remembered else given
+    return person, NOTHING, given.get("email") or remembered.get("email")
 
 
 def _accounts(
@@ -138,7 +163,7 @@ def _accounts(
     traits: Mapping[str, Any],
     *,
     grouped: bool,
-) -> list[tuple[str, AccountRole]]:
+) -> Sequence[tuple[str, AccountRole]]:
     """A group call tells the role; elsewhere an account is a mention, unless the plan says that
     the event is an owner's."""
     if grouped:
@@ -146,17 +171,14 @@ def _accounts(
         role = AccountRole.OWNER if traits.get("role") == "owner" else AccountRole.MEMBER
     else:
         group, role = context.get("groupId"), AccountRole.MENTION
-    return [(f"group:{group}", role)] if isinstance(group, str | int) and group else []
+    return ((f"group:{group}", role),) if group and isinstance(group, str | int) else ()
 
 
 def _content_id(message: Mapping[str, Any]) -> str:
     """For a call without messageId: equal content is the same call."""
-    return hashlib.sha256(_written(dict(message), orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def _written(value: Any, option: int = 0) -> bytes:
-    """As JSON. What orjson reads it does not always write: its nesting limits differ."""
     try:
-        return orjson.dumps(value, option=option)
+        written = orjson.dumps(dict(message), option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
+        # What orjson reads it does not always write: its nesting limits differ.
         raise RefusedError(400, "malformed", "nested too deeply") from error
+    return hashlib.sha256(written).hexdigest()

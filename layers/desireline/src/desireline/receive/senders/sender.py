@@ -1,16 +1,23 @@
-"""What a sender's module provides."""
+"""What a sender's module provides: an instance of a subclass of `Sender`, named SENDER."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple
 
+import orjson
+
+from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType, Scalar
 from desireline.receive.request import WebhookRequest
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+TOLERANCE_MS = 300_000
+"""How old, and how far ahead, a signed time may be."""
 
 
 class Reported(NamedTuple):
@@ -37,23 +44,52 @@ class Reported(NamedTuple):
     consent: Mapping[str, bool] = NOTHING
 
 
-class Sender(Protocol):
-    """A sender: its name is the last part of the webhook's path and the name of its secret."""
+class Sender(ABC):
+    """A sender.
 
-    name: str
+    name: the last part of the webhook's path, and the name of its secret. secret: what the secret
+    is, for whoever has to fetch it. mapped_as: whose mappings in the tracking plan it uses, if not
+    its own. deadline: seconds that it waits for an answer. kept_headers: in lower case, what of
+    its headers the raw topic keeps; never one that holds a secret.
+    """
 
+    name: ClassVar[str]
+    secret: ClassVar[str]
+    mapped_as: ClassVar[str] = ""
+    deadline: ClassVar[float] = 5.0
+    kept_headers: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.mapped_as = cls.mapped_as or cls.__dict__.get("name", "")
+
+    @abstractmethod
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
         """Check the signature on the raw bytes with any of the secrets; now: wall time, ms.
 
         Raises RefusedError (401, 400)."""
-        ...
 
-    def messages(self, payload: Any) -> Iterator[Reported]:
+    def parse(self, body: bytes) -> Any:
+        """What the body says. Raises RefusedError (400)."""
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise RefusedError(400, "malformed", "not JSON") from error
+
+    @abstractmethod
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         """The events of a parsed body. Raises RefusedError (400) when it is not of the sender's
         form at all; InvalidEventError is for single events."""
-        ...
+
+    def reply(self, payload: Any) -> Mapping[str, Any] | None:
+        """What the sender has to be answered besides 200: a challenge, an echo."""
+        return None
+
+    @abstractmethod
+    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
+        """The headers that it would send with this request; now: wall time, ms. For whoever plays
+        the sender: tests, the demo, `desireline send`."""
 
 
 def equals_any(given: str, expected: Sequence[str]) -> bool:
@@ -61,6 +97,12 @@ def equals_any(given: str, expected: Sequence[str]) -> bool:
     told = given.encode(errors="replace")
     found = [hmac.compare_digest(told, one.encode()) for one in expected]
     return any(found)
+
+
+def refuse_unless_fresh(signed_at: int, now: int) -> None:
+    """Both in epoch ms. Raises RefusedError (400, stale) for what is too old or too far ahead."""
+    if abs(now - signed_at) > TOLERANCE_MS:
+        raise RefusedError(400, "stale", "signed more than 5 minutes ago or ahead")
 
 
 def mapping(value: object) -> Mapping[str, Any]:

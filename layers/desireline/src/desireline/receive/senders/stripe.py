@@ -10,28 +10,31 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import Reported, equals_any, mapping, text
+from desireline.receive.senders.sender import (
+    Reported,
+    Sender,
+    equals_any,
+    mapping,
+    refuse_unless_fresh,
+    text,
+)
 from desireline.receive.times import epoch_seconds
 
-TOLERANCE_MS = 300_000
 SIGNATURE = "stripe-signature"
 
 
-def signature(secret: bytes, body: bytes, at: int) -> str:
-    """The header for a body; at: wall time, epoch seconds."""
-    return f"t={at},v1={_hmac(secret, str(at), body)}"
-
-
-class Stripe:
+class Stripe(Sender):
     """See the module."""
 
     name = "stripe"
+    secret = "the endpoint's signing secret: Developers, Webhooks, the endpoint, whsec_…"
+    kept_headers = (SIGNATURE,)
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
@@ -47,13 +50,19 @@ class Stripe:
         expected = [_hmac(secret, stamp, body) for secret in secrets]
         if not any([equals_any(one, expected) for one in given]):  # noqa: C419 — all are compared
             raise RefusedError(401, "forged", "Stripe-Signature does not match")
-        if abs(now - int(stamp) * 1000) > TOLERANCE_MS:
-            raise RefusedError(400, "stale", "signed more than 5 minutes ago or ahead")
+        refuse_unless_fresh(int(stamp) * 1000, now)
 
-    def messages(self, payload: Any) -> Iterator[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         if not isinstance(payload, dict) or not text(payload.get("id")):
             raise RefusedError(400, "malformed", "not an event of Stripe")
-        yield _reported(payload)
+        return [_reported(payload)]
+
+    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
+        stamp = str(now // 1000)
+        return {SIGNATURE: f"t={stamp},v1={_hmac(secret, stamp, request.body)}"}
+
+
+SENDER = Stripe()
 
 
 def _hmac(secret: bytes, stamp: str, body: bytes) -> str:
