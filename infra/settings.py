@@ -67,6 +67,8 @@ class MappingSettings(_Part):
     """Event source mappings: batches, windows, pollers, and how long a record is tried.
 
     Windows are in seconds. A stream's retries must end before the stream forgets (24 hours).
+    queue_visibility_timeouts: for how many times the function's time-out a message that is being
+    handled stays invisible; Lambda's advice is six, so that a throttled batch is not doubled.
     """
 
     poller_group: str
@@ -85,6 +87,7 @@ class MappingSettings(_Part):
     stream_record_age_seconds: Annotated[int, Field(ge=60, lt=86400)] = 20 * 3600
     queue_batch_size: Annotated[int, Field(ge=1, le=10)] = 10
     queue_receives: Annotated[int, Field(ge=1)] = 10
+    queue_visibility_timeouts: Annotated[int, Field(ge=1)] = 6
 
 
 class WebhookSettings(_Part):
@@ -135,10 +138,12 @@ class StageSettings(_Part):
 
     def without_windows(self) -> Self:
         """The same for the local cloud: nothing waits to be batched but the archive, which nobody
-        waits for, and which would else write a file for every event."""
+        waits for, and which would else write a file for every event; and a delivery that was cut
+        off comes again soon."""
         none = {name: 0 for name in MappingSettings.model_fields if name.endswith("window_seconds")}
         none["archive_window_seconds"] = LOCAL_ARCHIVE_WINDOW
         none["retries"] = LOCAL_RETRIES
+        none["queue_visibility_timeouts"] = 1
         return self.model_copy(update={"mappings": self.mappings.model_copy(update=none)})
 
 

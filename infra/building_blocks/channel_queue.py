@@ -15,8 +15,6 @@ from infra.building_blocks.stage_key import key_use
 from infra.deployment import StageStack
 
 LONGEST_KEPT = cdk.Duration.days(14)
-VISIBILITY_TIMEOUTS = 6
-"""Lambda's advice: six times the function's time-out, so that a throttled batch is not doubled."""
 
 
 def queue_name(channel: Channel) -> str:
@@ -54,7 +52,7 @@ class ChannelQueue(Construct):
             enforce_ssl=True,
             retention_period=cdk.Duration.days(4),
             visibility_timeout=cdk.Duration.seconds(
-                VISIBILITY_TIMEOUTS * int(handled_in.to_seconds())
+                settings.queue_visibility_timeouts * int(handled_in.to_seconds())
             ),
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead, max_receive_count=settings.queue_receives

@@ -162,15 +162,20 @@ def _holdout_lost(patch: Patch) -> None:
 
 
 def _tombstones_not_followed(patch: Patch) -> None:
-    def stay(store: Any, subject: str) -> Any:
-        row = store.get(SubjectRow.at(subject))
+    def stay(subject: str) -> Any:
+        ref = SubjectRow.at(subject)
+        row = (yield [ref]).get(ref)
         return row or view.default_subject(subject), (subject,)
 
-    patch.setattr(view, "trace_subject", stay)
+    patch.setattr(view, "tracing", stay)
 
 
 def _persons_not_asked(patch: Patch) -> None:
-    patch.setattr(view, "_belongs", lambda store, person, root, passed: True)
+    def always(person: Any, root: Any, passed: Any) -> Any:
+        yield from ()
+        return True
+
+    patch.setattr(view, "_belongs", always)
 
 
 def _score_overwrites(patch: Patch) -> None:
@@ -178,18 +183,19 @@ def _score_overwrites(patch: Patch) -> None:
 
     def last_one_wins(self: Any, reading: Any, current: Any, request: Any) -> None:
         stored = self._store.get(JourneyRow.at(reading.subject))
-        write(self, scoring._Reading(reading.subject, stored, reading.state), current, request)
+        write(self, scoring._Known(reading.subject, stored, reading.state), current, request)
 
     patch.setattr(scoring.ScoreJourneys, "_write", last_one_wins)
 
 
 def _state_before_the_score(patch: Patch) -> None:
-    def read(self: Any, subject: str) -> Any:
-        known = view.read_subject(self._store, subject)
-        row = self._store.get(JourneyRow.at(known.root.subject))
-        return scoring._Reading(known.root.subject, row, known.state)
+    def knowing(subject: str) -> Any:
+        known = yield from view.viewing(subject)
+        ref = JourneyRow.at(known.root.subject)
+        row = (yield [ref]).get(ref)
+        return scoring._Known(known.root.subject, row, known.state)
 
-    patch.setattr(scoring.ScoreJourneys, "_read", read)
+    patch.setattr(scoring, "_knowing", knowing)
 
 
 def _score_as_of_the_record(patch: Patch) -> None:

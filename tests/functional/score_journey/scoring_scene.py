@@ -9,6 +9,7 @@ from pathlib import Path
 import desireline_models
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
+from desireline.errors import ThrottledError
 from desireline.events import (
     Alias,
     AliasType,
@@ -138,3 +139,23 @@ def use_case(store, metrics=None):
 
 def journey(store, subject="ann"):
     return store.get(JourneyRow.at(subject))
+
+
+class ThrottledStore(MemoryStore):
+    """Refuses every request that asks for this row, alone or among others."""
+
+    def __init__(self, ref):
+        super().__init__()
+        self._ref = ref
+
+    def get(self, ref):
+        self._refuse([ref])
+        return super().get(ref)
+
+    def get_all(self, refs):
+        self._refuse(refs)
+        return super().get_all(refs)
+
+    def _refuse(self, refs):
+        if self._ref in refs:
+            raise ThrottledError("slow down")

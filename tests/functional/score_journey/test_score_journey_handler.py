@@ -7,11 +7,17 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Table
-from desireline.errors import ThrottledError
 from desireline.rows import JourneyRow
 from score_journey import handler
 from score_journey.settings import Settings
-from tests.functional.score_journey.scoring_scene import event, folded, journey, resolved, use_case
+from tests.functional.score_journey.scoring_scene import (
+    ThrottledStore,
+    event,
+    folded,
+    journey,
+    resolved,
+    use_case,
+)
 
 
 @dataclass
@@ -60,13 +66,7 @@ def test_a_batch_is_scored(composed):
 
 
 def test_what_failed_is_named_for_another_try(composed):
-    class Throttled(MemoryStore):
-        def get(self, ref):
-            if ref == JourneyRow.at("ann"):
-                raise ThrottledError("slow down")
-            return super().get(ref)
-
-    store = Throttled()
+    store = ThrottledStore(JourneyRow.at("ann"))
     ann, bob = event("trial_signup", who="ann"), event("trial_signup", who="bob")
     folded(store, ann, bob)
     composed(store)

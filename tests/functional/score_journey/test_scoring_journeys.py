@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
-from desireline.errors import ConflictError, ThrottledError
+from desireline.errors import ConflictError
 from desireline.events import Lifecycle, ResolvedEvent, Stage, Stamps, Tier
 from desireline.journey.state import DAY
 from desireline.rows import JourneyRow, Put, QuarantineRow, StateRow, SubjectRow
@@ -16,6 +16,7 @@ from tests.functional.score_journey.scoring_scene import (
     WALL,
     CountedMetrics,
     InterruptedStore,
+    ThrottledStore,
     event,
     folded,
     journey,
@@ -260,13 +261,7 @@ def test_conflicts_without_end_leave_the_records_to_be_retried_and_the_others_do
 
 
 def test_a_throttled_subject_fails_alone():
-    class Throttled(MemoryStore):
-        def get(self, ref):
-            if ref == JourneyRow.at("ann"):
-                raise ThrottledError("slow down")
-            return super().get(ref)
-
-    store = Throttled()
+    store = ThrottledStore(JourneyRow.at("ann"))
     ann, bob = event("trial_signup", who="ann"), event("trial_signup", who="bob")
     folded(store, ann, bob)
 

@@ -6,12 +6,13 @@ merge of the rows that belong to the subject by now (delivery rules 4, 5 and 8).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 from desireline.errors import TerminalError
 from desireline.events import ResolvedEvent
+from desireline.journey.reading import Reading, read
 from desireline.journey.state import JourneyState, merge
 from desireline.ports import Store
 from desireline.rows import AccountRow, PersonRow, Ref, StateRow, SubjectRow
@@ -60,9 +61,15 @@ def trace_subject(store: Store, subject: str) -> tuple[SubjectRow, tuple[str, ..
     A subject without a row is a person that nothing was ever linked to: its row is the default
     one, at version 0. Raises TerminalError on a circle, which no merge can make.
     """
+    return read(store, tracing(subject))
+
+
+def tracing(subject: str) -> Reading[tuple[SubjectRow, tuple[str, ...]]]:
+    """`trace_subject` as a reading."""
     passed = [subject]
     while True:
-        row = store.get(SubjectRow.at(passed[-1]))
+        ref = SubjectRow.at(passed[-1])
+        row = (yield [ref]).get(ref)
         if row is None:
             return default_subject(passed[-1]), tuple(passed)
         if row.merged_into is None:
@@ -72,17 +79,24 @@ def trace_subject(store: Store, subject: str) -> tuple[SubjectRow, tuple[str, ..
         passed.append(row.merged_into)
 
 
-def subject_of_event(store: Store, resolved: ResolvedEvent) -> str:
+def counting_subject(resolved: ResolvedEvent) -> Reading[str]:
     """The subject that counts the event by now (follow its tombstones), or had when it was read.
 
     Not always what the event was passed on with: when persons turn out to be one who own accounts
     of two groups, the subjects stay apart and the person leaves one of them, without a tombstone.
     Of an account's event the account decides, and no account ever leaves its subject.
     """
-    person = None if resolved.event.accounts else store.get(PersonRow.at(resolved.person))
-    while person is not None and person.merged_into is not None:
-        person = store.get(PersonRow.at(person.merged_into))
-    return resolved.subject if person is None else person.subject
+    if resolved.event.accounts:
+        return resolved.subject
+    following = resolved.person
+    while True:
+        ref = PersonRow.at(following)
+        person: PersonRow | None = (yield [ref]).get(ref)
+        if person is None:
+            return resolved.subject
+        if person.merged_into is None:
+            return person.subject
+        following = person.merged_into
 
 
 def default_subject(subject: str) -> SubjectRow:
@@ -95,29 +109,34 @@ def read_subject(store: Store, subject: str, *, everywhere: bool = False) -> Sub
 
     everywhere: also read what its persons did under other accounts, for `absence`.
     """
-    root, passed = trace_subject(store, subject)
-    persons = tuple(
-        person
-        for person in _live_persons(store, root.persons)
-        if _belongs(store, person, root, passed)
-    )
+    view = read(store, viewing(subject))
+    return replace(view, absence=_everywhere(store, view)) if everywhere else view
+
+
+def viewing(subject: str) -> Reading[SubjectView]:
+    """`read_subject` as a reading."""
+    root, passed = yield from tracing(subject)
+    persons = []
+    for person in (yield from _live_persons(root.persons)):
+        if (yield from _belongs(person, root, passed)):
+            persons.append(person)
     own = sorted({fragment_of(alias) for person in persons for alias in person.aliases})
     refs = [StateRow.at(f, account) for f in own for account in (NO_ACCOUNT, *root.accounts)]
-    refs += _member_rows(store, root.accounts, set(own))
-    rows = store.get_all(refs[:KEPT_ROWS])
+    refs += yield from _member_rows(root.accounts, set(own))
+    rows = yield refs[:KEPT_ROWS]
     state = merge(rows[ref].state for ref in refs[:KEPT_ROWS] if ref in rows)
     return SubjectView(
         root=root,
         passed=passed,
-        persons=persons,
+        persons=tuple(persons),
         fragments=tuple(own),
         state=state,
-        absence=_everywhere(store, own, state, root) if everywhere else state,
+        absence=state,
         ambiguous=any(person.ambiguous for person in persons),
     )
 
 
-def _live_persons(store: Store, fragments: Iterable[str]) -> list[PersonRow]:
+def _live_persons(fragments: Iterable[str]) -> Reading[list[PersonRow]]:
     """The persons that these fragments lead to, each once, by id; tombstones are followed."""
     live: dict[str, PersonRow] = {}
     seen: set[str] = set()
@@ -125,7 +144,7 @@ def _live_persons(store: Store, fragments: Iterable[str]) -> list[PersonRow]:
     while ahead:
         seen |= ahead
         refs = [PersonRow.at(fragment) for fragment in sorted(ahead)]
-        found = store.get_all(refs)
+        found = yield refs
         following: set[str] = set()
         for fragment, ref in zip(sorted(ahead), refs, strict=True):
             row = found.get(ref) or PersonRow(
@@ -139,32 +158,35 @@ def _live_persons(store: Store, fragments: Iterable[str]) -> list[PersonRow]:
     return [live[fragment] for fragment in sorted(live)]
 
 
-def _belongs(store: Store, person: PersonRow, root: SubjectRow, passed: tuple[str, ...]) -> bool:
+def _belongs(person: PersonRow, root: SubjectRow, passed: tuple[str, ...]) -> Reading[bool]:
     """Whether the person's subject is this one by now: a merge may have taken it elsewhere."""
     if person.subject in (root.subject, *root.absorbed, *passed):
         return True
-    return trace_subject(store, person.subject)[0].subject == root.subject
+    now, _ = yield from tracing(person.subject)
+    return now.subject == root.subject
 
 
-def _member_rows(store: Store, accounts: Iterable[str], own: set[str]) -> list[Ref[StateRow]]:
+def _member_rows(accounts: Sequence[str], own: set[str]) -> Reading[list[Ref[StateRow]]]:
     """The rows under these accounts of fragments that named them and are not the subject's own."""
+    if not accounts:
+        return []
     refs = [AccountRow.at(account) for account in accounts]
+    found = yield refs
     return [
-        StateRow.at(fragment, row.account)
-        for row in store.get_all(refs).values()
-        for fragment in sorted(row.fragments)
+        StateRow.at(fragment, found[ref].account)
+        for ref in refs
+        if ref in found
+        for fragment in sorted(found[ref].fragments)
         if fragment not in own
     ]
 
 
-def _everywhere(
-    store: Store, own: Iterable[str], state: JourneyState, root: SubjectRow
-) -> JourneyState:
-    counted = {NO_ACCOUNT, *root.accounts}
+def _everywhere(store: Store, view: SubjectView) -> JourneyState:
+    counted = {NO_ACCOUNT, *view.root.accounts}
     elsewhere = [
         row.state
-        for fragment in own
+        for fragment in view.fragments
         for row in store.query(StateRow, StateRow.at(fragment, NO_ACCOUNT).pk)
         if row.account not in counted
     ]
-    return merge([state, *elsewhere])
+    return merge([view.state, *elsewhere])

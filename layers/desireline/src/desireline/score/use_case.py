@@ -19,11 +19,12 @@ from pydantic import ValidationError
 
 from desireline.batch import BatchResult, Tally
 from desireline.contracts import Topic
-from desireline.errors import ConflictError, RetryableError, TerminalError
+from desireline.errors import ConflictError, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.journey.crossings import crossings
+from desireline.journey.reading import Failure, Reading, read_all
 from desireline.journey.state import JourneyState
-from desireline.journey.view import read_subject, subject_of_event
+from desireline.journey.view import counting_subject, viewing
 from desireline.ports import Clock, Metrics, Store
 from desireline.records import Record
 from desireline.rows import JourneyRow, Put, QuarantineRow
@@ -54,7 +55,16 @@ class _Request:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Cause:
+    """What a record says: its id, its stamps, and the subject that it is about."""
+
+    id: str
+    stamps: Stamps
+    subject: Reading[str]
+
+
+@dataclass(frozen=True)
+class _Known:
     """A root subject's row, as it was before its state was read."""
 
     subject: str
@@ -83,32 +93,32 @@ class ScoreJourneys:
         return tally.result()
 
     def _requests(self, records: Sequence[Record], tally: Tally) -> dict[str, _Request]:
-        requests: dict[str, _Request] = {}
+        named: list[tuple[Record, _Cause]] = []
         for record in records:
             if record.value is None:
                 tally.skipped.append(record)
                 continue
             try:
-                subject, cause, stamps = self._named(record.topic, record.value)
+                named.append((record, _cause(record.topic, record.value)))
             except ValidationError as error:
                 detail = f"{error.error_count()} errors"
                 self._quarantine(record, "unreadable_record", detail, tally)
-                continue
-            except RetryableError as error:
-                tally.fail([record], str(error))
-                continue
-            request = requests.setdefault(subject, _Request())
-            request.absorb(_Request([record], [cause], [stamps]))
+        subjects = read_all(self._store, [cause.subject for _, cause in named])
+        requests: dict[str, _Request] = {}
+        for (record, cause), subject in zip(named, subjects, strict=True):
+            if isinstance(subject, str):
+                request = requests.setdefault(subject, _Request())
+                request.absorb(_Request([record], [cause.id], [cause.stamps]))
+            else:
+                self._unread([record], subject, tally)
         return requests
 
-    def _named(self, topic: str, value: bytes) -> tuple[str, str, Stamps]:
-        """The subject that a record is about, what happened, and its stamps."""
-        if topic == Topic.IDENTITY_CHANGED:
-            change = IdentityChanged.decode(value)
-            return change.subject, change.id, change.stamps
-        resolved = ResolvedEvent.decode(value)
-        subject = subject_of_event(self._store, resolved)
-        return subject, resolved.event.event_id, resolved.event.stamps
+    def _unread(self, records: Sequence[Record], failure: Failure, tally: Tally) -> None:
+        if isinstance(failure, RetryableError):
+            tally.fail(records, str(failure))
+            return
+        for record in records:
+            self._quarantine(record, failure.reason, failure.detail, tally)
 
     def _quarantine(self, record: Record, reason: str, detail: str, tally: Tally) -> None:
         row = QuarantineRow(
@@ -133,20 +143,15 @@ class ScoreJourneys:
 
     def _score(self, requests: Mapping[str, _Request], tally: Tally) -> dict[str, _Request]:
         """One round; returns the requests that met a conflict, by root."""
-        readings: dict[str, _Reading] = {}
+        readings: dict[str, _Known] = {}
         by_root: dict[str, _Request] = {}
-        for subject, request in requests.items():
-            try:
-                reading = self._read(subject)
-            except RetryableError as error:
-                tally.fail(request.records, str(error))
-                continue
-            except TerminalError as error:
-                for record in request.records:
-                    self._quarantine(record, error.reason, error.detail, tally)
-                continue
-            readings[reading.subject] = reading
-            by_root.setdefault(reading.subject, _Request()).absorb(request)
+        found = read_all(self._store, [_knowing(subject) for subject in requests])
+        for request, reading in zip(requests.values(), found, strict=True):
+            if isinstance(reading, _Known):
+                readings[reading.subject] = reading
+                by_root.setdefault(reading.subject, _Request()).absorb(request)
+            else:
+                self._unread(request.records, reading, tally)
         known = list(readings.values())
         moments = [(reading.state, reading.state.latest) for reading in known]
         again: dict[str, _Request] = {}
@@ -163,17 +168,7 @@ class ScoreJourneys:
                 tally.done += request.records
         return again
 
-    def _read(self, subject: str) -> _Reading:
-        """The row before the state, both of the root. Raises RetryableError."""
-        for _ in range(ATTEMPTS):
-            row = self._store.get(JourneyRow.at(subject))
-            view = read_subject(self._store, subject)
-            if view.root.subject == subject:
-                return _Reading(subject, row, view.state)
-            subject = view.root.subject
-        raise ConflictError(f"subject {subject}: merged again and again")
-
-    def _write(self, reading: _Reading, current: Assessment, request: _Request) -> None:
+    def _write(self, reading: _Known, current: Assessment, request: _Request) -> None:
         previous = reading.row.current if reading.row else None
         if not reading.state.counts or (previous is not None and _same(previous, current)):
             return
@@ -185,6 +180,32 @@ class ScoreJourneys:
         causes = tuple(request.causes[-KEPT_CAUSES:])
         self._store.write(Put(row.but(current=current, reasons=why, causes=causes, stamps=stamps)))
         self._metrics.count("journeys_scored")
+
+
+def _cause(topic: str, value: bytes) -> _Cause:
+    """Raises ValidationError."""
+    if topic == Topic.IDENTITY_CHANGED:
+        change = IdentityChanged.decode(value)
+        return _Cause(change.id, change.stamps, _as_named(change.subject))
+    resolved = ResolvedEvent.decode(value)
+    return _Cause(resolved.event.event_id, resolved.event.stamps, counting_subject(resolved))
+
+
+def _as_named(subject: str) -> Reading[str]:
+    yield from ()
+    return subject
+
+
+def _knowing(subject: str) -> Reading[_Known]:
+    """The row before the state, both of the root. Raises ConflictError."""
+    for _ in range(ATTEMPTS):
+        ref = JourneyRow.at(subject)
+        row = (yield [ref]).get(ref)
+        view = yield from viewing(subject)
+        if view.root.subject == subject:
+            return _Known(subject, row, view.state)
+        subject = view.root.subject
+    raise ConflictError(f"subject {subject}: merged again and again")
 
 
 def _same(previous: Assessment, current: Assessment) -> bool:
