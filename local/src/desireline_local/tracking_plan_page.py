@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from desireline.tracking_plan import Parameter, PlannedEvent, SourceMapping, load_plan
+from desireline.tracking_plan import (
+    Parameter,
+    PlannedEvent,
+    SenderMapping,
+    TrackingPlan,
+    load_plan,
+)
 from desireline_local.markdown import table
 
 
 def tracking_plan_page() -> str:
     """Every event with its parameters and where it comes from, one section a category."""
     plan = load_plan()
-    verified = ", ".join(sorted(plan.verified_email_sources))
+    verified = ", ".join(sorted(plan.verified_email))
     parts = [
         "# Tracking plan",
         f"Version {plan.version}, {len(plan.events)} events. Rendered from `tracking_plan/` by "
@@ -19,12 +25,14 @@ def tracking_plan_page() -> str:
     ]
     categories = dict.fromkeys(event.category for event in plan.events.values())
     for category in categories:
-        parts.append(f"## {category.capitalize()}")
-        parts += [_event(event) for event in plan.events.values() if event.category == category]
+        parts.append(f"## {category.replace('_', ' ').capitalize()}")
+        parts += [
+            _event(plan, event) for event in plan.events.values() if event.category == category
+        ]
     return "\n\n".join(parts)
 
 
-def _event(event: PlannedEvent) -> str:
+def _event(plan: TrackingPlan, event: PlannedEvent) -> str:
     marks = [
         *([f"{event.conversion} conversion"] if event.conversion else []),
         *(["high intent"] if event.high_intent else []),
@@ -36,7 +44,8 @@ def _event(event: PlannedEvent) -> str:
     if event.parameters:
         rows = ((f"`{name}`", *_parameter(one)) for name, one in event.parameters.items())
         said += "\n\n" + table(("parameter", "type", "unit", "allowed", "required", "summed"), rows)
-    return f"{said}\n\nFrom {'; '.join(map(_source, event.sources))}."
+    senders = "; ".join(_source(*one) for one in plan.mappings_to(event.name))
+    return f"{said}\n\nFrom {senders}."
 
 
 def _parameter(one: Parameter) -> tuple[str, ...]:
@@ -54,7 +63,7 @@ def _parameter(one: Parameter) -> tuple[str, ...]:
     )
 
 
-def _source(mapping: SourceMapping) -> str:
+def _source(sender: str, mapping: SenderMapping) -> str:
     name = f" “{mapping.event}”" if mapping.event else ""
     where = f" where `{mapping.where}`" if mapping.where else ""
-    return f"{mapping.source} `{mapping.call}`{name}{where}"
+    return f"{sender} `{mapping.call}`{name}{where}"

@@ -1,21 +1,22 @@
 """The tracking plan: which events there are, what they carry, how senders' words become ours.
 
-Read once from YAML. A mapping's conditions and properties are JMESPath over the sender's message;
-a property that no mapping names is taken from the message's `properties` under its own name.
+Read once from YAML: `plan.yaml`, `events/` with one file a category, `senders/` with one file a
+sender. A mapping's conditions and properties are JMESPath over the sender's message; a property
+that no mapping names is taken from the message's `properties` under its own name.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import jmespath
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.errors import InvalidEventError
 from desireline.resources import TRACKING_PLAN
@@ -87,13 +88,13 @@ class Parameter(_Part):
         raise InvalidEventError("parameter_type", f"{name} is no {self.type}")
 
 
-class SourceMapping(_Part):
-    """How one sender reports an event: its call or type, the event's name there, a condition, and
-    where the parameters are."""
+class SenderMapping(_Part):
+    """How a sender reports an event: its call or type, the event's name there, what it is as ours,
+    a condition, and where the parameters are."""
 
-    source: str
     call: str
     event: str | None = None
+    becomes: str = Field(alias="as")
     where: str | None = None
     properties: Mapping[str, str] = {}
 
@@ -165,10 +166,9 @@ class PlannedEvent(_Part):
     high_intent: bool = False
     owns_account: bool = False
     parameters: Mapping[str, Parameter] = {}
-    sources: tuple[SourceMapping, ...] = ()
 
     def properties(
-        self, mapping: SourceMapping, message: Mapping[str, Any], given: Mapping[str, Any]
+        self, mapping: SenderMapping, message: Mapping[str, Any], given: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The event's parameters out of a message; what the plan does not name is left behind.
 
@@ -203,51 +203,95 @@ class Traits(_Part):
     account: Mapping[str, str]
 
 
+class SenderWords(_Part):
+    """What one sender reports, in its words. verified_email: an address in its word identifies a
+    person; in another's it is a trait."""
+
+    sender: str
+    verified_email: bool = False
+    mappings: tuple[SenderMapping, ...]
+
+    @cached_property
+    def index(self) -> dict[tuple[str, str | None], list[SenderMapping]]:
+        """By call and event, conditional mappings first, else in the order of the file."""
+        index: dict[tuple[str, str | None], list[SenderMapping]] = {}
+        for mapping in self.mappings:
+            index.setdefault((mapping.call, mapping.event), []).append(mapping)
+        for choices in index.values():
+            choices.sort(key=lambda mapping: mapping.where is None)
+        return index
+
+
 class TrackingPlan(_Part):
     """The whole plan."""
 
     version: str
-    verified_email_sources: frozenset[str]
     traits: Traits
     events: Mapping[str, PlannedEvent]
+    senders: Mapping[str, SenderWords]
 
     @cached_property
-    def _index(self) -> dict[tuple[str, str, str | None], list[tuple[SourceMapping, PlannedEvent]]]:
-        index: dict[tuple[str, str, str | None], list[tuple[SourceMapping, PlannedEvent]]] = {}
-        for event in self.events.values():
-            for mapping in event.sources:
-                key = (mapping.source, mapping.call, mapping.event)
-                index.setdefault(key, []).append((mapping, event))
-        for choices in index.values():
-            choices.sort(key=lambda choice: choice[0].where is None)
-        return index
+    def verified_email(self) -> frozenset[str]:
+        """Senders whose word makes an address identify a person."""
+        return frozenset(one.sender for one in self.senders.values() if one.verified_email)
+
+    @cached_property
+    def _index(
+        self,
+    ) -> dict[tuple[str, str, str | None], list[tuple[SenderMapping, PlannedEvent]]]:
+        return {
+            (name, *key): [(mapping, self.events[mapping.becomes]) for mapping in choices]
+            for name, words in self.senders.items()
+            for key, choices in words.index.items()
+        }
 
     def find(
         self, source: str, call: str, event: str | None, message: Mapping[str, Any]
-    ) -> tuple[SourceMapping, PlannedEvent]:
+    ) -> tuple[SenderMapping, PlannedEvent]:
         """The event that a message is, conditional mappings first. Raises InvalidEventError."""
         for mapping, planned in self._index.get((source, call, event), ()):
             if mapping.matches(message):
                 return mapping, planned
         raise InvalidEventError("unmapped", f"{source} {call} {event or ''}".strip()[:200])
 
+    def mappings_to(self, event: str) -> Iterator[tuple[str, SenderMapping]]:
+        """Who reports the event, and how."""
+        for words in self.senders.values():
+            for mapping in words.mappings:
+                if mapping.becomes == event:
+                    yield words.sender, mapping
+
 
 def load_plan(folder: Path = TRACKING_PLAN) -> TrackingPlan:
     """Read the plan. Raises pydantic.ValidationError, yaml.YAMLError, or ValueError when two files
-    define one event."""
-    head = yaml.safe_load((folder / "plan.yaml").read_text())
+    define one event, a mapping's event is not in the plan or a sender's file has another name."""
+    head = _read(folder / "plan.yaml")
     events: dict[str, PlannedEvent] = {}
     for event in _events(folder):
         if event.name in events:
             raise ValueError(f"the plan defines {event.name} twice")
         events[event.name] = event
-    return TrackingPlan(**head, events=events)
+    senders = {words.sender: words for words in _senders(folder, events)}
+    return TrackingPlan(**head, events=events, senders=senders)
 
 
 def _events(folder: Path) -> Iterator[PlannedEvent]:
-    for file in sorted(folder.glob("*.yaml")):
-        if file.name == "plan.yaml":
-            continue
-        content = yaml.safe_load(file.read_text())
+    for file in sorted((folder / "events").glob("*.yaml")):
+        content = _read(file)
         for name, event in content["events"].items():
             yield PlannedEvent(name=name, category=content["category"], **event)
+
+
+def _senders(folder: Path, events: Container[str]) -> Iterator[SenderWords]:
+    for file in sorted((folder / "senders").glob("*.yaml")):
+        words = SenderWords(**_read(file))
+        if words.sender != file.stem:
+            raise ValueError(f"{file.name} has the mappings of {words.sender}")
+        for mapping in words.mappings:
+            if mapping.becomes not in events:
+                raise ValueError(f"{file.name} maps to {mapping.becomes}, which is not planned")
+        yield words
+
+
+def _read(file: Path) -> Any:
+    return yaml.safe_load(file.read_text())

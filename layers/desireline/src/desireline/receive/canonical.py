@@ -95,7 +95,7 @@ class Canonical:
         found: list[Named] = []
         for alias_type, value in reported.aliases:
             if value is None or (
-                alias_type is AliasType.EMAIL and source not in self._plan.verified_email_sources
+                alias_type is AliasType.EMAIL and source not in self._plan.verified_email
             ):
                 continue
             named = self._fragments.named(alias_type, value)
