@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -40,9 +41,11 @@ class CloudError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everything is."""
+    """Where everything is. called: the webhooks' address as the function sees it, which some
+    senders sign; on AWS the two are one."""
 
     webhooks: str
+    called: str
     aws: str
     control: str
     kafka: str
@@ -231,9 +234,11 @@ class LocalCloud:
         return deployer.deploy(assembly, lambda stack: self._report(f"deployed {stack}"))
 
     def _addresses(self, outputs: dict[str, str]) -> Addresses:
-        api = outputs["WebhooksUrl"].removeprefix("http://").partition(".")[0]
+        url = urlsplit(outputs["WebhooksUrl"])
+        api = str(url.hostname).partition(".")[0]
         return Addresses(
             webhooks=f"{self.aws.endpoint}/_aws/execute-api/{api}/$default/webhooks",
+            called=f"https://{url.hostname}{url.path}",
             aws=self.aws.endpoint,
             control=self.aws.control.url,
             kafka=self.bootstrap,

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 
+NONE: Mapping[str, str] = {}
 
-def sign(source: str, body: bytes, secret: bytes, now: int, url: str = "") -> dict[str, str]:
-    """The headers that `source` would send with this body; now: wall time, epoch ms.
+
+def sign(
+    source: str,
+    body: bytes,
+    secret: bytes,
+    now: int,
+    *,
+    url: str = "",
+    headers: Mapping[str, str] = NONE,
+) -> dict[str, str]:
+    """The headers that `source` would send with this body, those given included; now: wall time,
+    epoch ms.
 
     Raises ValueError for a source whose scheme is not known.
     """
     sender = known([source])[source]
-    request = WebhookRequest(source, {}, body, url=url)
-    return {"content-type": "application/json", **sender.sign(request, secret, now)}
+    sent = {"content-type": "application/json", **headers}
+    request = WebhookRequest(source, sent, body, url=url)
+    return {**sent, **sender.sign(request, secret, now)}

@@ -1,14 +1,10 @@
-"""Send webhooks, ask why, redrive."""
+"""Ask why, redrive."""
 
 from __future__ import annotations
 
-import sys
-import time
 import uuid
-from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 from rich.table import Table
 
@@ -19,33 +15,6 @@ from desireline_local.explain import UnknownSubjectError, WarehouseHistory, find
 from desireline_local.explain import explain as explained
 from desireline_local.explain_view import rendered
 from desireline_local.redrive import redrive as redriven
-from desireline_local.signing import sign
-
-
-def send(
-    source: Annotated[str, typer.Argument(help="segment or stripe")],
-    file: Annotated[Path | None, typer.Argument(help="the body; standard input without it")] = None,
-    show_curl: Annotated[
-        bool, typer.Option("--curl", help="print the curl command instead of sending")
-    ] = False,
-) -> None:
-    """Send a webhook to the local cloud, signed as its sender would sign it."""
-    addresses = the_cloud().addresses
-    try:
-        body = sys.stdin.buffer.read() if file is None else file.read_bytes()
-        headers = sign(source, body, addresses.secret(source), time.time_ns() // 1_000_000)
-    except (OSError, ValueError) as error:
-        raise fail(str(error), 2) from error
-    url = f"{addresses.webhooks}/{source}"
-    if show_curl:
-        said = " ".join(f"-H '{name}: {value}'" for name, value in headers.items())
-        where = f"@{file}" if file else "@-"
-        typer.echo(f"curl -i {said} --data-binary {where} '{url}'")
-        return
-    answer = httpx.post(url, content=body, headers=headers, timeout=30)
-    console.print(f"{answer.status_code} {answer.text}", markup=False)
-    if answer.is_error:
-        raise typer.Exit(1)
 
 
 def explain(

@@ -10,6 +10,7 @@ import psutil
 import typer
 from rich.table import Table
 
+from desireline.receive.senders import NAMES
 from desireline_local import supervisor
 from desireline_local.cli.console import console, fail, interruptible, the_cloud
 from desireline_local.cloud import Addresses
@@ -123,7 +124,7 @@ def clock(
 def show_addresses(addresses: Addresses) -> None:
     """Where everything is."""
     places = {
-        "webhooks": f"{addresses.webhooks}/SENDER (segment, stripe)",
+        "webhooks": f"{addresses.webhooks}/SENDER ({', '.join(sorted(NAMES))})",
         "AWS": addresses.aws,
         "Kafka": addresses.kafka,
         "warehouse": f"{addresses.warehouse} (Snowflake's protocol, http)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from desireline_local.cli import ask, cloud, demo
+from desireline_local.cli import ask, cloud, demo, send
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,7 +18,7 @@ app.command()(cloud.down)
 app.command()(cloud.status)
 app.command()(cloud.logs)
 app.command()(cloud.clock)
-app.command()(ask.send)
+app.command()(send.send)
 app.command()(ask.explain)
 app.command()(ask.redrive)
 app.command()(demo.demo)

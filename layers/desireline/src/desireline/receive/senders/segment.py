@@ -48,6 +48,7 @@ class Segment(Sender):
     name = "segment"
     secret = "the destination's shared secret: the key of X-Signature"
     kept_headers = (SIGNATURE,)
+    signs_time = False
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int

@@ -50,7 +50,8 @@ class Sender(ABC):
     name: the last part of the webhook's path, and the name of its secret. secret: what the secret
     is, for whoever has to fetch it. mapped_as: whose mappings in the tracking plan it uses, if not
     its own. deadline: seconds that it waits for an answer. kept_headers: in lower case, what of
-    its headers the raw topic keeps; never one that holds a secret.
+    its headers the raw topic keeps; never one that holds a secret. signs_body, signs_time: what its
+    signature covers; without a time, deduplication is what a replay meets.
     """
 
     name: ClassVar[str]
@@ -58,6 +59,8 @@ class Sender(ABC):
     mapped_as: ClassVar[str] = ""
     deadline: ClassVar[float] = 5.0
     kept_headers: ClassVar[tuple[str, ...]] = ()
+    signs_body: ClassVar[bool] = True
+    signs_time: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         cls.mapped_as = cls.mapped_as or cls.__dict__.get("name", "")

@@ -1,0 +1,142 @@
+"""What holds for every sender, on every sample of its documentation.
+
+A sender is found by its module, so a new one is held to all of this without a line here; one
+without samples fails.
+"""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+
+from desireline.contracts import Topic
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import NAMES, known
+from desireline_local.samples import Sample, load
+from tests.unit.receive.world import NEXT, NOW, SECRET, World
+
+SENDERS = known()
+SAMPLES = [(name, sample) for name in sorted(NAMES) for sample in load(name).samples]
+EACH_SENDER = pytest.mark.parametrize("name", sorted(NAMES))
+EACH_SAMPLE = pytest.mark.parametrize(
+    ("name", "sample"), SAMPLES, ids=[f"{name}-{sample.name}" for name, sample in SAMPLES]
+)
+HOUR = 3_600_000
+
+
+@EACH_SENDER
+def test_a_sender_is_named_as_its_module_and_says_where_its_samples_are_from(name: str) -> None:
+    samples = load(name)
+    names = [one.name for one in samples.samples]
+
+    assert SENDERS[name].name == name
+    assert SENDERS[name].secret
+    assert samples.source_url.startswith("https://")
+    assert len(set(names)) == len(names)
+
+
+@EACH_SENDER
+def test_a_sender_has_a_sample_whose_events_are_taken(name: str) -> None:
+    assert any(sample.expects.accepted for sample in load(name).samples)
+
+
+@EACH_SENDER
+def test_no_secret_is_kept_with_the_raw_body(name: str) -> None:
+    kept = SENDERS[name].kept_headers
+    assert all(header == header.lower() for header in kept)
+    assert not {"authorization", "cookie", "x-desireline-key"} & set(kept)
+
+
+@EACH_SAMPLE
+def test_a_sample_is_taken_and_its_events_are_mapped(name: str, sample: Sample) -> None:
+    world = World()
+
+    answer = world.receive(sample.signed(name, SECRET, NOW))
+
+    found = [(one.reason, one.detail, one.event_name) for one in world.quarantined()]
+    assert answer.status == 200, answer
+    assert (answer.accepted, answer.quarantined) == (
+        sample.expects.accepted,
+        sample.expects.quarantined,
+    ), found
+    assert len(world.events()) == sample.expects.accepted
+    assert len(world.of(Topic.WEBHOOKS_RAW)) == 1
+    assert not world.pending
+
+
+@EACH_SAMPLE
+def test_a_redelivery_has_the_same_ids_whenever_it_is_signed(name: str, sample: Sample) -> None:
+    one, two = World(), World()
+    one.receive(sample.signed(name, SECRET, NOW))
+    two.receive(sample.signed(name, SECRET, NOW + 3_000))
+
+    assert [event.event_id for event in one.events()] == [event.event_id for event in two.events()]
+    assert one.events() == two.events()
+    assert one.quarantined() == two.quarantined()
+
+
+@EACH_SAMPLE
+def test_events_of_one_body_have_distinct_ids(name: str, sample: Sample) -> None:
+    world = World()
+    world.receive(sample.signed(name, SECRET, NOW))
+    ids = [event.event_id for event in world.events()]
+    assert len(set(ids)) == len(ids)
+
+
+@EACH_SAMPLE
+def test_both_secrets_are_accepted_while_one_rotates(name: str, sample: Sample) -> None:
+    world = World()
+    world.values = world.stored = (NEXT, SECRET)
+
+    assert world.receive(sample.signed(name, NEXT, NOW)).status == 200
+    assert world.receive(sample.signed(name, SECRET, NOW)).status == 200
+
+
+@EACH_SAMPLE
+def test_another_secret_is_refused_and_nothing_is_kept(name: str, sample: Sample) -> None:
+    world = World()
+
+    answer = world.receive(sample.signed(name, b"of somebody else", NOW))
+
+    assert 400 <= answer.status < 500
+    assert answer.reason
+    assert not (world.durable or world.pending)
+    assert world.counts[f"webhooks_refused:{answer.reason}"] == 1
+
+
+@EACH_SAMPLE
+def test_without_what_the_sender_signs_with_it_is_refused(name: str, sample: Sample) -> None:
+    world = World()
+    signed = sample.signed(name, SECRET, NOW)
+    ours = {header: value for header, value in signed.headers.items() if header in sample.headers}
+
+    answer = world.receive(WebhookRequest(name, ours, signed.body, url=signed.url))
+
+    assert 400 <= answer.status < 500
+    assert not (world.durable or world.pending)
+
+
+@EACH_SAMPLE
+def test_a_body_that_was_written_again_is_not_what_was_signed(name: str, sample: Sample) -> None:
+    if not SENDERS[name].signs_body:
+        return
+    signed = sample.signed(name, SECRET, NOW)
+    written = (json.dumps(orjson.loads(signed.body), indent=1) + "\n").encode()
+
+    answer = World().receive(WebhookRequest(name, signed.headers, written, url=signed.url))
+
+    assert 400 <= answer.status < 500
+
+
+@EACH_SAMPLE
+@pytest.mark.parametrize("off", [-HOUR, HOUR, 23 * HOUR])
+def test_a_signed_time_is_checked_both_ways(name: str, sample: Sample, off: int) -> None:
+    """A sender that signs no time sends the same at any time: only repeats are told apart."""
+    answer = World().receive(sample.signed(name, SECRET, NOW + off))
+
+    if SENDERS[name].signs_time:
+        assert (answer.status, answer.reason) == (400, "stale")
+    else:
+        assert answer.status == 200

@@ -1,0 +1,84 @@
+"""Receive with all its ports in memory, and signed requests for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from desireline.aliases import Fragments
+from desireline.contracts import Topic
+from desireline.errors import UnavailableError
+from desireline.events import CanonicalEvent, Quarantined
+from desireline.receive.canonical import Canonical
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import known
+from desireline.receive.webhook import ReceiveWebhook
+from desireline.records import Outgoing
+from desireline.tracking_plan import load_plan
+from desireline_local.signing import sign
+
+NOW = 1_767_571_200_000
+SECRET, NEXT = b"first secret", b"second secret"
+PLAN = load_plan()
+
+
+class World:
+    """All ports in memory: records are durable at the flush."""
+
+    def __init__(self) -> None:
+        self.pending: list[Outgoing] = []
+        self.durable: list[Outgoing] = []
+        self.broken = False
+        self.values: tuple[bytes, ...] = (SECRET,)
+        self.stored: tuple[bytes, ...] = (SECRET,)
+        self.refreshes = 1
+        self.counts: Counter[str] = Counter()
+        self.receive = ReceiveWebhook(
+            senders=known(),
+            secrets=self,
+            canonical=Canonical(PLAN, Fragments(b"namespace")),
+            plan_version=PLAN.version,
+            producer=self,
+            clock=self,
+            wall=self,
+            metrics=self,
+        )
+
+    def produce(self, record: Outgoing) -> None:
+        self.pending.append(record)
+
+    def flush(self, timeout: float) -> None:
+        if self.broken:
+            raise UnavailableError("no broker")
+        self.durable += self.pending
+        self.pending = []
+
+    def current(self, name: str) -> tuple[bytes, ...]:
+        return self.values
+
+    def refresh(self, name: str) -> bool:
+        if not self.refreshes:
+            return False
+        self.refreshes -= 1
+        self.values = self.stored
+        return True
+
+    def now(self) -> int:
+        return NOW
+
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None:
+        self.counts[f"{name}:{dimensions.get('reason', '')}"] += value
+
+    def of(self, topic: Topic) -> list[Outgoing]:
+        return [record for record in self.durable if record.topic == topic]
+
+    def events(self) -> list[CanonicalEvent]:
+        return [CanonicalEvent.decode(one.value) for one in self.of(Topic.EVENTS_RECEIVED)]
+
+    def quarantined(self) -> list[Quarantined]:
+        return [Quarantined.decode(one.value) for one in self.of(Topic.EVENTS_QUARANTINED)]
+
+
+def request(
+    source: str, body: bytes, secret: bytes = SECRET, at: int = NOW, **headers: str
+) -> WebhookRequest:
+    return WebhookRequest(source, {**sign(source, body, secret, at), **headers}, body)
