@@ -155,6 +155,11 @@ def consumer_group(function: Function, topic: Topic) -> str:
     return f"{function.replace('_', '-')}.{topic}"
 
 
+READER_GROUP = "desireline-reader"
+"""The group that tools read topics with. They assign partitions and commit nothing: Kafka wants a
+name, no offset is ever kept under it."""
+
+
 def parameter(deployment: str, *path: str) -> str:
     """The SSM parameter by which one stack tells another, say, the bootstrap address."""
     return "/".join(["", "desireline", deployment, *path])

@@ -287,7 +287,8 @@ class RawWebhook(Message):
     """A request as received (topic webhooks.raw). `body` is base64; only headers that matter.
 
     encoding: 'gzip' where the body was packed here before base64; what the sender itself had
-    packed says so in the headers.
+    packed says so in the headers. stamped: wall time of its arrival; records of older versions have
+    none, their own timestamp stands for it. call: what followed the source in the path.
     """
 
     id: str
@@ -297,6 +298,8 @@ class RawWebhook(Message):
     body: str
     remote_address: str | None = None
     encoding: str | None = None
+    stamped: int | None = None
+    call: str | None = None
 
     def encode(self) -> bytes:
         """As every message, but by orjson: pydantic looks at each character of a large body, which

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from desireline.events import RawWebhook
 from desireline.records import Outgoing
 from desireline.rows import Check, Put, Ref, Row
 
@@ -99,6 +100,46 @@ class Blobs(Protocol):
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
         """Store it unless the key exists; False if it did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a span: a partition's offsets, or a file's lines. end: None where it is not known
+    before it is read."""
+
+    name: str
+    start: int
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is to be read, fixed when it was asked for: what arrives later is no part of it.
+
+    since, until: wall time of the arrival, epoch ms, until excluded. parts: what is left.
+    """
+
+    since: int
+    until: int
+    parts: tuple[Part, ...]
+
+
+class RawBodies(Protocol):
+    """Raw webhooks as they were received, each with the wall time of its arrival."""
+
+    def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
+        """Those of these ids, id -> wall time of its arrival (epoch ms); the first arrival, where
+        there are several near that time. Raises UnavailableError."""
+        ...
+
+    def span(self, since: int, until: int) -> Span:
+        """What there is now of these times. Raises UnavailableError."""
+        ...
+
+    def read(self, span: Span) -> Iterator[tuple[RawWebhook | None, Span]]:
+        """Each body of the span, and what is left of the span after it; None where a step forward
+        found no readable body. Raises UnavailableError."""
         ...
 
 

@@ -51,7 +51,7 @@ class KafkaProducer:
     """
 
     def __init__(self, bootstrap: str, auth: Auth, *, probe: str, region: str = "") -> None:
-        self._settings = {"bootstrap.servers": bootstrap, **SETTINGS, **_security(auth, region)}
+        self._settings = {"bootstrap.servers": bootstrap, **SETTINGS, **security(auth, region)}
         self._probe = probe
         self._failures: list[str] = []
         self._client: Producer | None = None
@@ -136,7 +136,8 @@ class KafkaProducer:
         self._used_at = time.monotonic()
 
 
-def _security(auth: Auth, region: str) -> dict[str, Any]:
+def security(auth: Auth, region: str) -> dict[str, Any]:
+    """How a client makes itself known to the brokers."""
     if auth == "plaintext":
         return {"security.protocol": "PLAINTEXT"}
     return {

@@ -1,0 +1,79 @@
+"""A raw webhook, mapped again, gives what its first arrival gave, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import orjson
+import pytest
+
+from desireline.aliases import Fragments
+from desireline.contracts import Topic
+from desireline.errors import RefusedError
+from desireline.events import Quarantined, RawWebhook
+from desireline.receive.canonical import Canonical
+from desireline.receive.mapping import Arrival, Mapped, MapWebhook, Refusal, reports_of
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import known
+from desireline_local.signing import sign
+from tests.unit.receive.test_receiving_webhooks import PLAN, SECRET, World, track
+
+
+def mapped_again(raw: RawWebhook) -> tuple[list[Mapped], list[Refusal], list[Quarantined]]:
+    sender = known()[raw.source]
+    mapping = MapWebhook(Canonical(PLAN, Fragments(b"namespace")), PLAN.version)
+    arrival = Arrival(raw.id, raw.received_at, raw.stamped or 0)
+    outcomes = list(mapping(sender, reports_of(sender, raw), arrival))
+    refusals = [one for one in outcomes if isinstance(one, Refusal)]
+    told = [mapping.quarantined(raw.source, one, arrival) for one in refusals]
+    return [one for one in outcomes if isinstance(one, Mapped)], refusals, told
+
+
+def received(body: bytes, **headers: str) -> tuple[World, RawWebhook]:
+    world = World()
+    request = WebhookRequest("segment", {**headers, **sign("segment", body, SECRET, 0)}, body)
+    if "content-encoding" in headers:
+        signed = sign("segment", gzip.decompress(body), SECRET, 0)
+        request = WebhookRequest("segment", {**headers, **signed}, body)
+    assert world.receive(request).status == 200
+    return world, RawWebhook.decode(world.of(Topic.WEBHOOKS_RAW)[0].value)
+
+
+BATCH = [track(1), track(2, event="Never Heard Of"), track(3, timestamp=None), track(4, userId=7)]
+LARGE: list[dict[str, Any]] = [track(n, padding="x" * 2_000) for n in range(700)]
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("calls", [BATCH, LARGE], ids=["mixed", "packed for the topic"])
+def test_the_same_events_and_refusals_as_the_first_time(calls, zipped):
+    body = orjson.dumps({"batch": calls})
+    sent = gzip.compress(body) if zipped else body
+    world, raw = received(sent, **({"content-encoding": "gzip"} if zipped else {}))
+
+    events, refusals, told = mapped_again(raw)
+
+    assert [one.event for one in events] == [one.value for one in world.of(Topic.EVENTS_RECEIVED)]
+    assert [one.fragment for one in events] == [one.key for one in world.of(Topic.EVENTS_RECEIVED)]
+    assert told == world.quarantined()
+    assert len(events) + len(refusals) == len(calls)
+
+
+def test_what_followed_the_source_in_the_path_is_kept():
+    world = World()
+    body = orjson.dumps(track())
+    headers = sign("segment", body, SECRET, 0)
+    world.receive(WebhookRequest("segment", headers, body, call="track"))
+
+    raw = RawWebhook.decode(world.of(Topic.WEBHOOKS_RAW)[0].value)
+
+    assert raw.call == "track"
+
+
+@pytest.mark.parametrize(("body", "encoding"), [("no base64!", None), ("e30=", "gzip")])
+def test_a_damaged_body_is_refused_with_a_reason(body, encoding):
+    raw = RawWebhook(
+        id="r", source="segment", received_at=1, headers={}, body=body, encoding=encoding
+    )
+    with pytest.raises(RefusedError, match="damaged"):
+        reports_of(known()["segment"], raw)
