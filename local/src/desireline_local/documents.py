@@ -12,8 +12,10 @@ import typer
 
 from desireline import contracts, events
 from desireline_local.markdown import table
+from desireline_local.plan.modules import event_names, event_properties
+from desireline_local.plan.page import tracking_plan_page
+from desireline_local.plan.schema import tracking_plan_schema
 from desireline_local.playbooks_page import playbooks_page
-from desireline_local.tracking_plan_page import tracking_plan_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -90,6 +92,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/contracts.md": contracts_page,
     "docs/playbooks.md": playbooks_page,
     "docs/tracking_plan.md": tracking_plan_page,
+    "docs/tracking_plan.schema.json": tracking_plan_schema,
+    "layers/desireline/src/desireline/event_names.py": event_names,
+    "layers/desireline/src/desireline/event_properties.py": event_properties,
 }
 """Path below the repository's top -> its renderer."""
 

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from desireline.event_names import EventName
 from desireline_local.paths import PROJECT
 from desireline_local.warehouse.connection import rows
 
 QUERY = PROJECT / "warehouse" / "queries" / "reference_funnel.sql"
 STEPS = (
-    "trial_signup",
-    "integration_connected",
-    "project_created",
-    "team_member_invited",
-    "automation_created",
-    "trial_to_paid_conversion",
+    EventName.TRIAL_SIGNUP,
+    EventName.INTEGRATION_CONNECTED,
+    EventName.PROJECT_CREATED,
+    EventName.TEAM_MEMBER_INVITED,
+    EventName.AUTOMATION_CREATED,
+    EventName.TRIAL_TO_PAID_CONVERSION,
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from desireline.event_names import EventName
 from desireline.events import Assessment, Reason
 from desireline.intervene.playbooks import Action, AlertAction, CrmAction
 from desireline.intervene.templates import render, render_title
@@ -62,9 +63,9 @@ def values(
         "stage": assessment.stage.replace("_", " "),
         "days_in_trial": _days_in_trial(state, assessment.as_of),
         "reasons": "\n".join(f"- {reason.text}" for reason in reasons) or "- too little is known",
-        "integration": "yes" if state.happened("integration_connected") else "no",
-        "projects": str(state.counts.get("project_created", 0)),
-        "teammates": str(state.counts.get("team_member_invited", 0)),
+        "integration": "yes" if state.happened(EventName.INTEGRATION_CONNECTED) else "no",
+        "projects": str(state.counts.get(EventName.PROJECT_CREATED, 0)),
+        "teammates": str(state.counts.get(EventName.TEAM_MEMBER_INVITED, 0)),
         "last_active": _utc(state.latest) if state.latest else "never",
         "link": _trait(state, LINKS) or (f"mailto:{quote(email, safe='@+')}" if email else "none"),
         "owner": _trait(state, OWNERS) or UNASSIGNED,
@@ -121,7 +122,7 @@ def _first(accounts: Sequence[str]) -> str:
 
 
 def _days_in_trial(state: JourneyState, now: int) -> str:
-    mark = state.first.get("trial_signup")
+    mark = state.first.get(EventName.TRIAL_SIGNUP)
     return "none" if mark is None else str(max(0, now - mark[0]) // DAY)
 
 

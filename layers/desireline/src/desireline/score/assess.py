@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from desireline.event_names import EventName
 from desireline.events import Assessment, Lifecycle, Reason, Stage, Tier
 from desireline.journey.crossings import crossings
 from desireline.journey.state import DAY, JourneyState
@@ -48,22 +49,22 @@ LEAST_EFFECT = 0.05
 """Log-odds: a change of about one point of the score at most; less is no reason."""
 
 EVALUATION_SIGNS = (
-    "pricing_page_viewed",
-    "comparison_page_viewed",
-    "integration_page_viewed",
-    "case_study_viewed",
-    "roi_calculator_used",
-    "demo_video_watched",
-    "demo_requested",
-    "signup_started",
+    EventName.PRICING_PAGE_VIEWED,
+    EventName.COMPARISON_PAGE_VIEWED,
+    EventName.INTEGRATION_PAGE_VIEWED,
+    EventName.CASE_STUDY_VIEWED,
+    EventName.ROI_CALCULATOR_USED,
+    EventName.DEMO_VIDEO_WATCHED,
+    EventName.DEMO_REQUESTED,
+    EventName.SIGNUP_STARTED,
 )
 LEAD_SIGNS = (
-    "form_submitted",
-    "demo_requested",
-    "content_downloaded",
-    "webinar_registered",
-    "signup_started",
-    "contact_created",
+    EventName.FORM_SUBMITTED,
+    EventName.DEMO_REQUESTED,
+    EventName.CONTENT_DOWNLOADED,
+    EventName.WEBINAR_REGISTERED,
+    EventName.SIGNUP_STARTED,
+    EventName.CONTACT_CREATED,
 )
 
 
@@ -118,7 +119,7 @@ def lifecycle_of(state: JourneyState) -> Lifecycle:
     """Visitor, lead, trial, customer, churned. An expired trial is still a trial: only paying or
     leaving changes it."""
     if state.happened(CONVERSION):
-        cancelled = state.last.get("subscription_cancelled")
+        cancelled = state.last.get(EventName.SUBSCRIPTION_CANCELLED)
         left = cancelled is not None and cancelled > state.last[CONVERSION]
         return Lifecycle.CHURNED if left else Lifecycle.CUSTOMER
     if state.happened(TRIAL_START):

@@ -15,65 +15,77 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from desireline.event_names import EventName
 from desireline.journey.state import DAY, JourneyState
 
 HOUR = 3_600_000
 WEEK = 7 * DAY
-TRIAL_START = "trial_signup"
+TRIAL_START = EventName.TRIAL_SIGNUP.value
 TRIAL_DAYS = 14
 TREND_DAYS = 3
 MISSING = math.nan
 
-ACTIONS = (
-    "integration_connected",
-    "project_created",
-    "template_used",
-    "task_created",
-    "task_completed",
-    "team_member_invited",
-    "automation_created",
-    "report_viewed",
-    "dashboard_shared",
-    "file_uploaded",
-    "comment_posted",
-    "api_key_created",
-    "export_run",
-    "feature_used",
+
+def _plain(*names: str) -> tuple[str, ...]:
+    """The names as nothing but strings: a dict finds these faster than members of a list."""
+    return tuple(map(str, names))
+
+
+ACTIONS = _plain(
+    EventName.INTEGRATION_CONNECTED,
+    EventName.PROJECT_CREATED,
+    EventName.TEMPLATE_USED,
+    EventName.TASK_CREATED,
+    EventName.TASK_COMPLETED,
+    EventName.TEAM_MEMBER_INVITED,
+    EventName.AUTOMATION_CREATED,
+    EventName.REPORT_VIEWED,
+    EventName.DASHBOARD_SHARED,
+    EventName.FILE_UPLOADED,
+    EventName.COMMENT_POSTED,
+    EventName.API_KEY_CREATED,
+    EventName.EXPORT_RUN,
+    EventName.FEATURE_USED,
 )
 """What counts as doing something in the product."""
 
-USAGE = (*ACTIONS, "logged_in", "mobile_app_opened", "onboarding_step_completed")
+USAGE = (
+    *ACTIONS,
+    EventName.LOGGED_IN,
+    EventName.MOBILE_APP_OPENED,
+    EventName.ONBOARDING_STEP_COMPLETED,
+)
 """What counts as having been there."""
 
-SITE_VISITS = (
-    "page_viewed",
-    "pricing_page_viewed",
-    "feature_page_viewed",
-    "integration_page_viewed",
-    "comparison_page_viewed",
-    "case_study_viewed",
-    "docs_article_viewed",
-    "blog_post_read",
+SITE_VISITS = _plain(
+    EventName.PAGE_VIEWED,
+    EventName.PRICING_PAGE_VIEWED,
+    EventName.FEATURE_PAGE_VIEWED,
+    EventName.INTEGRATION_PAGE_VIEWED,
+    EventName.COMPARISON_PAGE_VIEWED,
+    EventName.CASE_STUDY_VIEWED,
+    EventName.DOCS_ARTICLE_VIEWED,
+    EventName.BLOG_POST_READ,
 )
 
-CONVERSION = "trial_to_paid_conversion"
+CONVERSION = EventName.TRIAL_TO_PAID_CONVERSION.value
 OUTCOME_STEPS = (
-    "checkout_started",
-    "payment_method_added",
+    EventName.CHECKOUT_STARTED,
+    EventName.PAYMENT_METHOD_ADDED,
     CONVERSION,
-    "invoice_paid",
-    "payment_failed",
-    "refund_issued",
-    "subscription_upgraded",
-    "subscription_downgraded",
-    "subscription_renewed",
-    "subscription_cancelled",
-    "seat_added",
-    "seat_removed",
-    "trial_extended",
-    "trial_expired",
-    "deal_closed_won",
-    "deal_closed_lost",
+    EventName.INVOICE_PAID,
+    EventName.PAYMENT_FAILED,
+    EventName.REFUND_ISSUED,
+    EventName.SUBSCRIPTION_UPGRADED,
+    EventName.SUBSCRIPTION_DOWNGRADED,
+    EventName.SUBSCRIPTION_RENEWED,
+    EventName.SUBSCRIPTION_CANCELLED,
+    EventName.SEAT_ADDED,
+    EventName.SEAT_REMOVED,
+    EventName.TRIAL_EXTENDED,
+    EventName.TRIAL_EXPIRED,
+    EventName.DEAL_CLOSED_WON,
+    EventName.DEAL_CLOSED_LOST,
 )
 """Events that are part of paying, or of not paying: never a feature."""
 
@@ -107,7 +119,7 @@ def trial_age(state: JourneyState, now: int) -> int:
 def integration_speed(state: JourneyState) -> int:
     """100 if an integration was connected within 1 day of the signup, 75 within 3, 50 within 7, 25
     later, 0 if none was."""
-    mark = state.first.get("integration_connected")
+    mark = state.first.get(EventName.INTEGRATION_CONNECTED)
     if mark is None:
         return 0
     elapsed = mark[0] - trial_start(state)
@@ -122,12 +134,15 @@ def _total(state: JourneyState, names: Iterable[str]) -> int:
 
 
 def _count(*names: str) -> FeatureFunction:
-    return lambda state, _now: float(_total(state, names))
+    plain = _plain(*names)
+    return lambda state, _now: float(_total(state, plain))
 
 
 def _per_day(*names: str) -> FeatureFunction:
+    plain = _plain(*names)
+
     def rate(state: JourneyState, now: int) -> float:
-        return _total(state, names) * DAY / max(trial_age(state, now), DAY)
+        return _total(state, plain) * DAY / max(trial_age(state, now), DAY)
 
     return rate
 
@@ -154,7 +169,7 @@ def _hours_since_active(state: JourneyState, now: int) -> float:
 
 
 def _invited_in_week1(state: JourneyState, _now: int) -> float:
-    mark = state.first.get("team_member_invited")
+    mark = state.first.get(EventName.TEAM_MEMBER_INVITED)
     return float(mark is not None and mark[0] <= trial_start(state) + WEEK)
 
 
@@ -174,27 +189,29 @@ def _usage_trend(state: JourneyState, now: int) -> float:
 FEATURES: tuple[Feature, ...] = (
     Feature("days_in_trial", "days", _days_in_trial, behaviour=False),
     Feature("active_day_share", "share", _active_day_share),
-    Feature("logins_per_day", "per day", _per_day("logged_in", "mobile_app_opened")),
+    Feature(
+        "logins_per_day", "per day", _per_day(EventName.LOGGED_IN, EventName.MOBILE_APP_OPENED)
+    ),
     Feature("actions_per_day", "per day", _per_day(*ACTIONS)),
     Feature("hours_since_active", "hours", _hours_since_active),
     Feature("usage_trend", "-1 to 1", _usage_trend),
     Feature("feature_breadth", "kinds", _breadth),
     Feature("integration_speed", "0 to 100", lambda state, _now: float(integration_speed(state))),
-    Feature("integrations_connected", "count", _count("integration_connected")),
-    Feature("integration_failures", "count", _count("integration_failed")),
-    Feature("projects_created", "count", _count("project_created")),
-    Feature("tasks_per_day", "per day", _per_day("task_created", "task_completed")),
+    Feature("integrations_connected", "count", _count(EventName.INTEGRATION_CONNECTED)),
+    Feature("integration_failures", "count", _count(EventName.INTEGRATION_FAILED)),
+    Feature("projects_created", "count", _count(EventName.PROJECT_CREATED)),
+    Feature("tasks_per_day", "per day", _per_day(EventName.TASK_CREATED, EventName.TASK_COMPLETED)),
     Feature("invited_in_week1", "0 or 1", _invited_in_week1),
-    Feature("invites_sent", "count", _count("team_member_invited")),
-    Feature("invites_accepted", "count", _count("invite_accepted")),
+    Feature("invites_sent", "count", _count(EventName.TEAM_MEMBER_INVITED)),
+    Feature("invites_accepted", "count", _count(EventName.INVITE_ACCEPTED)),
     Feature("distinct_actors", "people", lambda state, _now: float(len(state.actors))),
-    Feature("automations_created", "count", _count("automation_created")),
-    Feature("onboarding_steps", "count", _count("onboarding_step_completed")),
-    Feature("onboarding_completed", "count", _count("onboarding_completed")),
-    Feature("pricing_views", "count", _count("pricing_page_viewed")),
+    Feature("automations_created", "count", _count(EventName.AUTOMATION_CREATED)),
+    Feature("onboarding_steps", "count", _count(EventName.ONBOARDING_STEP_COMPLETED)),
+    Feature("onboarding_completed", "count", _count(EventName.ONBOARDING_COMPLETED)),
+    Feature("pricing_views", "count", _count(EventName.PRICING_PAGE_VIEWED)),
     Feature("site_visits", "count", _count(*SITE_VISITS)),
-    Feature("errors", "count", _count("error_encountered")),
-    Feature("support_conversations", "count", _count("conversation_started")),
+    Feature("errors", "count", _count(EventName.ERROR_ENCOUNTERED)),
+    Feature("support_conversations", "count", _count(EventName.CONVERSATION_STARTED)),
 )
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)

@@ -1,0 +1,1 @@
+"""The tracking plan as a document that people keep: rendered, checked, compared, released."""
