@@ -123,7 +123,7 @@ def test_a_body_that_was_written_again_is_not_what_was_signed(name: str, sample:
     if not SENDERS[name].signs_body:
         return
     signed = sample.signed(name, SECRET, NOW)
-    written = (json.dumps(orjson.loads(signed.body), indent=1) + "\n").encode()
+    written = _written_again(signed.body)
 
     answer = World().receive(WebhookRequest(name, signed.headers, written, url=signed.url))
 
@@ -140,3 +140,11 @@ def test_a_signed_time_is_checked_both_ways(name: str, sample: Sample, off: int)
         assert (answer.status, answer.reason) == (400, "stale")
     else:
         assert answer.status == 200
+
+
+def _written_again(body: bytes) -> bytes:
+    """What a proxy that parses bodies would pass on: the same content, other bytes."""
+    try:
+        return (json.dumps(orjson.loads(body), indent=1) + "\n").encode()
+    except orjson.JSONDecodeError:
+        return body + b"\n"
