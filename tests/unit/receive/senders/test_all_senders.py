@@ -67,6 +67,13 @@ def test_a_sample_is_taken_and_its_events_are_mapped(name: str, sample: Sample) 
 
 
 @EACH_SAMPLE
+def test_only_a_sender_that_says_so_gives_properties_itself(name: str, sample: Sample) -> None:
+    sender, request = SENDERS[name], sample.signed(name, SECRET, NOW)
+    reports = sender.messages(sender.parse(request.body), request)
+    assert sender.gives_properties or not any(one.properties for one in reports)
+
+
+@EACH_SAMPLE
 def test_a_redelivery_has_the_same_ids_whenever_it_is_signed(name: str, sample: Sample) -> None:
     one, two = World(), World()
     one.receive(sample.signed(name, SECRET, NOW))

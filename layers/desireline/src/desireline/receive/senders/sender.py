@@ -51,7 +51,8 @@ class Sender(ABC):
     is, for whoever has to fetch it. mapped_as: whose mappings in the tracking plan it uses, if not
     its own. deadline: seconds that it waits for an answer. kept_headers: in lower case, what of
     its headers the raw topic keeps; never one that holds a secret. signs_body, signs_time: what its
-    signature covers; without a time, deduplication is what a replay meets.
+    signature covers; without a time, deduplication is what a replay meets. gives_properties:
+    whether its reports may carry properties under our names; if not, only mappings fill parameters.
     """
 
     name: ClassVar[str]
@@ -61,6 +62,7 @@ class Sender(ABC):
     kept_headers: ClassVar[tuple[str, ...]] = ()
     signs_body: ClassVar[bool] = True
     signs_time: ClassVar[bool] = True
+    gives_properties: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         cls.mapped_as = cls.mapped_as or cls.__dict__.get("name", "")

@@ -35,6 +35,7 @@ class Stripe(Sender):
     name = "stripe"
     secret = "the endpoint's signing secret: Developers, Webhooks, the endpoint, whsec_…"
     kept_headers = (SIGNATURE,)
+    gives_properties = False
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
