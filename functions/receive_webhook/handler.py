@@ -79,6 +79,7 @@ def _request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest
         remote_address=event["requestContext"]["http"].get("sourceIp"),
         deadline=context.get_remaining_time_in_millis() / 1000,
         url=_url(event),
+        method=event["requestContext"]["http"].get("method", "POST"),
     )
 
 

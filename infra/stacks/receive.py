@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigateway
@@ -21,6 +22,7 @@ from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
 ROUTE = "/webhooks/{source}"
+METHODS = (apigateway.HttpMethod.POST, apigateway.HttpMethod.HEAD)
 SECRET_LENGTH = 48
 
 ACCESS_LOG = {
@@ -36,7 +38,8 @@ ACCESS_LOG = {
 
 
 class ReceiveStack(StageStack):
-    """POST /webhooks/{source} -> receive_webhook -> Kafka."""
+    """POST /webhooks/{source} -> receive_webhook -> Kafka. HEAD is how some senders ask whether
+    there is anybody."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "receive", deployment=deployment)
@@ -109,7 +112,7 @@ class ReceiveStack(StageStack):
         )
         routes = api.add_routes(
             path=ROUTE,
-            methods=[apigateway.HttpMethod.POST],
+            methods=list(METHODS),
             integration=integrations.HttpLambdaIntegration(
                 "ReceiveWebhook", self.function.lambda_function
             ),
@@ -119,10 +122,10 @@ class ReceiveStack(StageStack):
                 route,
                 {"APIG4": "Senders cannot carry tokens: each webhook's signature is verified"},
             )
-        self._stage(api, routes[0])
+        self._stage(api, routes)
         return api
 
-    def _stage(self, api: apigateway.HttpApi, route: apigateway.HttpRoute) -> None:
+    def _stage(self, api: apigateway.HttpApi, routes: Sequence[apigateway.HttpRoute]) -> None:
         group = logs.LogGroup(
             self,
             "AccessLogs",
@@ -146,15 +149,16 @@ class ReceiveStack(StageStack):
                 throttling_burst_limit=1,
             ),
             route_settings={
-                f"POST {ROUTE}": {
+                f"{method.value} {ROUTE}": {
                     "DetailedMetricsEnabled": True,
                     "ThrottlingRateLimit": throttle.rate,
                     "ThrottlingBurstLimit": throttle.burst,
                 }
+                for method in METHODS
             },
         )
         # A route's settings can only be made once there is the route.
-        stage.node.add_dependency(route)
+        stage.node.add_dependency(*routes)
 
 
 IDENTITY = "names fragments and salts addresses: never rotate it, it is part of every id"

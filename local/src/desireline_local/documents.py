@@ -16,6 +16,7 @@ from desireline_local.plan.modules import event_names, event_properties
 from desireline_local.plan.page import tracking_plan_page
 from desireline_local.plan.schema import tracking_plan_schema
 from desireline_local.playbooks_page import playbooks_page
+from desireline_local.senders_page import senders_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -91,6 +92,7 @@ def _type_name(annotation: object) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "docs/contracts.md": contracts_page,
     "docs/playbooks.md": playbooks_page,
+    "docs/senders.md": senders_page,
     "docs/tracking_plan.md": tracking_plan_page,
     "docs/tracking_plan.schema.json": tracking_plan_schema,
     "layers/desireline/src/desireline/event_names.py": event_names,

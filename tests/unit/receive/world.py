@@ -14,6 +14,7 @@ from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing
 from desireline.tracking_plan import load_plan
+from desireline_local.samples import CALLED
 from desireline_local.signing import sign
 
 NOW = 1_767_571_200_000
@@ -81,4 +82,6 @@ class World:
 def request(
     source: str, body: bytes, secret: bytes = SECRET, at: int = NOW, **headers: str
 ) -> WebhookRequest:
-    return WebhookRequest(source, {**sign(source, body, secret, at), **headers}, body)
+    url = f"{CALLED}{source}"
+    signed = sign(source, body, secret, at, url=url, headers=headers)
+    return WebhookRequest(source, {**signed, **headers}, body, url=url)

@@ -15,7 +15,7 @@ from desireline.contracts import Topic
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.samples import Sample, load
-from tests.unit.receive.world import NEXT, NOW, SECRET, World
+from tests.unit.receive.world import NEXT, NOW, SECRET, World, request
 
 SENDERS = known()
 SAMPLES = [(name, sample) for name in sorted(NAMES) for sample in load(name).samples]
@@ -147,6 +147,49 @@ def test_a_signed_time_is_checked_both_ways(name: str, sample: Sample, off: int)
         assert (answer.status, answer.reason) == (400, "stale")
     else:
         assert answer.status == 200
+
+
+@EACH_SENDER
+@pytest.mark.parametrize("body", [b"{not json", b"\xff\xfe", b"", b"7", b'"text"'])
+def test_a_signed_body_of_no_form_is_refused_or_set_aside(name: str, body: bytes) -> None:
+    """What is refused must be repaired by the sender; what it would not repair is kept."""
+    world = World()
+
+    answer = world.receive(request(name, body))
+
+    if SENDERS[name].keeps_unreadable:
+        assert (answer.status, answer.accepted, answer.quarantined) == (200, 0, 1)
+        assert [one.reason for one in world.quarantined()] == ["malformed"]
+        assert len(world.of(Topic.WEBHOOKS_RAW)) == 1
+    elif answer.status == 400:
+        assert answer.reason == "malformed"
+        assert not world.durable
+    else:
+        # A sender of lines sets single lines aside by itself.
+        assert (answer.status, answer.accepted) == (200, 0)
+
+
+@EACH_SENDER
+def test_a_sender_that_only_asks_is_told_that_somebody_is_there(name: str) -> None:
+    world = World()
+
+    assert world.receive(WebhookRequest(name, {}, b"", method="HEAD")).status == 200
+    assert world.receive(WebhookRequest("nobody", {}, b"", method="HEAD")).status == 404
+    assert not (world.durable or world.pending)
+
+
+@EACH_SAMPLE
+def test_without_kafka_it_is_a_503_in_time_and_no_sender_is_told_to_stop(
+    name: str, sample: Sample
+) -> None:
+    world = World()
+    world.broken = True
+
+    answer = world.receive(sample.signed(name, SECRET, NOW))
+
+    assert answer.status == 503
+    assert answer.retry_after is not None
+    assert not world.durable
 
 
 def _written_again(body: bytes) -> bytes:

@@ -25,7 +25,8 @@ invocation's payload may have, and a record of 4 MiB is half of MAX_MESSAGE_BYTE
 class WebhookRequest:
     """source: the sender's name out of the path. headers: names in lower case. body: the bytes as
     sent. deadline: seconds in which we have to answer. url: as the sender called it, query
-    included: some sign it. call: what follows the source in the path."""
+    included: some sign it. call: what follows the source in the path. method: some sign it, and
+    some ask with HEAD whether there is anybody."""
 
     source: str
     headers: Mapping[str, str]
@@ -34,6 +35,7 @@ class WebhookRequest:
     deadline: float = 5.0
     url: str = ""
     call: str = ""
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)

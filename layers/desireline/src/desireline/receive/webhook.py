@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 from desireline.contracts import Header, Topic
-from desireline.errors import RefusedError, RetryableError
+from desireline.errors import InvalidEventError, RefusedError, RetryableError
 from desireline.events import RawWebhook
 from desireline.ports import Clock, Metrics, Producer, Secrets
 from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import Arrival, Mapped, MapWebhook, raw_id
+from desireline.receive.mapping import Arrival, Mapped, MapWebhook, Refusal, raw_id
 from desireline.receive.request import Answer, WebhookRequest, content, packed
-from desireline.receive.senders.sender import Sender
+from desireline.receive.senders.sender import NOTHING, Reported, Sender
 from desireline.records import Outgoing
 
 FLUSH_SECONDS = 2.5
@@ -26,6 +28,9 @@ RETRY_AFTER = 5
 KEPT_HEADERS = ("content-type", "content-encoding", "user-agent")
 ANSWER_SHARE = 0.6
 """Of a sender's patience: what is not in Kafka by then is answered with 503, in time."""
+
+UNREADABLE = Reported("", "", None, NOTHING, None, ())
+"""A body of which nothing can be told apart."""
 
 
 class ReceiveWebhook:
@@ -53,29 +58,51 @@ class ReceiveWebhook:
 
     def __call__(self, request: WebhookRequest) -> Answer:
         """Take a webhook. Never raises for what a sender can send."""
+        sender = self._senders.get(request.source)
+        if sender is None:
+            self._metrics.count("webhooks_refused", reason="unknown_sender")
+            return Answer(404, "unknown_sender", "no such webhook")
+        if request.method == "HEAD":
+            # It asks whether there is anybody, before it has anything to sign.
+            return Answer(200)
         try:
-            answer = self._take(request)
+            answer = self._take(sender, request)
         except RefusedError as error:
             self._metrics.count("webhooks_refused", reason=error.reason)
-            return Answer(error.status, error.reason, error.detail)
+            return sender.told(Answer(error.status, error.reason, error.detail), request)
         except RetryableError as error:
             self._metrics.count("webhooks_unavailable")
-            return Answer(503, "unavailable", type(error).__name__, retry_after=RETRY_AFTER)
+            unavailable = Answer(503, "unavailable", type(error).__name__, retry_after=RETRY_AFTER)
+            return sender.told(unavailable, request)
         self._metrics.count("webhooks_accepted")
         return answer
 
-    def _take(self, request: WebhookRequest) -> Answer:
-        sender = self._senders.get(request.source)
-        if sender is None:
-            raise RefusedError(404, "unknown_sender", "no such webhook")
+    def _take(self, sender: Sender, request: WebhookRequest) -> Answer:
         body = content(request)
         self._verify(sender, request, body)
-        payload = sender.parse(body)
-        reports = list(sender.messages(payload, request))
+        payload, reports, unreadable = _read(sender, request, body)
         arrival = Arrival(raw_id(sender.name, body), self._clock.now(), self._wall.now())
         self._produce_raw(sender, request, arrival)
+        outcomes = chain(self._map(sender, reports, arrival), unreadable)
+        reasons = self._produce(sender, outcomes, arrival)
+        patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
+        self._producer.flush(min(FLUSH_SECONDS, patience))
+        for reason, count in reasons.items():
+            self._metrics.count("events_quarantined", count, reason=reason)
+        quarantined = reasons.total()
+        return Answer(
+            200,
+            accepted=len(reports) + len(unreadable) - quarantined,
+            quarantined=quarantined,
+            reply=sender.reply(payload),
+        )
+
+    def _produce(
+        self, sender: Sender, outcomes: Iterable[Mapped | Refusal], arrival: Arrival
+    ) -> Counter[str]:
+        """Events and refusals to their topics; how many were refused, by reason."""
         reasons: Counter[str] = Counter()
-        for outcome in self._map(sender, reports, arrival):
+        for outcome in outcomes:
             if isinstance(outcome, Mapped):
                 self._producer.produce(
                     Outgoing(Topic.EVENTS_RECEIVED, outcome.fragment, outcome.event)
@@ -86,17 +113,7 @@ class ReceiveWebhook:
                 self._producer.produce(
                     Outgoing(Topic.EVENTS_QUARANTINED, sender.name, message.encode())
                 )
-        patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
-        self._producer.flush(min(FLUSH_SECONDS, patience))
-        for reason, count in reasons.items():
-            self._metrics.count("events_quarantined", count, reason=reason)
-        quarantined = reasons.total()
-        return Answer(
-            200,
-            accepted=len(reports) - quarantined,
-            quarantined=quarantined,
-            reply=sender.reply(payload),
-        )
+        return reasons
 
     def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> None:
         """With the secrets known; on a failure with those of now: one may just have rotated."""
@@ -130,3 +147,17 @@ class ReceiveWebhook:
                 {Header.RAW_ID: arrival.raw_id.encode()},
             )
         )
+
+
+def _read(
+    sender: Sender, request: WebhookRequest, body: bytes
+) -> tuple[Any, list[Reported], Sequence[Refusal]]:
+    """What a verified body says, the reports in it, and the body itself where it is not of the
+    sender's form and the sender wants it kept. Raises RefusedError."""
+    try:
+        payload = sender.parse(body)
+        return payload, list(sender.messages(payload, request)), ()
+    except RefusedError as error:
+        if not sender.keeps_unreadable:
+            raise
+        return None, [], (Refusal(0, UNREADABLE, InvalidEventError(error.reason, error.detail)),)

@@ -12,7 +12,7 @@ import orjson
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType, Scalar
-from desireline.receive.request import WebhookRequest
+from desireline.receive.request import Answer, WebhookRequest
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -51,8 +51,10 @@ class Sender(ABC):
     is, for whoever has to fetch it. mapped_as: whose mappings in the tracking plan it uses, if not
     its own. deadline: seconds that it waits for an answer. kept_headers: in lower case, what of
     its headers the raw topic keeps; never one that holds a secret. signs_body, signs_time: what its
-    signature covers; without a time, deduplication is what a replay meets. gives_properties:
-    whether its reports may carry properties under our names; if not, only mappings fill parameters.
+    signature covers; without a time, deduplication is what a replay meets. keeps_unreadable: a
+    verified body that is not of its form is set aside and answered with 200, for a sender that
+    would not repair it, but count our refusals until it sends no more. gives_properties: whether
+    its reports may carry properties under our names; if not, only mappings fill parameters.
     """
 
     name: ClassVar[str]
@@ -62,6 +64,7 @@ class Sender(ABC):
     kept_headers: ClassVar[tuple[str, ...]] = ()
     signs_body: ClassVar[bool] = True
     signs_time: ClassVar[bool] = True
+    keeps_unreadable: ClassVar[bool] = False
     gives_properties: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
@@ -90,6 +93,12 @@ class Sender(ABC):
     def reply(self, payload: Any) -> Mapping[str, Any] | None:
         """What the sender has to be answered besides 200: a challenge, an echo."""
         return None
+
+    def told(self, answer: Answer, request: WebhookRequest) -> Answer:
+        """What it is answered when its request is not taken: a 4xx or 503 as they are, unless it
+        gives up on one of them, or wants to be told in words of its own. The request may be
+        forged."""
+        return answer
 
     @abstractmethod
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
