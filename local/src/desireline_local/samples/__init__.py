@@ -1,4 +1,4 @@
-"""Sample bodies of every sender, as its documentation publishes them.
+"""Sample bodies of every sender, in the form that its documentation publishes.
 
 One JSON file a sender, named as its module. They are sent by `desireline send SENDER --sample`,
 and every test over all senders holds each sample to what it expects. The guide is

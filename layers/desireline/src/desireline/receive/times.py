@@ -25,6 +25,13 @@ def epoch_ms(value: object) -> int | None:
     return found if found >= EARLIEST else None
 
 
+def epoch_millis(value: object) -> int | None:
+    """A number of milliseconds since the epoch; None where there is none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if value >= EARLIEST else None
+
+
 def epoch_seconds(value: object) -> int | None:
     """A number of seconds since the epoch as milliseconds; None where there is none."""
     if not isinstance(value, int) or isinstance(value, bool):
