@@ -97,6 +97,13 @@ class WebhookSettings(_Part):
     burst: Annotated[int, Field(ge=1)]
 
 
+class DirectSettings(WebhookSettings):
+    """The same of the API that sites and servers send to. origins: the sites whose browsers may
+    read its answers; "*" for all."""
+
+    origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")], ...] = ()
+
+
 class StageSettings(_Part):
     """All settings of one deployment. `deployment` prefixes every name in the account."""
 
@@ -109,6 +116,7 @@ class StageSettings(_Part):
     holdout_percent: Annotated[int, Field(ge=0, le=100)]
     senders: frozenset[str] = NAMES
     webhooks: WebhookSettings
+    direct: DirectSettings
     kafka: KafkaSettings
     mappings: MappingSettings
     functions: dict[Function, FunctionSettings]

@@ -1,4 +1,5 @@
-"""receive_webhook: POST /webhooks/{source} -> webhooks.raw, events.received, events.quarantined.
+"""receive_webhook: POST /webhooks/{source}, POST /v1/{call} -> webhooks.raw, events.received,
+events.quarantined.
 
 In: an HTTP API event, payload version 2.0. Out: 200 once Kafka has it, a 4xx with a reason for the
 sender, 503 while Kafka cannot be reached.
@@ -28,6 +29,8 @@ from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.tracking_plan import load_plan
 from receive_webhook.settings import Settings
+
+DIRECT = "direct"
 
 logger = Logger()
 tracer = Tracer()
@@ -72,8 +75,11 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest:
     body = event.get("body") or ""
+    path = event.get("pathParameters") or {}
     return WebhookRequest(
-        source=(event.get("pathParameters") or {}).get("source", ""),
+        # The path /v1/{call} names no sender: it is the API of the company's own.
+        source=path.get("source", DIRECT if "call" in path else ""),
+        call=path.get("call", ""),
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode(),
         remote_address=event["requestContext"]["http"].get("sourceIp"),

@@ -22,7 +22,12 @@ from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
 ROUTE = "/webhooks/{source}"
-METHODS = (apigateway.HttpMethod.POST, apigateway.HttpMethod.HEAD)
+DIRECT_ROUTE = "/v1/{call}"
+METHODS = {
+    ROUTE: (apigateway.HttpMethod.POST, apigateway.HttpMethod.HEAD),
+    DIRECT_ROUTE: (apigateway.HttpMethod.POST,),
+}
+PREFLIGHT_HOURS = 24
 SECRET_LENGTH = 48
 
 ACCESS_LOG = {
@@ -38,8 +43,8 @@ ACCESS_LOG = {
 
 
 class ReceiveStack(StageStack):
-    """POST /webhooks/{source} -> receive_webhook -> Kafka. HEAD is how some senders ask whether
-    there is anybody."""
+    """POST /webhooks/{source} and POST /v1/{call} -> receive_webhook -> Kafka. HEAD is how some
+    senders ask whether there is anybody."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "receive", deployment=deployment)
@@ -55,6 +60,7 @@ class ReceiveStack(StageStack):
         self.publish("receive", "api", value=self.api.api_id)
         self.publish("receive", "url", value=url)
         cdk.CfnOutput(self, "WebhooksUrl", value=url)
+        cdk.CfnOutput(self, "DirectUrl", value=f"{self.api.api_endpoint}/v1")
 
     def _secret(self, name: str, description: str) -> secretsmanager.Secret:
         """A secret with a random value: right for what we choose ourselves, and a placeholder
@@ -107,23 +113,38 @@ class ReceiveStack(StageStack):
             self,
             "Api",
             api_name=self.deployment.named("webhooks"),
-            description="Where SaaS tools send their webhooks",
+            description="Where SaaS tools send their webhooks, and sites and servers their events",
             create_default_stage=False,
+            cors_preflight=self._cors(),
         )
-        routes = api.add_routes(
-            path=ROUTE,
-            methods=list(METHODS),
-            integration=integrations.HttpLambdaIntegration(
-                "ReceiveWebhook", self.function.lambda_function
-            ),
+        integration = integrations.HttpLambdaIntegration(
+            "ReceiveWebhook", self.function.lambda_function
         )
+        routes = [
+            route
+            for path, methods in METHODS.items()
+            for route in api.add_routes(path=path, methods=list(methods), integration=integration)
+        ]
         for route in routes:
             acknowledge(
                 route,
-                {"APIG4": "Senders cannot carry tokens: each webhook's signature is verified"},
+                {"APIG4": "Senders cannot carry tokens: each signature or write key is verified"},
             )
         self._stage(api, routes)
         return api
+
+    def _cors(self) -> apigateway.CorsPreflightOptions | None:
+        """What browsers are told: API Gateway answers their OPTIONS itself, and adds the headers
+        to every answer."""
+        origins = self.deployment.settings.direct.origins
+        if not origins:
+            return None
+        return apigateway.CorsPreflightOptions(
+            allow_origins=list(origins),
+            allow_methods=[apigateway.CorsHttpMethod.POST],
+            allow_headers=["authorization", "content-type", "x-retry-count"],
+            max_age=cdk.Duration.hours(PREFLIGHT_HOURS),
+        )
 
     def _stage(self, api: apigateway.HttpApi, routes: Sequence[apigateway.HttpRoute]) -> None:
         group = logs.LogGroup(
@@ -133,7 +154,8 @@ class ReceiveStack(StageStack):
             retention=retention(self.deployment.settings.log_retention_days),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        throttle = self.deployment.settings.webhooks
+        settings = self.deployment.settings
+        throttles = {ROUTE: settings.webhooks, DIRECT_ROUTE: settings.direct}
         stage = apigateway.CfnStage(
             self,
             "Stage",
@@ -149,12 +171,13 @@ class ReceiveStack(StageStack):
                 throttling_burst_limit=1,
             ),
             route_settings={
-                f"{method.value} {ROUTE}": {
+                f"{method.value} {path}": {
                     "DetailedMetricsEnabled": True,
                     "ThrottlingRateLimit": throttle.rate,
                     "ThrottlingBurstLimit": throttle.burst,
                 }
-                for method in METHODS
+                for path, throttle in throttles.items()
+                for method in METHODS[path]
             },
         )
         # A route's settings can only be made once there is the route.

@@ -1,4 +1,4 @@
-"""The way in: one route, throttled, logged without what does not belong into a log."""
+"""The way in: two routes, throttled, logged without what does not belong into a log."""
 
 from __future__ import annotations
 
@@ -6,28 +6,41 @@ import json
 
 from tests.infrastructure.assembly import Assembly
 
-ROUTES = ("POST /webhooks/{source}", "HEAD /webhooks/{source}")
+ROUTES = {"POST /webhooks/{source}", "HEAD /webhooks/{source}", "POST /v1/{call}"}
 
 
-def test_there_is_one_path_and_it_leads_to_the_function(dev: Assembly) -> None:
+def test_all_routes_lead_to_the_function(dev: Assembly) -> None:
     routes = dev.of_type("AWS::ApiGatewayV2::Route")
-    assert {route.properties["RouteKey"] for route in routes} == set(ROUTES)
-    assert len({route.properties["Target"] for route in routes}) == 1
+    assert {route.properties["RouteKey"] for route in routes} == ROUTES
     (integration,) = dev.of_type("AWS::ApiGatewayV2::Integration")
+    target = f"integrations/<{integration.name}>"
+    assert {route.properties["Target"] for route in routes} == {target}
     assert integration.properties["PayloadFormatVersion"] == "2.0"
     function = dev.functions()["receive_webhook"]
     assert integration.properties["IntegrationUri"] == f"<{function.name}.Arn>"
 
 
-def test_it_is_throttled_by_route(dev: Assembly, prod: Assembly) -> None:
+def test_each_is_throttled_and_any_other_is_shut(dev: Assembly, prod: Assembly) -> None:
     for assembly, rate, burst in ((dev, 50, 100), (prod, 1000, 2000)):
         (stage,) = assembly.of_type("AWS::ApiGatewayV2::Stage")
         settings = stage.properties["RouteSettings"]
-        assert set(settings) == set(ROUTES)
+        assert set(settings) == ROUTES
         for one in settings.values():
             assert one["ThrottlingRateLimit"] == rate
             assert one["ThrottlingBurstLimit"] == burst
+        assert stage.properties["DefaultRouteSettings"]["ThrottlingRateLimit"] == 1
         assert stage.properties["StageName"] == "$default"
+
+
+def test_only_browsers_of_named_sites_read_its_answers(dev: Assembly, prod: Assembly) -> None:
+    (api,) = dev.of_type("AWS::ApiGatewayV2::Api")
+    cors = api.properties["CorsConfiguration"]
+    assert cors["AllowOrigins"] == ["http://localhost:3000"]
+    assert cors["AllowMethods"] == ["POST"]
+    assert set(cors["AllowHeaders"]) >= {"authorization", "content-type"}
+    assert "AllowCredentials" not in cors
+    (api,) = prod.of_type("AWS::ApiGatewayV2::Api")
+    assert "CorsConfiguration" not in api.properties
 
 
 def test_its_log_tells_no_path_and_no_address(dev: Assembly) -> None:

@@ -55,6 +55,11 @@ class Addresses:
     archive_bucket: str
     deployment: str = DEPLOYMENT
 
+    @property
+    def host(self) -> str:
+        """What a library of Segment's is given as its host: it posts to /v1 below."""
+        return self.webhooks.removesuffix("/webhooks")
+
     def client(self, service: str) -> Any:
         """A boto3 client of the running cloud."""
         return client(self.aws, service)

@@ -25,7 +25,8 @@ from desireline.records import Outgoing
 
 FLUSH_SECONDS = 2.5
 RETRY_AFTER = 5
-KEPT_HEADERS = ("content-type", "content-encoding", "user-agent")
+ENCODING = "content-encoding"
+KEPT_HEADERS = ("content-type", ENCODING, "user-agent")
 ANSWER_SHARE = 0.6
 """Of a sender's patience: what is not in Kafka by then is answered with 503, in time."""
 
@@ -82,7 +83,7 @@ class ReceiveWebhook:
         self._verify(sender, request, body)
         payload, reports, unreadable = _read(sender, request, body)
         arrival = Arrival(raw_id(sender.name, body), self._clock.now(), self._wall.now())
-        self._produce_raw(sender, request, arrival)
+        self._produce_raw(sender, request, body, arrival)
         outcomes = chain(self._map(sender, reports, arrival), unreadable)
         reasons = self._produce(sender, outcomes, arrival)
         patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
@@ -115,19 +116,24 @@ class ReceiveWebhook:
                 )
         return reasons
 
-    def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> None:
+    def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> str | None:
         """With the secrets known; on a failure with those of now: one may just have rotated."""
         now = self._wall.now()
         try:
-            sender.verify(request, body, self._secrets.current(sender.name), now)
+            return sender.verify(request, body, self._secrets.current(sender.name), now)
         except RefusedError as error:
             if error.status != 401 or not self._secrets.refresh(sender.name):
                 raise
-            sender.verify(request, body, self._secrets.current(sender.name), now)
+            return sender.verify(request, body, self._secrets.current(sender.name), now)
 
-    def _produce_raw(self, sender: Sender, request: WebhookRequest, arrival: Arrival) -> None:
+    def _produce_raw(
+        self, sender: Sender, request: WebhookRequest, body: bytes, arrival: Arrival
+    ) -> None:
         given, kept = request.headers, (*KEPT_HEADERS, *sender.kept_headers)
-        stored, encoding = packed(request.body)
+        left = sender.kept(request, body)
+        if left is not body:
+            given = {name: value for name, value in given.items() if name != ENCODING}
+        stored, encoding = packed(request.body if left is body else left)
         message = RawWebhook.model_construct(
             id=arrival.raw_id,
             source=request.source,

@@ -1,4 +1,4 @@
-"""Segment's webhook destination: identify, track, page, screen, group; single and in batches.
+"""Segment's webhook destination: identify, track, page, screen, group, alias; singly, in batches.
 
 Signature: `X-Signature`, hex HMAC-SHA1 of the raw body with the shared secret. In a batch only the
 first event is covered by Segment's own signature, so a batch must also carry a key derived from
@@ -127,6 +127,8 @@ def reported(message: Any) -> Reported:
             (AliasType.USER, message.get("userId")),
             (AliasType.EMAIL, email),
             (AliasType.ANONYMOUS, message.get("anonymousId")),
+            # Only an anonymous id may be joined: of two user ids each stays who it is.
+            (AliasType.ANONYMOUS, message.get("previousId") if call == "alias" else None),
         ),
         _accounts(message, context, account, grouped=grouped),
         given if type(given) is dict else NOTHING,

@@ -73,10 +73,10 @@ class Sender(ABC):
     @abstractmethod
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
-    ) -> None:
+    ) -> str | None:
         """Check the signature on the raw bytes with any of the secrets; now: wall time, ms.
 
-        Raises RefusedError (401, 400)."""
+        Returns the name of the key, where a sender has several. Raises RefusedError (401, 400)."""
 
     def parse(self, body: bytes) -> Any:
         """What the body says. Raises RefusedError (400)."""
@@ -89,6 +89,10 @@ class Sender(ABC):
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         """The events of a parsed body. Raises RefusedError (400) when it is not of the sender's
         form at all; InvalidEventError is for single events."""
+
+    def kept(self, request: WebhookRequest, body: bytes) -> bytes:
+        """What the raw topic keeps of the unpacked body: all of it, unless it holds a secret."""
+        return body
 
     def reply(self, payload: Any) -> Mapping[str, Any] | None:
         """What the sender has to be answered besides 200: a challenge, an echo."""
