@@ -175,8 +175,9 @@ class LocalCloud:
         while time.monotonic() < end:
             self.check()
             with suppress(httpx.TransportError):
-                if self.at.polling().ready():
-                    return
+                with self.at.polling() as poller:
+                    if poller.ready():
+                        return
             time.sleep(0.05)
         raise CloudError("the pollers do not answer")
 

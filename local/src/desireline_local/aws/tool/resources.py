@@ -11,6 +11,7 @@ from ministack.services.cloudformation import provisioners
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 — a type's name
+HTTP_API = "AWS::ApiGatewayV2::Api"
 
 KAFKA_SETTINGS = (
     "AmazonManagedKafkaEventSourceConfig",
@@ -43,10 +44,11 @@ STUBS = {
 def install() -> None:
     """Put our handlers in place of ministack's. Raises AssertionError when it has changed."""
     handlers = provisioners._RESOURCE_HANDLERS
-    for name in (MAPPING, SECRET):
+    for name in (MAPPING, SECRET, HTTP_API):
         assert {"create", "update", "delete"} <= handlers[name].keys(), name
     handlers[SECRET] = _secrets_by_arn(handlers[SECRET])
     handlers[MAPPING] = _kafka_mappings(handlers[MAPPING])
+    handlers[HTTP_API] = _cors_as_the_api_has_it(handlers[HTTP_API])
     for name, (service, resource) in STUBS.items():
         handlers[name] = _stub(service, resource)
 
@@ -69,6 +71,24 @@ def _secrets_by_arn(stock: Mapping[str, Any]) -> dict[str, Any]:
         return stock["delete"](name(physical), properties)
 
     return {**stock, "create": create, "update": update, "delete": delete}
+
+
+def _cors_as_the_api_has_it(stock: Mapping[str, Any]) -> dict[str, Any]:
+    """A template names the parts of a CORS configuration in capitals; the API, which answers
+    browsers by them, does not."""
+
+    def small(properties: Mapping[str, Any]) -> dict[str, Any]:
+        cors = properties.get("CorsConfiguration") or {}
+        named = {name[:1].lower() + name[1:]: value for name, value in cors.items()}
+        return {**properties, "CorsConfiguration": named}
+
+    def create(logical: str, properties: Any, stack: str) -> Any:
+        return stock["create"](logical, small(properties), stack)
+
+    def update(physical: str, old: Any, new: Any, stack: str, logical_id: Any = None) -> Any:
+        return stock["update"](physical, small(old), small(new), stack, logical_id)
+
+    return {**stock, "create": create, "update": update}
 
 
 def _kafka_mappings(stock: Mapping[str, Any]) -> dict[str, Any]:
