@@ -174,10 +174,9 @@ class LocalCloud:
         end = time.monotonic() + POLLER_SECONDS
         while time.monotonic() < end:
             self.check()
-            with suppress(httpx.TransportError):
-                with self.at.polling() as poller:
-                    if poller.ready():
-                        return
+            with suppress(httpx.TransportError), self.at.polling() as poller:
+                if poller.ready():
+                    return
             time.sleep(0.05)
         raise CloudError("the pollers do not answer")
 
