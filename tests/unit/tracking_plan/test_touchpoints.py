@@ -24,7 +24,7 @@ TOUCHPOINTS = {
     "in_app": """in_app_message_shown in_app_message_clicked in_app_message_dismissed survey_sent
         survey_answered""",
     "support": """conversation_started conversation_replied conversation_closed ticket_created
-        ticket_solved ticket_reopened csat_submitted nps_score_submitted""",
+        ticket_solved ticket_reopened ticket_status_changed csat_submitted nps_score_submitted""",
     "crm": """contact_created lifecycle_stage_changed deal_created deal_stage_changed
         deal_closed_won deal_closed_lost meeting_booked meeting_held meeting_cancelled
         call_logged""",

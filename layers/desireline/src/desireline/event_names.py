@@ -95,5 +95,6 @@ class EventName(StrEnum):
     TICKET_CREATED = "ticket_created"
     TICKET_SOLVED = "ticket_solved"
     TICKET_REOPENED = "ticket_reopened"
+    TICKET_STATUS_CHANGED = "ticket_status_changed"
     CSAT_SUBMITTED = "csat_submitted"
     NPS_SCORE_SUBMITTED = "nps_score_submitted"

@@ -614,6 +614,16 @@ class TicketReopened(TypedDict, total=False):
     channel: str
 
 
+class TicketStatusChanged(TypedDict, total=False):
+    """A ticket moved on, and was neither solved nor opened again by it."""
+
+    ticket_id: str
+    status: Required[str]
+    previous_status: str
+    priority: str
+    channel: str
+
+
 class CsatSubmitted(TypedDict, total=False):
     """The user said how content they are with an answer."""
 
