@@ -14,8 +14,9 @@ from infra.layers import ROOT, Layer, run_uv
 IN_LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "python-dateutil", "six", "urllib3")
 """What the runtime brings along; with it the layers would be twice the size."""
 
-NEVER_IMPORTED = ("click",)
-"""Dependencies of command lines that a function does not run (the MSK signer's)."""
+NEVER_IMPORTED = ("click", "pycparser")
+"""Dependencies of command lines that a function does not run (the MSK signer's), and of building
+bindings to C (cffi's)."""
 
 log = logging.getLogger("infra.layer_locks")
 

@@ -65,11 +65,12 @@ class Platform(StrEnum):
 
 
 class Layer(StrEnum):
-    """The layers: three of third-party packages, two of our own."""
+    """The layers: four of third-party packages, two of our own."""
 
     BASE = "base"
     KAFKA = "kafka"
     SCORE = "score"
+    VERIFY = "verify"
     DESIRELINE = "desireline"
     MODELS = "models"
 

@@ -107,7 +107,9 @@ def _response(answer: Answer) -> dict[str, Any]:
     headers = {"content-type": "application/json"}
     if answer.retry_after is not None:
         headers["retry-after"] = str(answer.retry_after)
-    told = answer.reply or {name: value for name, value in said.items() if value is not None}
+    told = answer.reply
+    if told is None:
+        told = {name: value for name, value in said.items() if value is not None}
     return {
         "statusCode": answer.status,
         "headers": headers,

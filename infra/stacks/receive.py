@@ -91,7 +91,7 @@ class ReceiveStack(StageStack):
             self,
             Function.RECEIVE_WEBHOOK,
             description="Verifies webhooks and puts their events into Kafka",
-            layers=[Layer.KAFKA],
+            layers=[Layer.KAFKA, Layer.VERIFY],
             environment={
                 "DEPLOYMENT": self.deployment.name,
                 "SENDERS": json.dumps(sorted(self.deployment.settings.senders)),

@@ -118,6 +118,36 @@ def test_layers_for_graviton_hold_its_machine_code_and_no_other(arm64: dict[Laye
     assert machines == {183}  # EM_AARCH64
 
 
+def test_public_keys_verify_with_the_layers_of_receive_alone(
+    local: Assembly, host: dict[Layer, Built], tmp_path: Path
+) -> None:
+    """The library is only imported by the first such webhook."""
+    used = attached(local, Function.RECEIVE_WEBHOOK)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _SIGN_AND_VERIFY],
+        env={"PYTHONPATH": os.pathsep.join(str(host[u].folder / "python") for u in used)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+_SIGN_AND_VERIFY = """
+import sys
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import known
+
+sender = known(["sendgrid"])["sendgrid"]
+assert "cryptography" not in sys.modules
+request = WebhookRequest("sendgrid", {}, b"[]")
+headers = sender.sign(request, b"secret", 1_700_000_000_000)
+signed = WebhookRequest("sendgrid", headers, b"[]")
+sender.verify(signed, b"[]", [b"secret"], 1_700_000_000_000)
+"""
+
+
 def test_on_the_host_every_function_starts_from_its_layers_alone(
     local: Assembly, host: dict[Layer, Built], tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six.py")
 
 _EXTRA = {
-    Function.RECEIVE_WEBHOOK: (Layer.KAFKA,),
+    Function.RECEIVE_WEBHOOK: (Layer.KAFKA, Layer.VERIFY),
     Function.RESOLVE_IDENTITY: (Layer.KAFKA,),
     Function.SCORE_JOURNEY: (Layer.SCORE, Layer.MODELS),
     Function.CHECK_PLAYBOOK: (Layer.SCORE, Layer.MODELS),

@@ -32,6 +32,7 @@ class EventName(StrEnum):
     MEETING_HELD = "meeting_held"
     MEETING_CANCELLED = "meeting_cancelled"
     CALL_LOGGED = "call_logged"
+    ALERT_ANSWERED = "alert_answered"
     EMAIL_DELIVERED = "email_delivered"
     EMAIL_OPENED = "email_opened"
     EMAIL_CLICKED = "email_clicked"

@@ -162,6 +162,7 @@ class MeetingBooked(TypedDict, total=False):
 
     meeting_type: str
     duration: float  # s, 0 and more
+    rescheduled: bool
 
 
 class MeetingHeld(TypedDict, total=False):
@@ -169,6 +170,7 @@ class MeetingHeld(TypedDict, total=False):
 
     meeting_type: str
     duration: float  # s, 0 and more
+    rescheduled: bool
 
 
 class MeetingCancelled(TypedDict, total=False):
@@ -177,6 +179,7 @@ class MeetingCancelled(TypedDict, total=False):
     meeting_type: str
     reason: str
     cancelled_by: str
+    rescheduled: bool
 
 
 class CallLogged(TypedDict, total=False):
@@ -185,6 +188,15 @@ class CallLogged(TypedDict, total=False):
     direction: Literal["inbound", "outbound"]
     outcome: str
     duration: float  # s, 0 and more
+
+
+class AlertAnswered(TypedDict, total=False):
+    """Somebody on our side pressed a button of an alert."""
+
+    alert: Required[str]
+    answer: Required[str]
+    answered_by: str
+    channel: str
 
 
 class EmailDelivered(TypedDict, total=False):
@@ -201,6 +213,7 @@ class EmailOpened(TypedDict, total=False):
     email_id: str
     campaign: str
     template: str
+    by_machine: bool
 
 
 class EmailClicked(TypedDict, total=False):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 EARLIEST = 946_684_800_000
 """2000-01-01: what is before is no time but a mistake."""
+
+_FRACTION = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
 
 def epoch_ms(value: object) -> int | None:
@@ -37,3 +40,12 @@ def epoch_seconds(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value * 1000 if value * 1000 >= EARLIEST else None
+
+
+def epoch_fraction(value: object) -> int | None:
+    """Seconds since the epoch as a text with a fraction, '1355517523.000005', as milliseconds;
+    None where there are none."""
+    if not isinstance(value, str) or not _FRACTION.fullmatch(value):
+        return None
+    found = round(float(value) * 1000)
+    return found if found >= EARLIEST else None

@@ -16,12 +16,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import NOTHING, Reported, Sender, equals_any, mapping, text
+from desireline.receive.senders.sender import (
+    NOTHING,
+    Reported,
+    Sender,
+    content_id,
+    equals_any,
+    mapping,
+    text,
+)
 from desireline.receive.times import epoch_ms
 
 BATCH_LIMIT = 4_000
@@ -118,7 +124,7 @@ def reported(message: Any) -> Reported:
     grouped = call == "group"
     person, account, email = _traits(message, context, grouped=grouped)
     return Reported(
-        text(message.get("messageId")) or _content_id(message),
+        text(message.get("messageId")) or content_id(message),
         call if type(call) is str else "",
         text(message.get("event")) if call == "track" else None,
         message,
@@ -175,13 +181,3 @@ def _accounts(
     else:
         group, role = context.get("groupId"), AccountRole.MENTION
     return ((f"group:{group}", role),) if group and isinstance(group, str | int) else ()
-
-
-def _content_id(message: Mapping[str, Any]) -> str:
-    """For a call without messageId: equal content is the same call."""
-    try:
-        written = orjson.dumps(dict(message), option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError as error:
-        # What orjson reads it does not always write: its nesting limits differ.
-        raise RefusedError(400, "malformed", "nested too deeply") from error
-    return hashlib.sha256(written).hexdigest()

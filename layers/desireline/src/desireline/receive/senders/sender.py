@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,21 +52,23 @@ class Sender(ABC):
     is, for whoever has to fetch it. mapped_as: whose mappings in the tracking plan it uses, if not
     its own. deadline: seconds that it waits for an answer. kept_headers: in lower case, what of
     its headers the raw topic keeps; never one that holds a secret. signs_body, signs_time: what its
-    signature covers; without a time, deduplication is what a replay meets. keeps_unreadable: a
-    verified body that is not of its form is set aside and answered with 200, for a sender that
-    would not repair it, but count our refusals until it sends no more. gives_properties: whether
-    its reports may carry properties under our names; if not, only mappings fill parameters.
+    signature covers; without a time, deduplication is what a replay meets. oldest: how old a signed
+    time may be, ms. keeps_unreadable: a verified body that is not of its form is set aside and
+    answered with 200, for a sender that would not repair it, but count our refusals until it sends
+    no more. gives_properties: whether its reports may carry properties under our names; if not,
+    only mappings fill parameters.
     """
 
-    name: ClassVar[str]
-    secret: ClassVar[str]
-    mapped_as: ClassVar[str] = ""
+    name: str
+    secret: str
+    mapped_as: str = ""
     deadline: ClassVar[float] = 5.0
     kept_headers: ClassVar[tuple[str, ...]] = ()
     signs_body: ClassVar[bool] = True
     signs_time: ClassVar[bool] = True
     keeps_unreadable: ClassVar[bool] = False
     gives_properties: ClassVar[bool] = True
+    oldest: ClassVar[int] = TOLERANCE_MS
 
     def __init_subclass__(cls) -> None:
         cls.mapped_as = cls.mapped_as or cls.__dict__.get("name", "")
@@ -117,10 +120,21 @@ def equals_any(given: str, expected: Sequence[str]) -> bool:
     return any(found)
 
 
-def refuse_unless_fresh(signed_at: int, now: int) -> None:
-    """Both in epoch ms. Raises RefusedError (400, stale) for what is too old or too far ahead."""
-    if abs(now - signed_at) > TOLERANCE_MS:
-        raise RefusedError(400, "stale", "signed more than 5 minutes ago or ahead")
+def refuse_unless_fresh(signed_at: int, now: int, *, oldest: int = TOLERANCE_MS) -> None:
+    """All in ms, the first two since the epoch. Raises RefusedError (400, stale) for what is too
+    old or too far ahead."""
+    if not now - oldest <= signed_at <= now + TOLERANCE_MS:
+        raise RefusedError(400, "stale", "signed too long ago, or too far ahead")
+
+
+def content_id(message: Mapping[str, Any]) -> str:
+    """The id of a message that has none: equal content is the same event. Raises RefusedError."""
+    try:
+        written = orjson.dumps(dict(message), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        # What orjson reads it does not always write: its nesting limits differ.
+        raise RefusedError(400, "malformed", "nested too deeply") from error
+    return hashlib.sha256(written).hexdigest()
 
 
 def mapping(value: object) -> Mapping[str, Any]:

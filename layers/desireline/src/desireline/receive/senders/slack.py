@@ -1,0 +1,183 @@
+"""Slack: events of its Events API, and the buttons of our alerts.
+
+Signature: `X-Slack-Signature: v0=…`, hex HMAC-SHA256 of `v0:timestamp:body`;
+`X-Slack-Request-Timestamp` in seconds. Written here rather than taken from slack_sdk: its verifier
+raises ValueError for a time that is no number, knows one secret, and comes with a client of the
+whole API.
+
+Events arrive as JSON, what was clicked as a form whose field `payload` is JSON; signed is the body
+as it came. An address is confirmed by sending a challenge back. Slack waits 3 seconds and repeats
+three times, unless the answer carries `x-slack-no-retry`: ours never does. A click must be answered
+with an empty body.
+
+A button of an alert has an `action_id` of `alert_answered:…`, what follows being the answer, and a
+`value` that is JSON: `id` of the alert, `who` it is about (`user:ada`), `account` (`group:acme`).
+https://docs.slack.dev/authentication/verifying-requests-from-slack
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from desireline.errors import RefusedError
+from desireline.events import AccountRole, AliasType
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders._timed import header, hex_hmac, refuse_unless_signed, signed_at
+from desireline.receive.senders.sender import (
+    NOTHING,
+    Reported,
+    Sender,
+    content_id,
+    mapping,
+    refuse_unless_fresh,
+    text,
+)
+from desireline.receive.times import epoch_fraction, epoch_seconds
+
+SIGNATURE = "x-slack-signature"
+TIMESTAMP = "x-slack-request-timestamp"
+FORM = b"payload="
+FIELDS_LIMIT = 10
+ALERT_ANSWERED = "alert_answered"
+CHALLENGE = "url_verification"
+EVENT = "event_callback"
+
+
+class Slack(Sender):
+    """See the module."""
+
+    name = "slack"
+    secret = "the app's signing secret: Basic Information, App Credentials"
+    deadline = 3.0
+    keeps_unreadable = True
+    kept_headers = (SIGNATURE, TIMESTAMP)
+
+    def verify(
+        self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
+    ) -> None:
+        given = header(request.headers, SIGNATURE)
+        stamp = header(request.headers, TIMESTAMP)
+        at = signed_at(stamp)
+        refuse_unless_signed(SIGNATURE, [given], [_signature(one, stamp, body) for one in secrets])
+        refuse_unless_fresh(at, now)
+
+    def parse(self, body: bytes) -> Any:
+        if not body.startswith(FORM):
+            return super().parse(body)
+        try:
+            form = parse_qs(body.decode(), max_num_fields=FIELDS_LIMIT)
+        except ValueError as error:
+            raise RefusedError(400, "malformed", "not a form") from error
+        return super().parse(form.get("payload", [""])[0].encode())
+
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+        if not isinstance(payload, dict) or not (kind := text(payload.get("type"))):
+            raise RefusedError(400, "malformed", "neither an event of Slack nor an interaction")
+        if kind == CHALLENGE:
+            return []
+        if kind == EVENT:
+            return [_event(payload)]
+        actions = payload.get("actions")
+        if not isinstance(actions, list) or not actions:
+            return [_interaction(kind, payload, NOTHING)]
+        return [_interaction(kind, payload, mapping(action)) for action in actions]
+
+    def reply(self, payload: Any) -> Mapping[str, Any] | None:
+        match mapping(payload).get("type"):
+            case "url_verification":
+                return {"challenge": mapping(payload).get("challenge")}
+            case "event_callback":
+                return None
+        # A body would be taken for a message to show, or for a dialogue's errors.
+        return {}
+
+    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
+        stamp = str(now // 1000)
+        return {TIMESTAMP: stamp, SIGNATURE: _signature(secret, stamp, request.body)}
+
+
+SENDER = Slack()
+
+
+def _signature(secret: bytes, stamp: str, body: bytes) -> str:
+    return "v0=" + hex_hmac(secret, b"v0:", stamp.encode(), b":", body)
+
+
+def _event(payload: Mapping[str, Any]) -> Reported:
+    event = mapping(payload.get("event"))
+    # The user's whole record where it has just joined or changed, elsewhere the id alone.
+    given = event.get("user")
+    user = given if isinstance(given, dict) else {"id": given}
+    profile = mapping(user.get("profile"))
+    team = user.get("team_id") or event.get("user_team") or event.get("team")
+    email = text(profile.get("email"))
+    exact = epoch_fraction(event.get("event_ts"))
+    return Reported(
+        id=text(payload.get("event_id")) or content_id(payload),
+        call=text(event.get("type")) or "",
+        event=None,
+        message=payload,
+        occurred_at=exact or epoch_seconds(payload.get("event_time")),
+        aliases=[
+            (AliasType.EMAIL, email),
+            (AliasType.ANONYMOUS, _member(team or payload.get("team_id"), user.get("id"))),
+        ],
+        person_traits={"email": email, "name": profile.get("real_name")} if profile else NOTHING,
+    )
+
+
+def _member(team: object, user: object) -> str | None:
+    """A member of a workspace: anonymous until Slack has told the address."""
+    return f"slack:{team}:{user}" if isinstance(team, str) and isinstance(user, str) else None
+
+
+def _interaction(kind: str, payload: Mapping[str, Any], action: Mapping[str, Any]) -> Reported:
+    name, _, answer = (text(action.get("action_id")) or "").partition(":")
+    alert = _alert(action) if name == ALERT_ANSWERED else NOTHING
+    account = text(alert.get("account"))
+    return Reported(
+        id=_click_id(payload, action),
+        call=kind,
+        event=name or None,
+        message={**payload, "action": action, "alert": {**alert, "answer": answer or None}},
+        occurred_at=epoch_fraction(action.get("action_ts")),
+        aliases=[_who(alert.get("who"))],
+        accounts=[(account, AccountRole.MENTION)] if account else [],
+    )
+
+
+def _click_id(payload: Mapping[str, Any], action: Mapping[str, Any]) -> str:
+    """A click has no id: one is told by who clicked what, where and when."""
+    if not action:
+        return content_id(payload)
+    place = mapping(payload.get("container"))
+    return content_id(
+        {
+            "user": mapping(payload.get("user")).get("id"),
+            "message": place.get("message_ts"),
+            "channel": place.get("channel_id"),
+            "block": action.get("block_id"),
+            "action": action.get("action_id"),
+            "at": action.get("action_ts"),
+        }
+    )
+
+
+def _alert(action: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the button was given when the alert was sent."""
+    try:
+        return mapping(orjson.loads(text(action.get("value")) or "null"))
+    except orjson.JSONDecodeError:
+        return NOTHING
+
+
+def _who(named: object) -> tuple[AliasType, object]:
+    """'user:ada' as an alias; what is none identifies nobody."""
+    kind, _, value = (text(named) or "").partition(":")
+    if kind in set(AliasType):
+        return AliasType(kind), value
+    return AliasType.USER, None

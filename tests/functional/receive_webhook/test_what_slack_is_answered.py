@@ -1,0 +1,84 @@
+"""What Slack reads off our answers: status, body and headers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+from aws_lambda_powertools.metrics import MetricUnit
+
+from desireline.receive.request import Answer, WebhookRequest
+from desireline_local.samples import Sample, load
+from receive_webhook import handler
+from tests.unit.receive.world import NOW, SECRET, World
+
+SAMPLES = {one.name: one for one in load("slack").samples}
+
+
+@dataclass
+class Context:
+    function_name: str = "receive_webhook"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:receive"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 15_000
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+
+    def take(request: WebhookRequest) -> Answer:
+        handler.metrics.add_metric("webhooks", MetricUnit.Count, 1)
+        return world.receive(request)
+
+    monkeypatch.setattr(handler, "use_case", lambda: take)
+    return world
+
+
+def called(sample: Sample, secret: bytes = SECRET) -> dict[str, Any]:
+    """As API Gateway hands it over: base64 or text, names of headers in any case."""
+    sent = sample.signed("slack", secret, NOW)
+    form = sent.body.startswith(b"payload=")
+    body = base64.b64encode(sent.body) if form else sent.body
+    event = {
+        "version": "2.0",
+        "rawPath": "/webhooks/slack",
+        "pathParameters": {"source": "slack"},
+        "headers": {name.title(): value for name, value in sent.headers.items()},
+        "requestContext": {"http": {"method": "POST"}, "domainName": "receive.example.com"},
+        "body": body.decode(),
+        "isBase64Encoded": form,
+    }
+    return handler.handle(event, cast(Any, Context()))
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("url_verification", {"challenge": SAMPLES["url_verification"].body["challenge"]}),
+        ("button_of_an_alert", {}),
+        ("message_in_a_shared_channel", {"accepted": 1, "quarantined": 0}),
+    ],
+)
+def test_a_challenge_is_echoed_and_a_click_is_answered_with_nothing(
+    world: World, name: str, body: dict[str, Any]
+) -> None:
+    answer = called(SAMPLES[name])
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, body)
+
+
+def test_slack_is_never_told_not_to_repeat(world: World) -> None:
+    """Given it is taken, is refused, or Kafka is away: what is not durable has to come again."""
+    answers = [called(SAMPLES["team_join"]), called(SAMPLES["team_join"], b"forged")]
+    world.broken = True
+    answers.append(called(SAMPLES["team_join"]))
+
+    assert [answer["statusCode"] for answer in answers] == [200, 401, 503]
+    for answer in answers:
+        assert "x-slack-no-retry" not in {name.lower() for name in answer["headers"]}
