@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from desireline.contracts import Topic
+from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.samples import Sample, load
@@ -69,7 +70,11 @@ def test_a_sample_is_taken_and_its_events_are_mapped(name: str, sample: Sample) 
 @EACH_SAMPLE
 def test_only_a_sender_that_says_so_gives_properties_itself(name: str, sample: Sample) -> None:
     sender, request = SENDERS[name], sample.signed(name, SECRET, NOW)
-    reports = sender.messages(sender.parse(request.body), request)
+    try:
+        reports = sender.messages(sender.parse(request.body), request)
+    except RefusedError:
+        # A sample of what cannot be read.
+        reports = []
     assert sender.gives_properties or not any(one.properties for one in reports)
 
 

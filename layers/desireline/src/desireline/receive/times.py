@@ -49,3 +49,8 @@ def epoch_fraction(value: object) -> int | None:
         return None
     found = round(float(value) * 1000)
     return found if found >= EARLIEST else None
+
+
+def iso(at: int) -> str:
+    """Epoch milliseconds as senders write them: UTC, whole seconds, Z."""
+    return datetime.fromtimestamp(at // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
