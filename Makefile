@@ -40,11 +40,12 @@ test: setup ## Run the tests: unit, functional, simulation, infrastructure, inte
 test-all: setup ## Run all tests, with thousands of simulation seeds and the slow ones
 	@python -m pytest -m ""
 
-check: setup ## Lint, format, types, layering, SQL, secrets in the tree
+check: setup ## Lint, format, types, layering, tracking plan, SQL, secrets in the tree
 	@ruff check .
 	@ruff format --check .
 	@mypy
 	@lint-imports
+	@python -m desireline_local.cli.plan check --quiet
 	@sqlfluff lint --disable-progress-bar warehouse
 	@uv lock --check --offline --quiet || uv lock --check --quiet
 
@@ -67,6 +68,7 @@ synth: setup ## Synthesise the CDK application into cdk.out: no credentials, no 
 	@python -m infra.app --unbuilt-layers --context stage=$(STAGE)
 
 deploy: check layers ## Deploy STAGE=dev or prod: the checks, then cdk deploy
+	@$(if $(filter prod,$(STAGE)),python -m desireline_local.cli.plan check --quiet --released)
 	@npm ci --silent --prefix infra
 	@infra/node_modules/.bin/cdk deploy --all --context stage=$(STAGE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Required, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -51,6 +51,7 @@ def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(schema())
 
 
+@settings(deadline=None)
 @given(events_with_properties())
 def test_what_receive_lets_through_satisfies_the_schema(
     found: tuple[PlannedEvent, dict[str, object]],
@@ -64,6 +65,7 @@ def test_what_receive_lets_through_satisfies_the_schema(
         assert valid(event, kept)
 
 
+@settings(deadline=None)
 @given(events_with_properties())
 def test_what_satisfies_the_schema_receive_lets_through_unchanged(
     found: tuple[PlannedEvent, dict[str, object]],

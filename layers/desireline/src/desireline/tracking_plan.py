@@ -34,6 +34,10 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 _PREFIX = re.compile(r"starts_with\((?P<paths>[a-z_.| ]+) \|\| '', '(?P<prefix>[^'\\]*)'\)")
 
+_FAILED = (ArithmeticError, RecursionError, TypeError, ValueError)
+"""How a search fails on a message: JMESPath's own error is a ValueError, but a text and a number,
+say, are compared as by Python."""
+
 Search = Callable[[Any], Any]
 
 
@@ -130,7 +134,7 @@ def _search(expression: str) -> Search:
     def search(message: Any) -> Any:
         try:
             return compiled.search(message)
-        except jmespath.exceptions.JMESPathError:
+        except _FAILED:
             return None
 
     return search

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from desireline_local.cli import ask, cloud, demo, send
+from desireline_local.cli import ask, cloud, demo, plan, send
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +22,7 @@ app.command()(send.send)
 app.command()(ask.explain)
 app.command()(ask.redrive)
 app.command()(demo.demo)
+app.add_typer(plan.app, name="plan")
 
 if __name__ == "__main__":
     app()

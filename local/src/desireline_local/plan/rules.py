@@ -1,0 +1,183 @@
+"""What would break, or could never work, in a plan: one rule a function."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator, Mapping
+
+from desireline.receive.senders.sender import Sender
+from desireline.tracking_plan import TEXT_LIMIT, Parameter, SenderMapping, SenderWords
+from desireline_local.plan.conditions import constant, hides, mistakes
+from desireline_local.plan.draft import Draft, DraftSender, Found, meant
+from desireline_local.plan.places import Problem, Spot
+from desireline_local.plan.versions import Version
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_NUMERIC = frozenset({"integer", "number"})
+
+
+def problems(draft: Draft, senders: Mapping[str, Sender]) -> Iterator[Problem]:
+    """All that is wrong with what could be read. senders: those that there are modules of."""
+    yield from _version(draft)
+    yield from _names(draft)
+    for event in draft.events.values():
+        for name, parameter in event.part.parameters.items():
+            spot = event.spot.at("parameters", name)
+            yield from (spot.problem(f"{name} {said}") for said in _parameter(name, parameter))
+    for sender in draft.senders.values():
+        for mapping in sender.mappings:
+            yield from _mapping(draft, sender, mapping, senders)
+        yield from _unreachable(sender)
+    yield from _senders(draft, senders)
+    yield from _unreported(draft)
+
+
+def _version(draft: Draft) -> Iterator[Problem]:
+    if draft.version and Version.parse(draft.version) is None:
+        yield draft.version_spot.problem(
+            f"version {draft.version!r} is none: write major.minor.patch, as 1.4.0"
+        )
+
+
+def _names(draft: Draft) -> Iterator[Problem]:
+    for name, spot in draft.names.items():
+        if not _NAME.fullmatch(name):
+            yield spot.problem(f"{name}: name events in lower_case_with_underscores")
+
+
+def _parameter(name: str, one: Parameter) -> Iterator[str]:
+    """What is wrong with a parameter, after its name."""
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        yield "is no name for a parameter: use lower_case_with_underscores, no word of Python"
+    low, high = one.minimum, one.maximum
+    if one.type not in _NUMERIC:
+        for word, given in (("a minimum", low), ("a maximum", high), ("a unit", one.unit)):
+            if given is not None:
+                yield f"is a {one.type} and has {word}: only numbers have one"
+        if one.sum:
+            yield f"is a {one.type} and cannot be summed up: take `sum` away"
+    elif low is not None and high is not None and low > high:
+        yield f"has the minimum {low:g} above its maximum {high:g}: no value can be both"
+    elif one.type == "integer" and any(
+        limit not in (None, int(limit or 0)) for limit in (low, high)
+    ):
+        yield "is an integer: its minimum and maximum must be whole numbers"
+    if one.values is not None:
+        yield from _values(one, one.values)
+
+
+def _values(one: Parameter, values: tuple[str, ...]) -> Iterator[str]:
+    if one.type != "string":
+        yield f"is a {one.type} and has `values`: only strings do"
+    if not values:
+        yield "has an empty list of values: no event could have one"
+    if len(set(values)) < len(values):
+        yield "has a value twice: keep one"
+    if any(len(value) > TEXT_LIMIT for value in values):
+        yield f"has a value of more than {TEXT_LIMIT} characters: texts are cut there"
+
+
+def _mapping(
+    draft: Draft,
+    sender: DraftSender,
+    found: Found[SenderMapping],
+    senders: Mapping[str, Sender],
+) -> Iterator[Problem]:
+    mapping, spot = found.part, found.spot
+    yield from _expressions(mapping, spot)
+    ours = mapping.becomes
+    if ours not in draft.names:
+        yield spot.at("as").problem(
+            f"becomes {ours}, which the plan does not have{draft.guess(ours)}: "
+            "add it to a file in events/, or name another"
+        )
+    event = draft.events.get(ours)
+    if event is None:
+        return
+    planned = event.part.parameters
+    for name in mapping.properties.keys() - planned.keys():
+        yield spot.at("properties", name).problem(
+            f"fills {name}, which {ours} does not have{meant(name, planned)}: "
+            f"add it to the event's parameters in {event.spot.document.file}, or take it away here"
+        )
+    if not _gives_properties(sender.words, senders):
+        for name, one in planned.items():
+            if one.required and name not in mapping.properties:
+                yield spot.problem(
+                    f"{ours} requires {name}, and nothing fills it: every event would "
+                    f"go to quarantine. Add `properties: {{{name}: …}}` here, or make it optional"
+                )
+
+
+def _expressions(mapping: SenderMapping, spot: Spot) -> Iterator[Problem]:
+    if mapping.where is not None:
+        wrong = mistakes(mapping.where)
+        if not wrong and (said := constant(mapping.where)):
+            wrong = [said]
+        yield from (spot.at("where").problem(f"the condition {said}") for said in wrong)
+    for name, path in mapping.properties.items():
+        for said in mistakes(path):
+            yield spot.at("properties", name).problem(f"{name}: {path!r} {said}")
+
+
+def _unreachable(sender: DraftSender) -> Iterator[Problem]:
+    """Of mappings of one call and event, those with a condition come first, in the file's order."""
+    by_words: dict[tuple[str, str | None], list[Found[SenderMapping]]] = {}
+    for one in sender.mappings:
+        if one.part.where is None or not mistakes(one.part.where):
+            by_words.setdefault((one.part.call, one.part.event), []).append(one)
+    for choices in by_words.values():
+        choices.sort(key=lambda one: one.part.where is None)
+        for index, later in enumerate(choices):
+            for earlier in choices[:index]:
+                if _takes_all(earlier.part, later.part):
+                    yield later.spot.problem(
+                        f"this mapping to {later.part.becomes} is never reached: the one to "
+                        f"{earlier.part.becomes} in line {earlier.spot.line} takes all that it "
+                        "would. Take one away, narrow the other's `where`, or put this one first"
+                    )
+                    break
+
+
+def _takes_all(earlier: SenderMapping, later: SenderMapping) -> bool:
+    if earlier.where is None or later.where is None:
+        return earlier.where is None
+    return hides(earlier.where, later.where)
+
+
+def _senders(draft: Draft, senders: Mapping[str, Sender]) -> Iterator[Problem]:
+    mapped = {sender.mapped_as for sender in senders.values()}
+    for name, sender in draft.senders.items():
+        if name not in mapped and not _without_code(sender.words):
+            yield sender.spot.problem(
+                f"there is no sender {name}{meant(name, senders)}: write "
+                f"desireline/receive/senders/{name}.py, or take the file away"
+            )
+    for name in sorted(mapped - draft.senders.keys()):
+        yield Problem(
+            f"senders/{name}.yaml",
+            0,
+            f"is missing: the sender {name} is there, and all that it reports would go to "
+            "quarantine. Write its mappings",
+        )
+
+
+def _unreported(draft: Draft) -> Iterator[Problem]:
+    reported = {one.part.becomes for sender in draft.senders.values() for one in sender.mappings}
+    for name, spot in draft.names.items():
+        if name not in reported:
+            yield spot.problem(
+                f"no sender reports {name}: map it in a file in senders/, or take the event away"
+            )
+
+
+def _gives_properties(words: SenderWords, senders: Mapping[str, Sender]) -> bool:
+    """Whether a sender with these mappings may bring parameters that no mapping names."""
+    using = [sender for sender in senders.values() if sender.mapped_as == words.sender]
+    return not using or any(sender.gives_properties for sender in using)
+
+
+def _without_code(words: SenderWords) -> bool:
+    """Whether the file itself says where things are in the messages."""
+    return getattr(words, "message", None) is not None
