@@ -76,6 +76,7 @@ class InvoicePaid(TypedDict, total=False):
 
     amount: int  # minor units of the currency, 0 and more
     currency: str
+    plan: str
 
 
 class PaymentFailed(TypedDict, total=False):
@@ -83,6 +84,7 @@ class PaymentFailed(TypedDict, total=False):
 
     amount: int  # minor units of the currency, 0 and more
     currency: str
+    plan: str
 
 
 class RefundIssued(TypedDict, total=False):
