@@ -18,7 +18,7 @@ TOUCHPOINTS = {
         task_created task_completed team_member_invited invite_accepted automation_created
         report_viewed dashboard_shared file_uploaded comment_posted mobile_app_opened
         api_key_created feature_used plan_limit_approached plan_limit_reached export_run
-        error_encountered""",
+        error_encountered cohort_entered cohort_left""",
     "email": """email_delivered email_opened email_clicked email_bounced email_unsubscribed
         email_marked_spam""",
     "in_app": """in_app_message_shown in_app_message_clicked in_app_message_dismissed survey_sent

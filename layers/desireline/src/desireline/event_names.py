@@ -72,6 +72,8 @@ class EventName(StrEnum):
     PLAN_LIMIT_REACHED = "plan_limit_reached"
     EXPORT_RUN = "export_run"
     ERROR_ENCOUNTERED = "error_encountered"
+    COHORT_ENTERED = "cohort_entered"
+    COHORT_LEFT = "cohort_left"
     PAGE_VIEWED = "page_viewed"
     CAMPAIGN_LANDED = "campaign_landed"
     PRICING_PAGE_VIEWED = "pricing_page_viewed"

@@ -454,6 +454,22 @@ class ErrorEncountered(TypedDict, total=False):
     error_code: str
 
 
+class CohortEntered(TypedDict, total=False):
+    """Product analytics counts the person to a cohort."""
+
+    cohort: Required[str]
+    cohort_id: str
+    sync: Literal["full", "change"]
+
+
+class CohortLeft(TypedDict, total=False):
+    """Product analytics no longer counts the person to a cohort."""
+
+    cohort: Required[str]
+    cohort_id: str
+    sync: Literal["full", "change"]
+
+
 class PageViewed(TypedDict, total=False):
     """A page of the site that has no event of its own was looked at."""
 

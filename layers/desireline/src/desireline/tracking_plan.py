@@ -31,7 +31,7 @@ LARGEST = 2**53
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where there is one: a tenth of the time, and a function's start waits for it."""
 
-_PLAIN = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+_PLAIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PREFIX = re.compile(r"starts_with\((?P<paths>[a-z_.| ]+) \|\| '', '(?P<prefix>[^'\\]*)'\)")
 
 _FAILED = (ArithmeticError, RecursionError, TypeError, ValueError)

@@ -12,19 +12,16 @@ https://apidocs.chargebee.com/docs/api/webhooks
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders._timed import header, refuse_unless_signed
+from desireline.receive.senders._basic import credentials, refuse_unless_known
 from desireline.receive.senders.sender import Reported, Sender, mapping, text
 from desireline.receive.times import epoch_seconds
 
-USER = "desireline"
-AUTHORIZATION = "authorization"
 SAME_CHANGE_MS = 60_000
 """How long after an event's second the version may be that the event itself made."""
 
@@ -42,10 +39,7 @@ class Chargebee(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        scheme, _, given = header(request.headers, AUTHORIZATION).partition(" ")
-        if scheme.lower() != "basic":
-            raise RefusedError(401, "unsigned", "Authorization is not Basic")
-        refuse_unless_signed(AUTHORIZATION, [given.strip()], [_basic(one) for one in secrets])
+        refuse_unless_known(request, secrets)
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         if not isinstance(payload, dict) or not text(payload.get("id")):
@@ -53,14 +47,10 @@ class Chargebee(Sender):
         return [_reported(payload)]
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        return {AUTHORIZATION: f"Basic {_basic(secret)}"}
+        return credentials(secret)
 
 
 SENDER = Chargebee()
-
-
-def _basic(secret: bytes) -> str:
-    return base64.b64encode(USER.encode() + b":" + secret).decode()
 
 
 def _reported(event: Mapping[str, Any]) -> Reported:

@@ -202,16 +202,16 @@ def _aliases(name: str | None, given: Mapping[str, Any]) -> Aliases:
             user = user or given.get("$identified_id")
             device = device or given.get("$anon_id")
         case "$create_alias":
-            return (_typed(given.get("alias")), _typed(_before_identity(given)))
+            return (typed(given.get("alias")), typed(_before_identity(given)))
         case "$merge":
             both = given.get("$distinct_ids")
-            return tuple(map(_typed, both[:2])) if isinstance(both, list) else ()
+            return tuple(map(typed, both[:2])) if isinstance(both, list) else ()
     if user or device:
         return ((AliasType.USER, user), (AliasType.ANONYMOUS, _bare(device)))
-    return (_typed(_before_identity(given)),)
+    return (typed(_before_identity(given)),)
 
 
-def _typed(distinct_id: object) -> tuple[AliasType, object]:
+def typed(distinct_id: object) -> tuple[AliasType, object]:
     """A bare distinct_id: a device's if it says so or looks made up, else a user's."""
     if isinstance(distinct_id, str) and (
         distinct_id.startswith(DEVICE) or _MADE_UP.fullmatch(distinct_id)
