@@ -28,6 +28,7 @@ def tracking_plan_page() -> str:
         "code uses (`desireline.event_names`, `desireline.event_properties`).",
         f"An email address identifies a person only if it comes from: {verified}. From other "
         "senders it is a trait.",
+        "[Changing the plan](changing_the_plan.md) says how, and what is checked.",
         "## Conversions and high intent",
         table(
             ("", "events"),

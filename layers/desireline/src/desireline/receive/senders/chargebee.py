@@ -35,6 +35,7 @@ class Chargebee(Sender):
     keeps_unreadable = True
     signs_body = False
     signs_time = False
+    gives_properties = False
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int

@@ -36,6 +36,7 @@ class CustomerIo(Sender):
     deadline = 4.0
     keeps_unreadable = True
     kept_headers = (SIGNATURE, TIMESTAMP)
+    gives_properties = False
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int

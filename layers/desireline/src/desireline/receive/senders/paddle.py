@@ -50,6 +50,7 @@ class Paddle(Sender):
     deadline = 5.0
     keeps_unreadable = True
     kept_headers = (SIGNATURE,)
+    gives_properties = False
     oldest = RETRIES_MS
 
     def verify(

@@ -52,6 +52,7 @@ class SendGrid(Sender):
     secret = "the verification key: Settings, Mail Settings, Event Webhooks, Signature Verification"
     keeps_unreadable = True
     kept_headers = (SIGNATURE, TIMESTAMP)
+    gives_properties = False
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int

@@ -55,6 +55,7 @@ class Slack(Sender):
     deadline = 3.0
     keeps_unreadable = True
     kept_headers = (SIGNATURE, TIMESTAMP)
+    gives_properties = False
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
