@@ -22,16 +22,18 @@ import httpx
 import orjson
 
 from desireline.contracts import Table, Topic
-from desireline.errors import UnavailableError
+from desireline.errors import RetryableError
 from desireline.events import AliasType, CanonicalEvent
 from desireline.journey.state import EMPTY, JourneyState, fold
+from desireline.redrive.plan import Selection
+from desireline.redrive.use_case import Order
 from desireline.rows import ClaimRow, ClaimState, PersonRow, StateRow
 from desireline_learning.simulator.senders import iso
-from desireline_local import backends
+from desireline_local import backends, target
 from desireline_local.cloud import LocalCloud
 from desireline_local.demo.run import MAILBOX, mail, prepare
 from desireline_local.ledger import all_rows
-from desireline_local.redrive import redrive
+from desireline_local.redriving import Redriving
 from desireline_local.signing import sign
 from desireline_local.world import CloudWorld
 
@@ -189,7 +191,7 @@ def _poison_call() -> dict[str, Any]:
 
 def _until_set_aside(cloud: LocalCloud) -> None:
     """Until the poisoned record lies in the on-failure bucket."""
-    bucket = backends.S3DeadLetters(cloud.at)
+    bucket = Redriving(target.local(cloud.at)).bucket
     until = time.monotonic() + 120
     while time.monotonic() < until:
         if any(True for _ in bucket.objects()):
@@ -200,20 +202,22 @@ def _until_set_aside(cloud: LocalCloud) -> None:
 
 def _redrive(cloud: LocalCloud) -> int:
     """Everything set aside, until nothing is; the pipeline has to be at rest for that."""
-    producer = backends.producer(cloud.at)
+    redriving = Redriving(target.local(cloud.at))
     total = 0
     for attempt in range(5):
         with CloudWorld(cloud.at, patience=PATIENCE) as world:
             world.settle()
+        order = Order(id=f"r{attempt}", who="the fault run", why="the faults are over", rate=5_000)
         try:
-            done = redrive(
-                backends.S3DeadLetters(cloud.at), producer, redrive_id=f"r{attempt}", go=True
-            )
-        except UnavailableError:
+            found = redriving.redrive.survey(Selection())
+            if not found.chosen:
+                return total
+            sending = redriving.redrive.send(found, order)
+            outcome = redriving.see_through(sending, PATIENCE)
+        except RetryableError:
             continue
-        total += done.produced
-        if not done.found:
-            return total
+        total += len(sending.sent) + len(sending.taken)
+        assert outcome.good, outcome.total
     return total
 
 

@@ -12,7 +12,7 @@ from desireline.batch import BatchResult
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing, Record
-from desireline_local.redrive import DeadLetter
+from desireline.redrive.letters import DeadLetter, SetAside
 from tests.simulation.processes import Function
 from tests.simulation.scheduler import Crash, Scheduler
 
@@ -243,13 +243,20 @@ class KafkaMapping:
         origin = f"{record.topic}-{record.partition}@{record.offset}"
         scheduler.note(f"{self.name}: {origin} is set aside")
         letter = DeadLetter(
+            aside=SetAside(
+                place=origin,
+                function=self.name,
+                condition="RetryAttemptsExhausted",
+                code="$LATEST",
+                tries=RETRIES,
+                at=scheduler.now,
+            ),
             topic=record.topic,
             origin=origin,
-            key=(record.key or b"").decode(),
-            value=record.value or b"",
+            at=record.timestamp,
+            key=record.key,
+            value=record.value,
             headers=record.headers,
-            function=self.name,
-            condition="RetriesExhausted",
         )
         again = letter.outgoing(f"r{len(self.dead)}")
         scheduler.after(

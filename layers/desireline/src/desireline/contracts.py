@@ -150,7 +150,7 @@ CONSUMED_TOPICS: dict[Function, tuple[Topic, ...]] = {
 }
 
 
-def consumer_group(function: Function, topic: Topic) -> str:
+def consumer_group(function: str, topic: Topic) -> str:
     """The explicit, stable consumer group of a mapping (delivery rule 17)."""
     return f"{function.replace('_', '-')}.{topic}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from desireline_local.cli import ask, cloud, demo, plan, send
+from desireline_local.cli import ask, cloud, demo, plan, redrive, send
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +20,7 @@ app.command()(cloud.logs)
 app.command()(cloud.clock)
 app.command()(send.send)
 app.command()(ask.explain)
-app.command()(ask.redrive)
+app.command()(redrive.redrive)
 app.command()(demo.demo)
 app.add_typer(plan.app, name="plan")
 
