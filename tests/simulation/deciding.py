@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from desireline.announce import journey_scored
-from desireline.contracts import Topic
+from desireline.contracts import Header, Topic
 from desireline.events import DecisionMade, ResolvedEvent
 from desireline.intervene.triggers import Entry, entries_of_event, entries_of_score
+from desireline.journey.crossings import crossings
 from desireline.journey.view import trace_subject
 from desireline.rows import (
     OPEN_CLAIMS,
@@ -20,7 +21,7 @@ from desireline.rows import (
     JourneyRow,
     SubjectRow,
 )
-from tests.simulation.counting import Violation, subject_root
+from tests.simulation.counting import Violation, live_subjects, subject_root
 from tests.simulation.oracle import Expected
 from tests.simulation.services import DELIVER_MS
 from tests.simulation.tables import Written, rows_of
@@ -36,7 +37,7 @@ def started_or_said_why(world: World, truth: Expected) -> Iterator[Violation]:
     refused = {
         row.enrolment
         for row in rows_of(world.tables, DecisionRow)
-        if row.phase == "start" and row.outcome == "not_enrolled"
+        if row.phase == "start" and row.outcome == "not_enrolled" and row.reason != "replay"
     }
     for entry in _entries(world, truth):
         if entry.enrolment not in enrolments | refused:
@@ -51,10 +52,30 @@ def _entries(world: World, truth: Expected) -> list[Entry]:
         message = ResolvedEvent(event=event, person="", subject="")
         found += entries_of_event(message, PLAYBOOK_LIST)
     for written in world.tables.history:
-        if isinstance(written.new, JourneyRow):
+        if isinstance(written.new, JourneyRow) and not written.new.replayed:
             old = written.old if isinstance(written.old, JourneyRow) else None
             found += entries_of_score(journey_scored(old, written.new), PLAYBOOK_LIST)
     return found
+
+
+def replays_start_nothing(world: World, truth: Expected) -> Iterator[Violation]:
+    """Whoever is enrolled was so by an event that came by itself, or by a score to which one led;
+    and no replay keeps for itself what ought to have started something."""
+    came = {
+        ResolvedEvent.decode(record.value or b"").event.event_id
+        for record in world.topics.records(Topic.EVENTS_RESOLVED)
+        if Header.REPLAY not in record.headers
+    }
+    for written in world.tables.history:
+        if isinstance(written.new, JourneyRow) and not written.new.replayed:
+            came.add(f"{written.new.subject}+{written.new.version}")
+    for row in rows_of(world.tables, EnrolmentRow):
+        if row.entry_id not in came:
+            yield "started by a replay", f"{row.playbook} by {row.entry_id}"
+    for subject in live_subjects(world, truth):
+        row = world.tables.get(JourneyRow.at(subject))
+        if row is not None and row.replayed and crossings(row.before, row.current):
+            yield "kept by a replay", f"{row.subject}: {row.before} -> {row.current}"
 
 
 def runs_end(world: World, _: Expected) -> Iterator[Violation]:
@@ -273,9 +294,12 @@ def _decided(row: EnrolmentRow) -> Iterator[tuple[str, str, str]]:
 
 
 def one_ledger_line_each(world: World, _: Expected) -> Iterator[Violation]:
-    """A decision is made once, whichever subject it is filed under."""
+    """A decision is made once, whichever subject it is filed under. That a replay started nothing
+    decides nothing: it may be noted for each subject that the person has had."""
     seen: dict[tuple[str, ...], DecisionRow] = {}
     for row in _ledger(world):
+        if row.step == "replay":
+            continue
         key = (row.enrolment, row.step, row.action, row.phase)
         if key in seen:
             yield "decided twice", f"{key}: {seen[key].reason}, {row.reason}"
@@ -319,6 +343,7 @@ def _home(world: World, account: str, fragment: str) -> str:
 
 DECIDING = (
     started_or_said_why,
+    replays_start_nothing,
     runs_end,
     somebody_carries_on,
     single_sends,

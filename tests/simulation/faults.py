@@ -14,7 +14,8 @@ class Faults:
     the store; unavailable leaves open whether it acted. kafka: a flush fails or loses the process'
     records. poison: a record kills every process of one consumer until it is redriven. grow: a
     topic gets more partitions. sender: a webhook is sent twice. answer: the provider throttles,
-    refuses, or times out, having acted or not.
+    refuses, or times out, having acted or not. replay: somebody replays all raw webhooks that there
+    are, while everything else goes on.
     """
 
     crash: float = 0.0
@@ -29,6 +30,7 @@ class Faults:
     grow: float = 0.0
     sender: float = 0.0
     answer: float = 0.0
+    replay: float = 0.0
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Faults:
@@ -46,6 +48,7 @@ class Faults:
             grow=rng.choice((0, 1)),
             sender=rng.choice((0, 0.1, 0.3)),
             answer=rng.choice((0, 0.2, 0.5)),
+            replay=rng.choice((0, 1)),
         )
 
     def without(self, name: str) -> Faults:

@@ -279,6 +279,25 @@ def _enrolled_means_refused(patch: Patch) -> None:
     patch.setattr(start.StartInterventions, "_was_refused", any_decision)
 
 
+def _replays_start(patch: Patch) -> None:
+    def one(self: Any, record: Any, value: bytes) -> None:
+        for entry in self._entries(record.topic, value):
+            if self._enrol(entry):
+                name = start.execution_name(entry.playbook.name, entry.enrolment)
+                self._workflow.start(name=name, payload={"enrolment": entry.enrolment})
+
+    patch.setattr(start.StartInterventions, "_one", one)
+
+
+def _replayed_scores_unmarked(patch: Patch) -> None:
+    patch.setattr(announce, "MARK", {})
+
+
+def _replays_keep(patch: Patch) -> None:
+    """What a replay moved is never told, also when the original comes."""
+    patch.setattr(scoring, "_announced", lambda row, replayed: None if row is None else row.current)
+
+
 def _slot_not_held(patch: Patch) -> None:
     enrolment = start.StartInterventions._enrolment
 
@@ -420,6 +439,9 @@ MUTATIONS = (
     Mutation("a refused trigger is decided anew", "7", _refused_is_asked_again),
     Mutation("a refusal is looked for under one name", "7", _absorbed_refusals_forgotten),
     Mutation("a copy's enrolment is taken for a refusal", "7", _enrolled_means_refused),
+    Mutation("a replay starts playbooks", "8", _replays_start),
+    Mutation("what a replay led to is not marked", "8", _replayed_scores_unmarked),
+    Mutation("what a replay moved is never told", "8", _replays_keep),
     Mutation("a slot is not held", "7", _slot_not_held),
     Mutation("a merged run ends as superseded", "7", _merged_means_superseded),
     Mutation("both runs of merged subjects carry on", "7", _both_carry_on),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from desireline.adapters.memory import MemoryRawBodies
 from desireline.aliases import Fragments
 from desireline.announce import PublishChanges
 from desireline.contracts import Channel, Topic
@@ -15,7 +16,10 @@ from desireline.intervene.check import CheckPlaybook
 from desireline.intervene.deliver import DeliverAction
 from desireline.intervene.playbooks import Library, load
 from desireline.intervene.start import StartInterventions
+from desireline.ports import RawBodies, Span
 from desireline.receive.canonical import Canonical
+from desireline.receive.mapping import MapWebhook
+from desireline.receive.replay import Counts, ReplayWebhooks, Selection
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
@@ -45,6 +49,8 @@ from tests.simulation.tables import SimStore, Tables
 SECRET = b"in memory"
 HOLDOUT_PERCENT = 30
 RECEIVE_MS = 20_000
+REPLAY_MS = 600_000
+EVER = (0, 2**45)
 CONSUME_MS = 60_000
 PLAN = load_plan()
 PLAYBOOKS = Library([*load().current(), *load(Path(__file__).parent / "playbooks").current()])
@@ -103,6 +109,35 @@ class World:
             for topic in rng.sample(list(Topic), 3):
                 at = START + rng.randint(0, 6 * HOUR)
                 self.scheduler.at(at, lambda t=topic: self.topics.grow(t))  # type: ignore[misc]
+        if self.scheduler.faults.replay:
+            for number in range(rng.randint(1, 3)):
+                at = START + rng.choice((rng.randint(0, HOUR), rng.randint(0, END)))
+                self.scheduler.at(at, lambda n=number: self._begin_replay(n))  # type: ignore[misc]
+
+    def _begin_replay(self, number: int) -> None:
+        """Of all raw webhooks that there are now."""
+        records = self.topics.records(Topic.WEBHOOKS_RAW)
+        bodies = MemoryRawBodies(lambda: records)
+        self.scheduler.note(f"replay {number} of {len(records)} raw webhooks")
+        self._replay(number, bodies, bodies.span(*EVER))
+
+    def _replay(self, number: int, bodies: RawBodies, left: Span) -> None:
+        """A person's command: whenever it is interrupted it is given again, from its last
+        progress."""
+        kept = [left]
+
+        def body(replay: ReplayWebhooks) -> None:
+            found = replay(left, Selection(), replay_id=f"r{number}", go=True, counts=Counts())
+            for progress in found:
+                kept.append(progress.left)
+
+        def again(_: BaseException) -> None:
+            rest = kept[-1]
+            self.scheduler.after(1_000, HOUR, lambda: self._replay(number, bodies, rest))
+
+        replaying = self._function(lambda: self._replaying(bodies))
+        name = f"replay[{number}]"
+        replaying.invoke(name, body, done=lambda _: None, died=again, timeout=REPLAY_MS)
 
     def _post(self, number: int, post: Post) -> None:
         """Send until it is answered with 2xx; a sender may also send what was taken."""
@@ -168,6 +203,15 @@ class World:
             producer=self._producer(),
             metrics=Silent(),
             **self._timed,
+        )
+
+    def _replaying(self, bodies: RawBodies) -> ReplayWebhooks:
+        return ReplayWebhooks(
+            bodies=bodies,
+            senders=known(("segment", "stripe")),
+            mapping=MapWebhook(CANONICAL, PLAN.version),
+            producer=self._producer(),
+            batch=4,
         )
 
     def _resolve(self) -> ResolveIdentity:

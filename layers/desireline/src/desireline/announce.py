@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from desireline.contracts import Channel, Topic
+from desireline.contracts import Channel, Header, Topic
 from desireline.errors import RetryableError
 from desireline.events import (
     ChangeKind,
@@ -26,7 +26,7 @@ from desireline.events import (
 from desireline.journey.crossings import crossings
 from desireline.journey.view import fragment_of
 from desireline.ports import Clock, Metrics, Producer, Queue
-from desireline.records import Outgoing
+from desireline.records import NO_HEADERS, Outgoing
 from desireline.rows import (
     AccountRow,
     Change,
@@ -113,10 +113,10 @@ def announcements(old: Row | None, new: Row | None, at: int) -> Iterator[Announc
     match new:
         case PersonRow() | SubjectRow() | AccountRow():
             for change in identity_changes(old, new, at):
-                yield _record(Topic.IDENTITY_CHANGED, change.subject, change)
+                yield _record(Topic.IDENTITY_CHANGED, change.subject, change, replayed=new.replayed)
         case JourneyRow():
             scored = journey_scored(old if isinstance(old, JourneyRow) else None, new)
-            yield _record(Topic.JOURNEYS_SCORED, scored.subject, scored)
+            yield _record(Topic.JOURNEYS_SCORED, scored.subject, scored, replayed=new.replayed)
         case DecisionRow() if old is None:
             yield _record(Topic.DECISIONS_MADE, new.subject, decision_made(new))
         case ClaimRow(state=ClaimState.CLAIMED) if old is None:
@@ -153,8 +153,11 @@ def identity_changes(old: Row | None, new: Row, at: int) -> list[IdentityChanged
 
 
 def journey_scored(old: JourneyRow | None, new: JourneyRow) -> JourneyScored:
-    """A changed assessment with what it crosses."""
+    """A changed assessment with what it crosses. What replays alone have led to was kept from the
+    playbooks: the first change after it crosses that too."""
     previous = None if old is None else old.current
+    if old is not None and old.replayed and not new.replayed:
+        previous = old.before
     return JourneyScored(
         subject=new.subject,
         version=new.version,
@@ -266,5 +269,9 @@ def _of_account(old: AccountRow | None, new: AccountRow) -> list[_Fact]:
     return found
 
 
-def _record(topic: Topic, key: str, message: Message) -> Outgoing:
-    return Outgoing(topic=topic, key=key, value=message.encode())
+MARK: Mapping[str, bytes] = {Header.REPLAY: b"1"}
+"""What a replay led to starts nothing (invariant 8)."""
+
+
+def _record(topic: Topic, key: str, message: Message, *, replayed: bool = False) -> Outgoing:
+    return Outgoing(topic, key, message.encode(), MARK if replayed else NO_HEADERS)

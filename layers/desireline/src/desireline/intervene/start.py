@@ -194,10 +194,14 @@ class StartInterventions:
 
     def _note_replay(self, entry: Entry) -> None:
         """A row of its own: it must not stand in the way of the original, if that is to come."""
-        root, _ = trace_subject(self._store, entry.subject)
+        root, passed = trace_subject(self._store, entry.subject)
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, "replay").but(step="replay")
-        if self._store.get(row.ref) is None:
-            self._store.write(Put(row))
+        where = [
+            DecisionRow.place(subject, entry.enrolment, "replay", "-", "start")
+            for subject in dict.fromkeys((*passed, *root.absorbed))
+        ]
+        if not self._store.get_all(where):
+            self._store.write(Check(root), Put(row))
         self._metrics.count("not_enrolled", playbook=entry.playbook.name, reason="replay")
 
     def _decision(

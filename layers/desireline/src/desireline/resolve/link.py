@@ -59,8 +59,11 @@ class Link:
         self._accounts = Accounts(self._store, metrics)
         self._linked: OrderedDict[tuple[str, ...], Linked] = OrderedDict()
 
-    def __call__(self, event: CanonicalEvent) -> Linked:
-        """Link the event's aliases and accounts. Raises RetryableError."""
+    def __call__(self, event: CanonicalEvent, *, replayed: bool = False) -> Linked:
+        """Link the event's aliases and accounts; `replayed` goes into the rows that this writes.
+
+        Raises RetryableError."""
+        self._store.replaying = replayed
         memory = (
             *(alias.fragment for alias in event.aliases),
             *(f"{account.role}:{account.key}" for account in event.accounts),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from desireline.errors import RetryableError
 from desireline.ports import Store
-from desireline.rows import Check, Put, Ref, Row
+from desireline.rows import AccountRow, Check, PersonRow, Put, Ref, Row, SubjectRow
 
 R = TypeVar("R", bound=Row)
 
@@ -22,12 +22,16 @@ REMEMBERED_ROWS = 20_000
 
 
 class Remembered:
-    """A Store in front of another one, for the rows of one environment."""
+    """A Store in front of another one, for the rows of one environment.
+
+    replaying: what is written now is owed to a replay, and its rows say so.
+    """
 
     def __init__(self, store: Store, *, limit: int = REMEMBERED_ROWS) -> None:
         self._store = store
         self._limit = limit
         self._rows: OrderedDict[Ref[Any], Row | None] = OrderedDict()
+        self.replaying = False
 
     def get(self, ref: Ref[R]) -> R | None:
         """The row as it was last seen, else as it is."""
@@ -50,6 +54,7 @@ class Remembered:
 
     def write(self, *writes: Put | Check) -> None:
         """Write, and remember what is stored now. Raises what the store raises."""
+        writes = tuple(self._marked(write) for write in writes)
         try:
             self._store.write(*writes)
         except RetryableError:
@@ -65,6 +70,12 @@ class Remembered:
             self._rows.clear()
         for ref in refs:
             self._rows.pop(ref, None)
+
+    def _marked(self, write: Put | Check) -> Put | Check:
+        row = write.row
+        if isinstance(write, Put) and isinstance(row, PersonRow | SubjectRow | AccountRow):
+            return Put(row.but(replayed=self.replaying))
+        return write
 
     def _make_room(self) -> None:
         while len(self._rows) > self._limit:

@@ -66,7 +66,7 @@ class ResolveIdentity:
             if event is None:
                 continue
             try:
-                linked = self._link(event)
+                linked = self._link(event, replayed=Header.REPLAY in record.headers)
             except RetryableError as error:
                 tally.fail([record], type(error).__name__)
             except TerminalError as error:

@@ -32,7 +32,7 @@ class PersonRow(Row):
     unique: alias type -> fragment, for the types of which a person has one at most.
     aliases: 'type#fragment' of each. account: the key of the account that this person owns.
     ambiguous: one of its aliases has been seen with someone else's unique id.
-    created: the earliest received_at.
+    created: the earliest received_at. replayed: a replay wrote it last, which starts nothing.
     """
 
     table: ClassVar[Table] = Table.IDENTITY
@@ -45,6 +45,7 @@ class PersonRow(Row):
     account: str | None = None
     ambiguous: bool = False
     created: int = 0
+    replayed: bool = False
 
     @property
     def pk(self) -> str:
@@ -83,7 +84,8 @@ class SubjectRow(Row):
 
     accounts: keys of the accounts that belong to it. persons: roots at the time they joined
     (follow their tombstones). absorbed: subjects merged into it, transitively.
-    holdout: None until it is assigned. created: the earliest received_at.
+    holdout: None until it is assigned. created: the earliest received_at. replayed: a replay wrote
+    it last.
     """
 
     table: ClassVar[Table] = Table.IDENTITY
@@ -95,6 +97,7 @@ class SubjectRow(Row):
     created: int = 0
     holdout: bool | None = None
     holdout_conflict: bool = False
+    replayed: bool = False
 
     @property
     def pk(self) -> str:
@@ -106,12 +109,13 @@ class SubjectRow(Row):
 
 
 class AccountRow(Row):
-    """C#account: its subject, and the fragments that named it."""
+    """C#account: its subject, and the fragments that named it. replayed: a replay wrote it last."""
 
     table: ClassVar[Table] = Table.IDENTITY
     account: str
     subject: str
     fragments: tuple[str, ...] = ()
+    replayed: bool = False
 
     @property
     def pk(self) -> str:

@@ -10,7 +10,11 @@ from desireline.rows.base import Ref, Row
 
 
 class JourneyRow(Row):
-    """J#subject: the current assessment."""
+    """J#subject: the current assessment.
+
+    replayed: only replays led to it, so that it starts nothing; `before` is then what was current
+    when something else last did, None if nothing ever did.
+    """
 
     table: ClassVar[Table] = Table.JOURNEYS
     subject: str
@@ -18,6 +22,8 @@ class JourneyRow(Row):
     reasons: tuple[Reason, ...] = ()
     causes: tuple[str, ...] = ()
     stamps: Stamps = Stamps()
+    replayed: bool = False
+    before: Assessment | None = None
 
     @property
     def pk(self) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from desireline.batch import BatchResult, Tally
-from desireline.contracts import Topic
+from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.journey.crossings import crossings
@@ -42,11 +42,15 @@ _SEEN = ("score", "tier", "stage", "lifecycle")
 
 @dataclass
 class _Request:
-    """What a batch says of one subject."""
+    """What a batch says of one subject. replayed: all of it is a replay's."""
 
     records: list[Record] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
     stamps: list[Stamps] = field(default_factory=list)
+
+    @property
+    def replayed(self) -> bool:
+        return all(Header.REPLAY in record.headers for record in self.records)
 
     def absorb(self, other: _Request) -> None:
         self.records += other.records
@@ -169,16 +173,24 @@ class ScoreJourneys:
         return again
 
     def _write(self, reading: _Known, current: Assessment, request: _Request) -> None:
-        previous = reading.row.current if reading.row else None
-        if not reading.state.counts or (previous is not None and _same(previous, current)):
+        stored = reading.row.current if reading.row else None
+        previous = _announced(reading.row, replayed=request.replayed)
+        if not reading.state.counts or (_same(stored, current) and _same(previous, current)):
             return
         why: tuple[Reason, ...] = reading.row.reasons if reading.row else ()
         if crossings(previous, current):
             why = reasons(self._model, reading.state, current.as_of)
         stamps = _earliest(request.stamps).model_copy(update={"scored": self._wall.now()})
         row = reading.row or JourneyRow(subject=reading.subject, current=current)
-        causes = tuple(request.causes[-KEPT_CAUSES:])
-        self._store.write(Put(row.but(current=current, reasons=why, causes=causes, stamps=stamps)))
+        changes = {
+            "current": current,
+            "reasons": why,
+            "causes": tuple(request.causes[-KEPT_CAUSES:]),
+            "stamps": stamps,
+            "replayed": request.replayed,
+            "before": _announced(reading.row, replayed=False) if request.replayed else None,
+        }
+        self._store.write(Put(row.but(**changes)))
         self._metrics.count("journeys_scored")
 
 
@@ -208,8 +220,18 @@ def _knowing(subject: str) -> Reading[_Known]:
     raise ConflictError(f"subject {subject}: merged again and again")
 
 
-def _same(previous: Assessment, current: Assessment) -> bool:
-    return all(getattr(previous, name) == getattr(current, name) for name in _SEEN)
+def _announced(row: JourneyRow | None, *, replayed: bool) -> Assessment | None:
+    """What a new assessment is compared with: to a replay what there is, to anything else what was
+    there before replays alone changed it, so that playbooks hear of it then."""
+    if row is None:
+        return None
+    return row.before if row.replayed and not replayed else row.current
+
+
+def _same(previous: Assessment | None, current: Assessment) -> bool:
+    return previous is not None and all(
+        getattr(previous, name) == getattr(current, name) for name in _SEEN
+    )
 
 
 def _earliest(stamps: Iterable[Stamps]) -> Stamps:
