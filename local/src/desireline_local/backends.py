@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
+from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.aliases import Fragments
 from desireline.contracts import Table, Topic
+from desireline.ports import RawBodies
+from desireline.receive.canonical import Canonical
+from desireline.receive.mapping import MapWebhook
+from desireline.receive.senders import known
+from desireline.receive.senders.sender import Sender
+from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.cloud import Addresses
 from desireline_local.warehouse.connection import connect
 
@@ -27,6 +36,30 @@ def producer(addresses: Addresses) -> KafkaProducer:
 def fragments(addresses: Addresses) -> Fragments:
     """The namer of fragments, with the deployment's secret."""
     return Fragments(addresses.secret("identity"))
+
+
+def senders() -> dict[str, Sender]:
+    """All whose webhooks may lie among the raw ones."""
+    return known()
+
+
+@cache
+def plan() -> TrackingPlan:
+    """The tracking plan as it is deployed."""
+    return load_plan()
+
+
+def mapping(addresses: Addresses, of: TrackingPlan | None = None) -> MapWebhook:
+    """The mapping step, with the deployment's secret; of: another plan than the deployed one."""
+    used = of or plan()
+    return MapWebhook(Canonical(used, fragments(addresses)), used.version)
+
+
+def raw_bodies(addresses: Addresses, *, archived: bool) -> RawBodies:
+    """Raw webhooks, on their topic or in their archive."""
+    if archived:
+        return ArchivedRawBodies(addresses.client("s3"), addresses.archive_bucket)
+    return KafkaRawBodies(addresses.kafka, "plaintext")
 
 
 def warehouse(addresses: Addresses) -> Any:

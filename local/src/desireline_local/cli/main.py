@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from desireline_local.cli import ask, cloud, demo, plan, redrive, send
+from desireline_local.cli import ask, cloud, demo, plan, redrive, replay, send
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +21,7 @@ app.command()(cloud.clock)
 app.command()(send.send)
 app.command()(ask.explain)
 app.command()(redrive.redrive)
+app.command()(replay.replay)
 app.command()(demo.demo)
 app.add_typer(plan.app, name="plan")
 

@@ -1,0 +1,117 @@
+"""What a command keeps of a replay, and what it takes for a time and for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from desireline.adapters.memory import MemoryStore
+from desireline.aliases import Fragments
+from desireline.events import AliasType
+from desireline.journey.state import EMPTY
+from desireline.ports import Part, Span
+from desireline.receive.replay import Counts, Progress, Selection
+from desireline.rows import PersonRow, Put, StateRow, SubjectRow
+from desireline_local.explain import UnknownSubjectError
+from desireline_local.replays import (
+    Kept,
+    fragments_of_person,
+    fragments_of_subject,
+    moment,
+    size,
+)
+
+FRAGMENTS = Fragments(b"any")
+NOW = 1_767_571_200_000
+HOUR = 3_600_000
+
+
+def fragment(kind: AliasType, value: str) -> str:
+    alias = FRAGMENTS.alias(kind, value)
+    assert alias is not None
+    return alias.fragment
+
+
+ADA, LAPTOP, PHONE = (
+    fragment(AliasType.USER, "ada"),
+    fragment(AliasType.ANONYMOUS, "laptop"),
+    fragment(AliasType.ANONYMOUS, "phone"),
+)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """Ada, who was two persons once."""
+    made = MemoryStore()
+    aliases = (f"user#{ADA}", f"anonymous#{LAPTOP}", f"anonymous#{PHONE}")
+    made.write(
+        Put(PersonRow(fragment=ADA, subject="s-1", aliases=aliases)),
+        Put(PersonRow(fragment=PHONE, subject="s-1", merged_into=ADA)),
+        Put(SubjectRow(subject="s-1", persons=(ADA,))),
+        Put(StateRow(fragment=ADA, account="-", state=EMPTY)),
+    )
+    return made
+
+
+@pytest.mark.parametrize("asked", ["user:ada", "anonymous:phone"])
+def test_a_person_is_found_by_any_of_its_aliases(store, asked):
+    assert fragments_of_person(store, FRAGMENTS, asked) == {ADA, LAPTOP, PHONE}
+
+
+def test_a_subject_is_everybody_in_it(store):
+    assert fragments_of_subject(store, FRAGMENTS, "user:ada") >= {ADA, LAPTOP, PHONE}
+
+
+def test_somebody_of_whom_nothing_was_counted_is_looked_for_by_the_one_alias(store):
+    bob = fragment(AliasType.EMAIL, "bob@example.org")
+    assert fragments_of_person(store, FRAGMENTS, "bob@example.org") == {bob}
+
+
+@pytest.mark.parametrize("asked", ["ada", "user:", "nobody:x", "email:no address"])
+def test_what_identifies_nobody_is_refused(store, asked):
+    with pytest.raises(UnknownSubjectError):
+        fragments_of_person(store, FRAGMENTS, asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("90m", NOW - 90 * 60_000),
+        ("2d", NOW - 48 * HOUR),
+        ("2026-01-05T00:00", NOW),
+        ("2026-01-05T01:00+01:00", NOW),
+        ("2026-01-05", NOW),
+    ],
+)
+def test_times_are_spans_ago_or_iso(text, meant):
+    assert moment(text, NOW) == meant
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "4", "h", "-3h", "2026-13-01"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(ValueError, match="is no time"):
+        moment(text, NOW)
+
+
+def test_a_replay_is_read_as_it_was_kept(tmp_path):
+    selection = Selection(sources=frozenset({"segment"}), fragments=frozenset({ADA}))
+    span = Span(0, 5, (Part("0", 3, 9), Part("some/key", 0)))
+    kept = Kept(id="replay-1", origin="kafka", selection=selection, left=span)
+    kept.write(tmp_path)
+    assert Kept.read("replay-1", tmp_path) == kept
+    assert size(kept.left) == 7
+
+    counts = Counts(bodies=4)
+    counts.events["segment", "logged_in"] = 3
+    later = kept.after(Progress(Span(0, 5, (Part("0", 8, 9),)), counts))
+    later.write(tmp_path)
+
+    found = Kept.read("replay-1", tmp_path)
+    assert (found.left.parts, found.bodies, found.events) == ((Part("0", 8, 9),), 4, 3)
+    assert found.selection == selection
+    assert [file.name for file in tmp_path.iterdir()] == ["replay-1.json"]
+
+
+@pytest.mark.parametrize("name", ["../secret", "REPLAY", "", "a/b"])
+def test_what_is_no_replays_id_is_no_path(tmp_path, name):
+    with pytest.raises(ValueError, match="no replay's id"):
+        Kept.read(name, tmp_path)
