@@ -7,9 +7,10 @@ from typing import Any
 
 import jmespath
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from desireline.searching import compiled
 from desireline.tracking_plan import SenderMapping, load_plan
 
 PLAN = load_plan()
@@ -55,7 +56,7 @@ def _put(holder: Any, steps: list[str], value: object) -> None:
 def _meant(expression: str, message: object) -> object:
     try:
         return jmespath.search(expression, message)
-    except (TypeError, ValueError, ArithmeticError):
+    except (TypeError, ValueError, ArithmeticError, RecursionError):
         return None
 
 
@@ -75,6 +76,65 @@ def test_a_path_finds_what_jmespath_finds(found: tuple[SenderMapping, dict[str, 
     mapping, message = found
     for name, search in mapping.paths:
         assert search(message) == _meant(mapping.properties[name], message)
+
+
+LEAVES = st.sampled_from(
+    [
+        "a",
+        "b",
+        "a.b",
+        "a.b.c",
+        "a[0]",
+        "a[-1].b",
+        "b[1]",
+        "@",
+        "'x'",
+        "`1`",
+        "`0`",
+        "`true`",
+        "`[]`",
+    ]
+    + ["a[*].b", "a[].b", "b.*", "a[?b == 'x']", "a[0:1]", "{x: a}", "a | b", "max_by(a, &b)"]
+)
+EXPRESSIONS = st.recursive(
+    LEAVES,
+    lambda parts: st.one_of(
+        st.builds("({} {} {})".format, parts, st.sampled_from(["&&", "||"]), parts),
+        st.builds("!({})".format, parts),
+        st.builds(
+            "({}) {} ({})".format, parts, st.sampled_from(["==", "!=", "<", ">", "<=", ">="]), parts
+        ),
+        st.builds("[{}, {}]".format, parts, parts),
+        st.builds("{}({})".format, st.sampled_from(["to_number", "length", "type", "sum"]), parts),
+        st.builds(
+            "{}({}, {})".format,
+            st.sampled_from(["starts_with", "ends_with", "contains"]),
+            parts,
+            parts,
+        ),
+        st.builds("starts_with({}, 'x')".format, parts),
+    ),
+    max_leaves=6,
+)
+MESSAGES = st.recursive(
+    JUNK,
+    lambda deep: st.lists(deep, max_size=2) | st.dictionaries(st.sampled_from("abc"), deep),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(EXPRESSIONS, MESSAGES)
+@example("!(a)", {"a": 0})
+@example("(a || b)", {"a": 0, "b": 1})
+@example("(a) == (`1`)", {"a": True})
+@example("(a) == (`0`)", {"a": False})
+@example("(a) < (b)", {"a": True, "b": 2})
+@example("a[-1].b", {"a": [{"b": 1}, {"b": 2}]})
+@example("(starts_with(a, 'x') || @)", {})
+def test_any_expression_finds_what_jmespath_finds(expression: str, message: Any) -> None:
+    found, meant = compiled(expression)(message), _meant(expression, message)
+    assert (type(found), found) == (type(meant), meant)
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,17 @@ that no mapping names is taken from the message's `properties` under its own nam
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Container, Iterator, Mapping
-from functools import cached_property, partial
+from collections.abc import Container, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import jmespath
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.errors import InvalidEventError
 from desireline.resources import TRACKING_PLAN
+from desireline.searching import Search, compiled
 
 TEXT_LIMIT = 1_000
 """Characters of a text parameter that are kept; no plan needs more, and rows have limits."""
@@ -30,15 +29,6 @@ LARGEST = 2**53
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where there is one: a tenth of the time, and a function's start waits for it."""
-
-_PLAIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
-_PREFIX = re.compile(r"starts_with\((?P<paths>[a-z_.| ]+) \|\| '', '(?P<prefix>[^'\\]*)'\)")
-
-_FAILED = (ArithmeticError, RecursionError, TypeError, ValueError)
-"""How a search fails on a message: JMESPath's own error is a ValueError, but a text and a number,
-say, are compared as by Python."""
-
-Search = Callable[[Any], Any]
 
 
 class _Part(BaseModel):
@@ -108,59 +98,16 @@ class SenderMapping(_Part):
     @cached_property
     def condition(self) -> Search | None:
         """`where`, compiled."""
-        return _search(self.where) if self.where else None
+        return compiled(self.where) if self.where else None
 
     @cached_property
     def paths(self) -> tuple[tuple[str, Search], ...]:
         """`properties`, compiled."""
-        return tuple((name, _search(path)) for name, path in self.properties.items())
+        return tuple((name, compiled(path)) for name, path in self.properties.items())
 
     def matches(self, message: Mapping[str, Any]) -> bool:
         """Whether the condition holds of the message."""
         return self.condition is None or self.condition(message) is True
-
-
-def _search(expression: str) -> Search:
-    """JMESPath, compiled. A function that meets a type it cannot take finds nothing, for senders
-    send anything. Plain paths, choices and prefixes of them, most of a plan, do without the
-    interpreter, which takes twenty times as long."""
-    plain = [part.strip() for part in expression.split("||")]
-    if all(_PLAIN.fullmatch(part) for part in plain):
-        return partial(_first, [part.split(".") for part in plain])
-    if prefix := _PREFIX.fullmatch(expression):
-        return partial(_begins, _search(prefix["paths"]), prefix["prefix"])
-    compiled = jmespath.compile(expression)
-
-    def search(message: Any) -> Any:
-        try:
-            return compiled.search(message)
-        except _FAILED:
-            return None
-
-    return search
-
-
-def _first(paths: list[list[str]], message: Any) -> Any:
-    """What the first path finds that is not empty, in JMESPath's sense; else what the last does."""
-    value = None
-    for path in paths:
-        value = _walk(message, path)
-        if not (value is None or value is False or value in ("", [], {})):
-            break
-    return value
-
-
-def _begins(search: Search, prefix: str, message: Any) -> bool:
-    value = search(message)
-    return isinstance(value, str) and value.startswith(prefix)
-
-
-def _walk(value: Any, names: list[str]) -> Any:
-    for name in names:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
 
 
 class PlannedEvent(_Part):
