@@ -29,6 +29,7 @@ from desireline.contracts import TOPICS, Topic
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, create_topics
 from desireline_local.signing import sign
+from tests.performance import receive_senders
 
 SINGLES, BATCHES, BATCH, ROUNDS = 400, 12, 500, 3
 SECRET = b"benchmark"
@@ -85,6 +86,7 @@ def measure() -> list[dict[str, Any]]:
         for _ in range(ROUNDS):
             for side, found in rounds.items():
                 found.append(_in_a_process(side, kafka.bootstrap))
+        by_sender = receive_senders.measure(kafka.bootstrap)
     ours, peer = (
         {name: median(one[name] for one in found) for name in found[0]}
         for found in (rounds["ours"], rounds["peer"])
@@ -100,6 +102,7 @@ def measure() -> list[dict[str, Any]]:
              "≤ 1.5 times the bare flush", ours["wall_p50"] <= 1.5 * ours["bare_p50"]),
         _row("wall_p99", ours["wall_p99"], "ms", bare, ours["bare_p99"], None, None),
         _row("memory", ours["memory"], "MB", None, None, "≤ 100", ours["memory"] <= 100),
+        *by_sender,
     ]  # fmt: skip
 
 
@@ -124,13 +127,13 @@ def _ours(producer: KafkaProducer) -> Callable[[bytes], None]:
     from desireline.aliases import Fragments
     from desireline.receive.canonical import Canonical
     from desireline.receive.request import WebhookRequest
-    from desireline.receive.senders.segment import Segment
+    from desireline.receive.senders import known
     from desireline.receive.webhook import ReceiveWebhook
     from desireline.tracking_plan import load_plan
 
     plan, silent = load_plan(), Silent()
     receive = ReceiveWebhook(
-        senders={"segment": Segment()},
+        senders=known(),
         secrets=silent,
         canonical=Canonical(plan, Fragments(b"benchmark")),
         plan_version=plan.version,

@@ -110,7 +110,7 @@ def _reported(topic: str, notification: Mapping[str, Any]) -> Reported:
 
 def _person(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Whom a notification is about: of a conversation with several, the first, who began it."""
-    if item.get("type") in PEOPLE:
+    if text(item.get("type")) in PEOPLE:
         return item
     for name in ("contact", "user"):
         if found := mapping(item.get(name)):
@@ -119,7 +119,7 @@ def _person(item: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(listed, list) and listed:
         return mapping(listed[0])
     author = mapping(mapping(item.get("source")).get("author"))
-    return author if author.get("type") in PEOPLE else NOTHING
+    return author if text(author.get("type")) in PEOPLE else NOTHING
 
 
 def _aliases(person: Mapping[str, Any]) -> list[tuple[AliasType, object]]:

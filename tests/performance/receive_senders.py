@@ -1,0 +1,224 @@
+"""receive.<sender>.cpu_per_webhook: one documented sample of each sender, signed, produced and
+flushed to a real broker.
+
+Each side runs in a fresh process, in turn: ours, and the same work by Powertools' event handler,
+one HMAC over the body, `json.loads` and `Model(**…)`. The peer's model is made from the sample,
+nested as it is nested.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from desireline.adapters.kafka import KafkaProducer
+from desireline.aliases import Fragments
+from desireline.contracts import Topic
+from desireline.receive.canonical import Canonical
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import NAMES, known
+from desireline.receive.webhook import ReceiveWebhook
+from desireline.records import Outgoing
+from desireline.tracking_plan import load_plan
+from desireline_local.samples import Sample, load
+
+WEBHOOKS, WARM, ROUNDS = 300, 30, 3
+SECRET = b"benchmark"
+TARGET_US = 200
+SIGNATURE = "x-peer-signature"
+PEER = "Powertools event handler, one HMAC, json.loads, Model(**…)"
+
+Take = Callable[[], None]
+
+
+class Silent:
+    """Clock, secrets and metrics that cost nothing."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def current(self, name: str) -> tuple[bytes, ...]:
+        return (SECRET,)
+
+    def refresh(self, name: str) -> bool:
+        return False
+
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
+
+
+class Anything(BaseModel):
+    """The peer's models: what the sample does not name is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def measure(bootstrap: str) -> list[dict[str, Any]]:
+    """A row for each sender, medians of three rounds."""
+    found: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
+    for _ in range(ROUNDS):
+        for side, rounds in found.items():
+            rounds.append(_in_a_process(side, bootstrap))
+    rows = []
+    for name in sorted(NAMES):
+        ours, peer = (median(one[name] for one in found[side]) for side in ("ours", "peer"))
+        rows.append(
+            {
+                "name": f"receive.{name}.cpu_per_webhook",
+                "value": ours,
+                "unit": "µs",
+                "peer": PEER,
+                "peer_value": peer,
+                "target": f"≤ {TARGET_US}",
+                "met": ours <= TARGET_US,
+            }
+        )
+    return rows
+
+
+def _in_a_process(side: str, bootstrap: str) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.performance.receive_senders", side, bootstrap],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def chosen(sender: str) -> Sample:
+    """The first sample of which every event is taken."""
+    taken = (one for one in load(sender).samples if one.expects.accepted)
+    return next(one for one in taken if not one.expects.quarantined)
+
+
+def ours(name: str, producer: KafkaProducer) -> Take:
+    """Our use case, with all senders, as the function has it."""
+    plan, silent = load_plan(), Silent()
+    receive = ReceiveWebhook(
+        senders=known(),
+        secrets=silent,
+        canonical=Canonical(plan, Fragments(b"benchmark")),
+        plan_version=plan.version,
+        producer=producer,
+        clock=silent,
+        wall=silent,
+        metrics=silent,
+    )
+    sent = chosen(name).signed(name, SECRET, silent.now())
+
+    def take() -> None:
+        answer = receive(sent)
+        assert answer.status == 200, answer
+
+    return take
+
+
+def peer(name: str, producer: KafkaProducer) -> Take:
+    """The same by what one would write with Powertools and pydantic."""
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+    app = APIGatewayHttpResolver()
+    sent = chosen(name).signed(name, SECRET, Silent().now())
+    parse = _parser(sent)
+    first = parse(sent.body)[0]
+    model = _model(name, first) if isinstance(first, dict) else Anything
+
+    @app.post("/webhooks/<sender>")
+    def take_webhook(sender: str) -> dict[str, int]:
+        body = base64.b64decode(app.current_event.body or "")
+        given = app.current_event.headers[SIGNATURE]
+        assert hmac.compare_digest(given, hmac.new(SECRET, body, hashlib.sha256).hexdigest())
+        events = [model(**one) for one in parse(body)]
+        for one in events:
+            value = one.model_dump_json().encode()
+            producer.produce(Outgoing(Topic.EVENTS_RECEIVED, sender, value))
+        producer.produce(Outgoing(Topic.WEBHOOKS_RAW, sender, base64.b64encode(body)))
+        producer.flush(10)
+        return {"accepted": len(events)}
+
+    event = {
+        "version": "2.0",
+        "rawPath": f"/webhooks/{name}",
+        "headers": {SIGNATURE: hmac.new(SECRET, sent.body, hashlib.sha256).hexdigest()},
+        "body": base64.b64encode(sent.body).decode(),
+        "isBase64Encoded": True,
+        "requestContext": {"http": {"method": "POST", "path": f"/webhooks/{name}"},
+                           "stage": "$default"},
+    }  # fmt: skip
+
+    def take() -> None:
+        answer = app.resolve(event, None)  # type: ignore[arg-type]
+        assert answer["statusCode"] == 200, answer
+
+    return take
+
+
+def _parser(sent: WebhookRequest) -> Callable[[bytes], list[Any]]:
+    """The events of a body: a list, the members of a batch, lines, a form's field, or the body."""
+    sender = known([sent.source])[sent.source]
+
+    def parse(body: bytes) -> list[Any]:
+        try:
+            payload = json.loads(body)
+        except json.JSONDecodeError:
+            payload = sender.parse(body)
+        if isinstance(payload, dict):
+            parameters = payload.get("parameters")
+            payload = payload.get("batch") or (
+                parameters["members"] if isinstance(parameters, dict) else payload
+            )
+        return payload if isinstance(payload, list) else [payload]
+
+    return parse
+
+
+def _model(name: str, value: dict[str, Any]) -> type[BaseModel]:
+    """A model as one would write it for this body, nested as it is."""
+    fields: Any = {
+        key: (_type(f"{name}_{key}", one) | None, None)
+        for key, one in value.items()
+        if key.isidentifier()
+    }
+    return create_model(name, __base__=Anything, **fields)
+
+
+def _type(name: str, value: object) -> Any:
+    if isinstance(value, dict):
+        return _model(name, value)
+    if isinstance(value, list):
+        return list[_type(name, value[0])] if value else list[object]  # type: ignore[misc]
+    return object if value is None else type(value)
+
+
+def main() -> None:
+    """One side in this process; its microseconds for each sender as JSON."""
+    side, bootstrap = sys.argv[1:3]
+    producer = KafkaProducer(bootstrap, "plaintext", probe=Topic.EVENTS_RECEIVED)
+    make = {"ours": ours, "peer": peer}[side]
+    found = {name: _timed(make(name, producer)) for name in sorted(NAMES)}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _timed(take: Take) -> float:
+    """The process' CPU of one, librdkafka's threads included, in microseconds."""
+    for _ in range(WARM):
+        take()
+    began = time.process_time()
+    for _ in range(WEBHOOKS):
+        take()
+    return (time.process_time() - began) / WEBHOOKS * 1e6
+
+
+if __name__ == "__main__":
+    main()

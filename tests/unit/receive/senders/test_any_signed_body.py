@@ -1,0 +1,115 @@
+"""Whatever stands in a signed body, no sender gets a 5xx, and the same body is the same events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from desireline.errors import RefusedError
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import NAMES
+from desireline_local.samples import CALLED, Sample, load
+from desireline_local.signing import sign
+from tests.unit.receive.world import NOW, SECRET, World
+
+EACH_SENDER = pytest.mark.parametrize("name", sorted(NAMES))
+
+ODD = st.sampled_from(
+    ["", "0", "null", "\u0000", "\ud7ff", "a" * 5_000, "²", "1e999", "2026-13-40T99:99:99Z", -1]
+    + [2**53 + 1, 10**18, 1e308, True, None, [], {}, [[]], {"": {}}]
+)
+JSON = st.recursive(
+    ODD | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+
+
+def sent(name: str, sample: Sample, body: bytes) -> WebhookRequest:
+    url = sample.call_url or f"{CALLED}{name}"
+    theirs = {header.lower(): value for header, value in sample.headers.items()}
+    try:
+        headers = sign(name, body, SECRET, NOW, url=url, headers=theirs)
+    except RefusedError:
+        # Segment signs the first event of a batch, and an empty one has none.
+        headers = theirs
+    return WebhookRequest(name, headers, body, url=url)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every place in a document: a container and a key or an index of it."""
+    if isinstance(value, dict):
+        pairs: list[tuple[Any, Any]] = list(value.items())
+    elif isinstance(value, list):
+        pairs = list(enumerate(value))
+    else:
+        return []
+    found = [(value, key) for key, _ in pairs]
+    return found + [place for _, inner in pairs for place in places(inner)]
+
+
+def changed(data: st.DataObject, sample: Sample) -> bytes:
+    """The sample with something else in some places, or with nothing there."""
+    try:
+        document = orjson.loads(sample.content)
+    except orjson.JSONDecodeError:
+        return data.draw(st.binary(max_size=60)) + sample.content
+    for _ in range(data.draw(st.integers(1, 3))):
+        there = places(document)
+        if not there:
+            break
+        container, key = data.draw(st.sampled_from(there))
+        if data.draw(st.booleans()):
+            container[key] = data.draw(JSON)
+        else:
+            del container[key]
+    return json.dumps(document).encode()
+
+
+@EACH_SENDER
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_no_change_of_a_sample_makes_a_5xx_or_another_event_the_second_time(
+    name: str, data: st.DataObject
+) -> None:
+    sample = data.draw(st.sampled_from(load(name).samples))
+    body = changed(data, sample)
+    first, second = World(), World()
+
+    answer = first.receive(sent(name, sample, body))
+    second.receive(sent(name, sample, body))
+
+    assert answer.status < 500, (answer, body)
+    assert first.events() == second.events()
+    assert first.quarantined() == second.quarantined()
+    if answer.status == 200:
+        assert len(first.events()) == answer.accepted
+        assert len(first.quarantined()) == answer.quarantined
+
+
+@EACH_SENDER
+@settings(max_examples=25, deadline=None)
+@given(payload=JSON)
+def test_no_signed_json_makes_a_5xx(name: str, payload: Any) -> None:
+    (sample, *_) = load(name).samples
+    assert World().receive(sent(name, sample, json.dumps(payload).encode())).status < 500
+
+
+@EACH_SENDER
+@settings(max_examples=25, deadline=None)
+@given(body=st.binary(max_size=120), value=st.text(max_size=80))
+def test_no_header_and_no_bytes_make_a_5xx_or_get_in(name: str, body: bytes, value: str) -> None:
+    """Whatever stands where the signature should be."""
+    (sample, *_) = load(name).samples
+    headers = {header: value for header in sent(name, sample, b"{}").headers}
+    world = World()
+
+    answer = world.receive(WebhookRequest(name, headers, body, url=f"{CALLED}{name}"))
+
+    assert 400 <= answer.status < 500
+    assert not world.durable
