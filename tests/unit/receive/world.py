@@ -29,6 +29,7 @@ class World:
         self.pending: list[Outgoing] = []
         self.durable: list[Outgoing] = []
         self.broken = False
+        self.waited = 0.0
         self.values: tuple[bytes, ...] = (SECRET,)
         self.stored: tuple[bytes, ...] = (SECRET,)
         self.refreshes = 1
@@ -48,6 +49,7 @@ class World:
         self.pending.append(record)
 
     def flush(self, timeout: float) -> None:
+        self.waited = timeout
         if self.broken:
             raise UnavailableError("no broker")
         self.durable += self.pending

@@ -197,6 +197,7 @@ def test_without_kafka_it_is_a_503_in_time_and_no_sender_is_told_to_stop(
 
     assert answer.status == 503
     assert answer.retry_after is not None
+    assert 0 < world.waited < SENDERS[name].deadline
     assert not world.durable
 
 

@@ -29,7 +29,7 @@ def basic(credentials: bytes) -> str:
         (basic(b"desireline:"), 401),
         (basic(b"desireline:" + SECRET + b"x"), 401),
         (basic(b"chargebee:" + SECRET), 401),
-        ("Bearer " + SECRET.decode(), 401),
+        (basic(b"desireline:" + SECRET).replace("Basic", "Bearer"), 401),
         ("Basic", 401),
         ("Basic \u00e9", 401),
         ("", 401),

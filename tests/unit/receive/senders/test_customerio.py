@@ -62,4 +62,6 @@ def test_a_message_to_an_address_ties_it_to_nobody(
 def test_a_telephone_number_is_no_address() -> None:
     world = World()
     world.receive(request("customerio", opened(recipient="+15551234567")))
+    world.receive(request("customerio", opened(recipient="+15551234567", customer_id="u1")))
     assert [one.reason for one in world.quarantined()] == ["no_identity"]
+    assert [event.traits for event in world.events()] == [{}]

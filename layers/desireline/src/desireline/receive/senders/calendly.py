@@ -3,6 +3,10 @@
 Signature: `Calendly-Webhook-Signature: t=…,v1=…`, hex HMAC-SHA256 of `t.body`. Calendly's own
 example allows three minutes; ours are the five of everyone, both ways. It retries for 24 hours and
 then disables the subscription, so nothing that it signed is answered with an error.
+
+Set up by its API, `POST /webhook_subscriptions`, with the events `invitee.created` and
+`invitee.canceled`, and the secret as `signing_key`. Who moves a meeting cancels one and books one:
+both carry `rescheduled`.
 https://developer.calendly.com/api-docs/overview/webhooks/webhook-signatures
 """
 

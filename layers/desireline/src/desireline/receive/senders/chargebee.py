@@ -7,6 +7,12 @@ secret. There is no time either; deduplication by the event's id is what a repla
 Chargebee waits 20 seconds and repeats seven times in up to two days. Events come in any order, and
 `occurred_at` has seconds only: what orders two of one second is the `resource_version` of what they
 are about, in milliseconds.
+
+Set up under Settings, Webhooks, protected by basic authentication: customer created, subscription
+created, started, activated, renewed, cancelled and trial extended, payment source added, payment
+succeeded, failed and refunded. The fields `cf_user_id` and `cf_group_id` of a customer or
+subscription name the company's own user and account. A changed subscription does not say what it
+was before, so upgrades and downgrades cannot be told.
 https://apidocs.chargebee.com/docs/api/webhooks
 """
 

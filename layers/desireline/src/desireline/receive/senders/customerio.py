@@ -3,6 +3,10 @@
 Signature: `X-CIO-Signature`, hex HMAC-SHA256 of `v0:timestamp:body`; `X-CIO-Timestamp` in seconds.
 Customer.io waits 4 seconds and publishes no tolerance: ours is five minutes, both ways.
 An event is named by what the message was and what became of it: `email_opened`.
+
+Set up under Integrations, Reporting Webhooks: of emails delivered, opened, clicked, bounced,
+dropped, failed, spammed and unsubscribed; of in-app messages opened and clicked. A person is known
+by the id that the company has given it, and only without one by its address.
 https://docs.customer.io/api/webhooks/
 """
 

@@ -11,6 +11,12 @@ captured request is good for in these three days is nothing: its event id is the
 deduplication remembers longer. docs/adr/0013-how-old-a-signature-may-be.md
 
 Events come in any order; their own `occurred_at` is what counts.
+
+Set up under Developer tools, Notifications: customer created, payment method saved, transaction
+ready, paid, completed and payment failed, subscription activated and canceled, adjustment created
+and updated. `user_id` and `group_id` in the custom data of a checkout name the company's own user
+and account. An updated subscription does not say what it was before, so upgrades and downgrades
+cannot be told.
 https://developer.paddle.com/webhooks/about/signature-verification
 """
 

@@ -8,6 +8,10 @@ that verifies in pure Python, which takes milliseconds.
 
 SendGrid repeats for 24 hours, and has been seen to deliver an event up to 46 times: `sg_event_id`
 is what makes it one.
+
+Set up under Settings, Mail Settings, Event Webhooks: delivered, opened, clicked, bounced, dropped,
+spam reports, unsubscribes and group unsubscribes. Messages that carry the custom arguments
+`user_id` and `group_id` are known by these, others by their address.
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
 """
 

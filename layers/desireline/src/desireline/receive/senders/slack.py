@@ -10,6 +10,11 @@ as it came. An address is confirmed by sending a challenge back. Slack waits 3 s
 three times, unless the answer carries `x-slack-no-retry`: ours never does. A click must be answered
 with an empty body.
 
+Set up in the app's settings: this address as the request URL of event subscriptions, with the
+events `message.channels`, `team_join` and `user_change` (and the scope `users:read.email`), and as
+that of interactivity. Messages count where somebody of another workspace wrote them, in a channel
+shared with a customer.
+
 A button of an alert has an `action_id` of `alert_answered:…`, what follows being the answer, and a
 `value` that is JSON: `id` of the alert, `who` it is about (`user:ada`), `account` (`group:acme`).
 https://docs.slack.dev/authentication/verifying-requests-from-slack
