@@ -55,11 +55,12 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
         ]
     stacks: list[StageStack] = [
         *before,
-        ReceiveStack(app, deployment=deployment),
         ArchiveStack(app, deployment=deployment),
         ResolveStack(app, deployment=deployment),
         ScoreStack(app, deployment=deployment),
         InterveneStack(app, deployment=deployment),
+        # The door opens last: what comes in finds whoever is to take it further.
+        ReceiveStack(app, deployment=deployment),
         WatchStack(app, deployment=deployment),
     ]
     for earlier, later in zip(stacks, stacks[1:], strict=False):

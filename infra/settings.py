@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 
 from desireline.contracts import Function
 from desireline.receive.senders import NAMES, known
+from desireline.receive.throttle import ANY, Limit
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
 
@@ -105,7 +106,8 @@ class DirectSettings(WebhookSettings):
 
 
 class StageSettings(_Part):
-    """All settings of one deployment. `deployment` prefixes every name in the account."""
+    """All settings of one deployment. `deployment` prefixes every name in the account; `limits` are
+    events a second by sender, 'sender/name of its key', or '*' for senders without one."""
 
     deployment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,24}$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
@@ -117,11 +119,18 @@ class StageSettings(_Part):
     senders: frozenset[str] = NAMES
     webhooks: WebhookSettings
     direct: DirectSettings
+    limits: dict[str, Limit] = {}
     kafka: KafkaSettings
     mappings: MappingSettings
     functions: dict[Function, FunctionSettings]
     snowflake_user_arn: str | None = None
     snowflake_external_id: str = "desireline"
+
+    @field_validator("limits")
+    @classmethod
+    def _of_known_senders(cls, limits: dict[str, Limit]) -> dict[str, Limit]:
+        known(name.partition("/")[0] for name in limits if name != ANY)
+        return limits
 
     @field_validator("senders")
     @classmethod

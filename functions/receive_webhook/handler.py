@@ -2,35 +2,41 @@
 events.quarantined.
 
 In: an HTTP API event, payload version 2.0. Out: 200 once Kafka has it, a 4xx with a reason for the
-sender, 503 while Kafka cannot be reached.
+sender, 503 while Kafka cannot be reached, 500 for what is our mistake.
 """
 
 from __future__ import annotations
 
 import base64
+import traceback
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import orjson
 from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
+from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
+from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.aliases import Fragments
-from desireline.contracts import METRICS_NAMESPACE, Topic
+from desireline.contracts import METRICS_NAMESPACE, Table, Topic
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders import known
-from desireline.receive.webhook import ReceiveWebhook
+from desireline.receive.throttle import Throttle
+from desireline.receive.webhook import RETRY_AFTER, ReceiveWebhook
 from desireline.tracking_plan import load_plan
 from receive_webhook.settings import Settings
 
 DIRECT = "direct"
+CALL_SECONDS = 0.7
 
 logger = Logger()
 tracer = Tracer()
@@ -47,7 +53,10 @@ def use_case() -> ReceiveWebhook:
         probe=Topic.EVENTS_RECEIVED,
         region=settings.aws_region,
     )
-    secrets = SecretsManager(client("secretsmanager"), settings.deployment)
+    secrets = SecretsManager(quick("secretsmanager"), settings.deployment)
+    rows = quick("dynamodb")
+    store = DynamoStore(rows, {Table.STATES: settings.table_states})
+    wall, counted = WallClock(), EmfMetrics(metrics)
     plan = load_plan()
     return ReceiveWebhook(
         senders=known(settings.senders),
@@ -56,20 +65,36 @@ def use_case() -> ReceiveWebhook:
         plan_version=plan.version,
         producer=producer,
         clock=journey_clock(settings.clock_url),
-        wall=WallClock(),
-        metrics=EmfMetrics(metrics),
+        wall=wall,
+        metrics=counted,
+        throttle=Throttle(store, settings.limits, wall, counted),
+        suppressions=DynamoSuppressions(rows, settings.table_interventions, wall, counted),
     )
+
+
+def quick(service: str) -> Any:
+    """A client that gives up while the sender still waits."""
+    return client(service, attempts=2, read_timeout=CALL_SECONDS)
 
 
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take one webhook."""
-    request = _request(event, context)
-    answer = use_case()(request)
-    if answer.status != 200:
-        logger.warning("refused", source=request.source, status=answer.status, why=answer.reason)
+    """Take one webhook. An error that nobody foresaw is ours: counted, logged without what the
+    sender sent, and answered so that the sender comes again."""
+    source = ""
+    try:
+        request = _request(event, context)
+        source = request.source
+        answer = use_case()(request)
+    except Exception as error:
+        metrics.add_metric("webhooks_failed", MetricUnit.Count, 1)
+        places = [f"{at.filename}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)]
+        logger.error("failed", source=source, error=type(error).__name__, places=places)
+        answer = Answer(500, "internal", retry_after=RETRY_AFTER)
+    if answer.status >= 400:
+        logger.warning("refused", source=source, status=answer.status, why=answer.reason)
     return _response(answer)
 
 
@@ -81,12 +106,17 @@ def _request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest
         source=path.get("source", DIRECT if "call" in path else ""),
         call=path.get("call", ""),
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode(),
+        body=base64.b64decode(body) if event.get("isBase64Encoded") else _bytes(body),
         remote_address=event["requestContext"]["http"].get("sourceIp"),
         deadline=context.get_remaining_time_in_millis() / 1000,
         url=_url(event),
         method=event["requestContext"]["http"].get("method", "POST"),
     )
+
+
+def _bytes(body: str) -> bytes:
+    """A text as it was sent. What is no text was sent by nobody, and matches no signature."""
+    return body.encode(errors="replace")
 
 
 def _url(event: Mapping[str, Any]) -> str:
@@ -103,6 +133,7 @@ def _response(answer: Answer) -> dict[str, Any]:
         "detail": answer.detail or None,
         "accepted": answer.accepted,
         "quarantined": answer.quarantined,
+        "withheld": answer.withheld or None,
     }
     headers = {"content-type": "application/json"}
     if answer.retry_after is not None:

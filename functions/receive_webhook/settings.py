@@ -6,11 +6,14 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings
 
+from desireline.receive.throttle import Limit
+
 
 class Settings(BaseSettings):
     """Where the brokers are, who may send, and the journey clock's address if it is virtual.
 
-    Secrets go by the names that the deployment gave them: `deployment`/`sender`.
+    Secrets go by the names that the deployment gave them: `deployment`/`sender`. limits: of events,
+    by sender, 'sender/name of its key' or '*'.
     """
 
     deployment: str
@@ -18,4 +21,7 @@ class Settings(BaseSettings):
     kafka_bootstrap: str
     kafka_auth: Literal["iam", "plaintext"]
     senders: frozenset[str]
+    table_states: str
+    table_interventions: str
+    limits: dict[str, Limit]
     clock_url: str | None = None

@@ -35,6 +35,7 @@ ENVIRONMENT = frozenset(
         "QUEUE_CSM_ALERT_URL",
         "SWITCHES_PARAMETER",
         "SENDERS",
+        "LIMITS",
         "ARCHIVE_BUCKET",
         "HOLDOUT_PERCENT",
     }

@@ -13,11 +13,13 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from desireline.contracts import Function, Topic
+from desireline.contracts import Function, Table, Topic
 from desireline.receive.senders import known
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.function import StageFunction, retention
 from infra.building_blocks.stage_key import StageKey, key_use
+from infra.building_blocks.table import Operation as Do
+from infra.building_blocks.table import table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -95,6 +97,13 @@ class ReceiveStack(StageStack):
             environment={
                 "DEPLOYMENT": self.deployment.name,
                 "SENDERS": json.dumps(sorted(self.deployment.settings.senders)),
+                "LIMITS": json.dumps(
+                    {
+                        name: limit.model_dump()
+                        for name, limit in sorted(self.deployment.settings.limits.items())
+                    }
+                ),
+                **table_environment(self, Table.STATES, Table.INTERVENTIONS),
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
             driven=True,
@@ -105,6 +114,8 @@ class ReceiveStack(StageStack):
                 resources=[secret.secret_arn for secret in self.secrets.values()],
             ),
             key_use(self, self.key.key_arn, service="secretsmanager"),
+            *use_rows(self, Table.STATES, Do.GET, Do.PUT, partitions=["T#*"]),
+            *use_rows(self, Table.INTERVENTIONS, Do.QUERY, partitions=["XE#"]),
         )
         return function
 

@@ -67,6 +67,7 @@ GET, BATCH, QUERY, PUT, CHECK = (
     for name in ("GetItem", "BatchGetItem", "Query", "PutItem", "ConditionCheckItem")
 )
 ROWS = {
+    Function.RECEIVE_WEBHOOK: {Table.STATES: {GET, PUT}, Table.INTERVENTIONS: {QUERY}},
     Function.RESOLVE_IDENTITY: {
         Table.IDENTITY: {GET, BATCH, PUT, CHECK},
         Table.STATES: {GET, PUT},
@@ -179,6 +180,9 @@ def test_rows(dev: Assembly, function: Function) -> None:
 @pytest.mark.parametrize(
     ("function", "table", "action", "partitions"),
     [
+        (Function.RECEIVE_WEBHOOK, Table.STATES, GET, ["T#*"]),
+        (Function.RECEIVE_WEBHOOK, Table.STATES, PUT, ["T#*"]),
+        (Function.RECEIVE_WEBHOOK, Table.INTERVENTIONS, QUERY, ["XE#"]),
         (Function.SCORE_JOURNEY, Table.INTERVENTIONS, PUT, ["Q#*"]),
         (Function.START_INTERVENTIONS, Table.IDENTITY, PUT, ["J#*"]),
         (Function.CHECK_PLAYBOOK, Table.IDENTITY, PUT, ["J#*"]),

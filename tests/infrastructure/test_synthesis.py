@@ -94,7 +94,7 @@ def test_stacks_hold_no_exports_that_would_lock_them(dev: Assembly) -> None:
 
 def test_a_parameter_is_written_before_it_is_read(dev: Assembly) -> None:
     order = [
-        "network", "streaming", "receive", "archive", "resolve", "score", "intervene", "watch",
+        "network", "streaming", "archive", "resolve", "score", "intervene", "receive", "watch",
     ]  # fmt: skip
     written: set[str] = set()
     for stack in order:
@@ -111,9 +111,10 @@ def test_the_manifest_deploys_the_stacks_in_that_order(dev: Assembly) -> None:
         for name, artifact in manifest.items()
         if artifact["type"] == "aws:cloudformation:stack"
     }
-    assert "desireline-dev-streaming" in needs["receive"]
+    assert "desireline-dev-streaming" in needs["archive"]
+    assert "desireline-dev-intervene" in needs["receive"]
     assert "desireline-dev-archive" in needs["resolve"]
-    assert "desireline-dev-intervene" in needs["watch"]
+    assert "desireline-dev-receive" in needs["watch"]
 
 
 def test_a_deployment_may_have_another_name(synthesised: Callable[..., Assembly]) -> None:

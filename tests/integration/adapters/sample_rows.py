@@ -8,9 +8,11 @@ from desireline.journey.state import Fact, JourneyState
 from desireline.rows import (
     AccountRow,
     AliasRow,
+    BucketRow,
     ClaimRow,
     ClaimState,
     DecisionRow,
+    EdgeSuppressionRow,
     EnrolmentRow,
     EnrolmentState,
     EvidenceRow,
@@ -172,7 +174,9 @@ def full(name: str) -> list[Row]:
             record='{"a": 1}',
             at=1,
         ),
-        SuppressionRow(who=name, channel="email", reason="unsubscribed", at=1),
+        SuppressionRow(who=name, channel="email", reason="unsubscribed", at=1, lifted_at=2),
+        EdgeSuppressionRow(who=name, at=1, lifted=True),
+        BucketRow(name=name, tokens=-1, filled_at=2**42),
     ]
 
 
@@ -208,4 +212,5 @@ def bare(name: str) -> list[Row]:
         ),
         QuarantineRow(topic=name, partition=0, offset=0, stage="s", source="s", reason="r", at=0),
         SuppressionRow(who=name, reason="r", at=0),
+        EdgeSuppressionRow(who=name, at=0),
     ]

@@ -387,6 +387,13 @@ def test_suppressions_of_persons_and_accounts_count(who: str, channel: str, outc
     assert alert_row(scene)[0] == outcome
 
 
+def test_a_suppression_that_was_lifted_holds_no_more() -> None:
+    scene = Scene()
+    running(scene)
+    scene.put(SuppressionRow(who="s", reason="asked", at=1, lifted_at=2))
+    assert alert_row(scene)[0] == "claimed"
+
+
 @pytest.mark.parametrize("off", ["all", "integration_first", "csm_alert"])
 def test_a_kill_switch_is_seen_before_anything_is_claimed(off: str) -> None:
     scene = Scene()

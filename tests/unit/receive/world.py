@@ -13,7 +13,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing
-from desireline.tracking_plan import load_plan
+from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.samples import CALLED
 from desireline_local.signing import sign
 
@@ -22,10 +22,24 @@ SECRET, NEXT = b"first secret", b"second secret"
 PLAN = load_plan()
 
 
+class Suppressed:
+    """Whom the world suppresses; None: it cannot be known."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def current(self) -> frozenset[str]:
+        if self._world.suppressed is None:
+            raise UnavailableError("no list")
+        return self._world.suppressed
+
+
 class World:
     """All ports in memory: records are durable at the flush."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: TrackingPlan = PLAN) -> None:
+        self.suppressed: frozenset[str] | None = frozenset()
+        self.fragments = Fragments(b"namespace")
         self.pending: list[Outgoing] = []
         self.durable: list[Outgoing] = []
         self.broken = False
@@ -37,12 +51,13 @@ class World:
         self.receive = ReceiveWebhook(
             senders=known(),
             secrets=self,
-            canonical=Canonical(PLAN, Fragments(b"namespace")),
-            plan_version=PLAN.version,
+            canonical=Canonical(plan, self.fragments),
+            plan_version=plan.version,
             producer=self,
             clock=self,
             wall=self,
             metrics=self,
+            suppressions=Suppressed(self),
         )
 
     def produce(self, record: Outgoing) -> None:

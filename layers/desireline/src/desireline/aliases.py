@@ -36,6 +36,7 @@ ROLE_MAILBOXES = frozenset(
 """Mailboxes that several people read: such an address identifies no person."""
 
 CACHED = 50_000
+SALTS = 64
 
 _HOLLOW = re.compile(r"[0\-_. ]*")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -58,9 +59,10 @@ class Fragments:
     def __init__(self, secret: bytes) -> None:
         digest = hmac.new(secret, b"desireline fragments", hashlib.sha256).digest()
         self._namespace = UUID(bytes=digest[:16])
-        self._salt = hmac.new(secret, b"desireline context", hashlib.sha256).digest()
+        self._secret = secret
         self._named = lru_cache(maxsize=CACHED)(self._name)
         self.hashed = lru_cache(maxsize=CACHED)(self._hashed)
+        self._salt = lru_cache(maxsize=SALTS)(self._salt_of)
 
     def alias(self, alias_type: AliasType, value: object) -> Alias | None:
         """The alias, or None where the value identifies nobody."""
@@ -75,9 +77,14 @@ class Fragments:
             value = str(value)
         return self._named(alias_type, value[: VALUE_LIMIT + 1])
 
-    def _hashed(self, value: str) -> str:
-        """An address or a user agent, salted: equal values stay comparable, and unreadable."""
-        return hmac.new(self._salt, value.encode(), hashlib.sha256).hexdigest()[:32]
+    def _hashed(self, value: str, day: int) -> str:
+        """An address or a user agent with the salt of a day (of UTC, since the epoch): unreadable,
+        and comparable with what was hashed for the same day only."""
+        told = value.encode(errors="replace")
+        return hmac.new(self._salt(day), told, hashlib.sha256).hexdigest()[:32]
+
+    def _salt_of(self, day: int) -> bytes:
+        return hmac.new(self._secret, b"desireline context %d" % day, hashlib.sha256).digest()
 
     def _name(self, alias_type: AliasType, value: str) -> Named | None:
         normalised = normalise(alias_type, value)

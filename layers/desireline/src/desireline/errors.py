@@ -1,6 +1,7 @@
 """The exception tree.
 
 DesirelineError
+├── WithheldError          an event that its person does not want taken: not kept either
 ├── TerminalError          trying again cannot help: quarantine, count as handled
 │   ├── InvalidEventError      breaks the tracking plan or the canonical schema
 │   ├── UnknownSchemaError     written by a version that this code cannot read
@@ -18,6 +19,14 @@ from __future__ import annotations
 
 class DesirelineError(Exception):
     """Root of everything that this package raises on purpose."""
+
+
+class WithheldError(DesirelineError):
+    """The event's person is suppressed, or has refused consent; `reason` says which."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class TerminalError(DesirelineError):
@@ -62,10 +71,15 @@ class UnavailableError(RetryableError):
 
 
 class RefusedError(DesirelineError):
-    """A webhook that must not be taken: answered with `status` and `reason`, counted by reason."""
+    """A webhook that must not be taken: answered with `status` and `reason`, counted by reason.
 
-    def __init__(self, status: int, reason: str, detail: str = "") -> None:
+    retry_after: seconds after which it may come again (429)."""
+
+    def __init__(
+        self, status: int, reason: str, detail: str = "", *, retry_after: int | None = None
+    ) -> None:
         super().__init__(f"{status} {reason}: {detail}" if detail else f"{status} {reason}")
         self.status = status
         self.reason = reason
         self.detail = detail
+        self.retry_after = retry_after

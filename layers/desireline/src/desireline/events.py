@@ -95,10 +95,14 @@ class RawPointer(Message):
 
 
 class Context(Message):
-    """Circumstances of an event. Address and user agent only as salted hashes."""
+    """Circumstances of an event. Address and user agent only as hashes, with the salt of the day of
+    occurrence; the earlier ones, in a day's first half hour, with the salt of the day before, so
+    that two events of one half hour can be compared over midnight."""
 
     ip_hash: str | None = None
     user_agent_hash: str | None = None
+    earlier_ip_hash: str | None = None
+    earlier_user_agent_hash: str | None = None
     path: str | None = None
     locale: str | None = None
     timezone: str | None = None
@@ -288,7 +292,8 @@ class RawWebhook(Message):
 
     encoding: 'gzip' where the body was packed here before base64; what the sender itself had
     packed says so in the headers. stamped: wall time of its arrival; records of older versions have
-    none, their own timestamp stands for it. call: what followed the source in the path.
+    none, their own timestamp stands for it. call: what followed the source in the path. withheld:
+    how many messages were taken out because their persons do not want them taken.
     """
 
     id: str
@@ -300,6 +305,7 @@ class RawWebhook(Message):
     encoding: str | None = None
     stamped: int | None = None
     call: str | None = None
+    withheld: int | None = None
 
     def encode(self) -> bytes:
         """As every message, but by orjson: pydantic looks at each character of a large body, which

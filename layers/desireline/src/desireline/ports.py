@@ -155,6 +155,16 @@ class Secrets(Protocol):
         ...
 
 
+class Suppressions(Protocol):
+    """Whose events are not taken at all."""
+
+    def current(self) -> frozenset[str]:
+        """The fragments of their aliases, as they were a minute ago at most.
+
+        Raises UnavailableError when it is not known, or has not been for too long."""
+        ...
+
+
 class Switches(Protocol):
     """What operators turn on and off while it runs (delivery rule 10)."""
 

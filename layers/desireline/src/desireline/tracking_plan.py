@@ -177,9 +177,11 @@ class SenderWords(_Part):
 
 
 class TrackingPlan(_Part):
-    """The whole plan."""
+    """The whole plan. needed_consent: the category that a person must not have refused, where a
+    sender tells consent; None: nothing is withheld for its want."""
 
     version: str
+    needed_consent: str | None = None
     traits: Traits
     events: Mapping[str, PlannedEvent]
     senders: Mapping[str, SenderWords]

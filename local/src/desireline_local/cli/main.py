@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from desireline_local.cli import ask, cloud, demo, plan, redrive, replay, send
+from desireline_local.cli import ask, cloud, demo, plan, redrive, replay, send, suppress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ app.command()(redrive.redrive)
 app.command()(replay.replay)
 app.command()(demo.demo)
 app.add_typer(plan.app, name="plan")
+app.add_typer(suppress.app, name="suppress")
 
 if __name__ == "__main__":
     app()

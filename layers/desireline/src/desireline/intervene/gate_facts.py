@@ -72,4 +72,4 @@ def _suppressions(
     who = (*view.fragments, *view.root.accounts)
     places = [SuppressionRow.place(one, channel) for one in who for channel in channels]
     found = store.get_all(places)
-    return [found[place] for place in places if place in found]
+    return [found[one] for one in places if one in found and found[one].lifted_at is None]

@@ -15,12 +15,16 @@ import orjson
 
 from desireline.aliases import Fragments, Named
 from desireline.contracts import SCHEMA_VERSION
-from desireline.errors import InvalidEventError
+from desireline.errors import InvalidEventError, WithheldError
 from desireline.events import AccountRole, AliasType, CanonicalEvent, RawPointer, Scalar
 from desireline.receive.senders.sender import Reported
 from desireline.tracking_plan import PlannedEvent, TrackingPlan
 
-FAR_FUTURE = 24 * 3_600_000
+DAY = 24 * 3_600_000
+FAR_FUTURE = DAY
+COMPARED = 30 * 60_000
+"""For so long after an event, another one's address and user agent are compared with its own."""
+
 ACCOUNT_LIMIT = 200
 TEXT_LIMIT = 500
 CONSENT_LIMIT = 50
@@ -55,18 +59,23 @@ class Canonical:
         received_at: int,
         stamped: int,
         mapped_as: str = "",
+        suppressed: frozenset[str] = frozenset(),
     ) -> tuple[str, bytes]:
         """The event's fragment, and the event as `CanonicalEvent.encode` would write it.
 
         raw_id, index: the raw pointer. received_at: journey time; stamped: wall time. mapped_as:
-        whose mappings hold, if not the source's. Raises InvalidEventError."""
+        whose mappings hold, if not the source's. suppressed: fragments of persons of whom nothing
+        is taken. Raises InvalidEventError, WithheldError."""
         mapped_as = mapped_as or source
+        if suppressed or reported.consent:
+            self._refuse_if_unwanted(reported, suppressed)
         mapping, planned = self._plan.find(
             mapped_as, reported.call, reported.event, reported.message
         )
         occurred_at = reported.occurred_at
         if occurred_at is not None and occurred_at > received_at + FAR_FUTURE:
             raise InvalidEventError("future_time", "occurred more than a day after its arrival")
+        happened = received_at if occurred_at is None else occurred_at
         properties = planned.properties(mapping, reported.message, reported.properties)
         aliases = self._aliases(mapped_as, reported)
         event = {
@@ -75,7 +84,7 @@ class Canonical:
             "name": planned.name,
             "category": planned.category,
             "source": source,
-            "occurred_at": received_at if occurred_at is None else occurred_at,
+            "occurred_at": happened,
             "received_at": received_at,
             "timed": occurred_at is not None,
             "aliases": [named.json for named in aliases],
@@ -83,7 +92,7 @@ class Canonical:
             "traits": self._traits(reported),
             "properties": properties,
             "measures": planned.measures(properties),
-            "context": self._context(reported),
+            "context": self._context(reported, happened),
             "consent": _consent(reported.consent) if reported.consent else {},
             "raw": {"id": raw_id, "index": index},
             "stamps": {"received": stamped},
@@ -113,12 +122,30 @@ class Canonical:
             _keep(kept, self._plan.traits.account, reported.account_traits)
         return kept
 
-    def _context(self, reported: Reported) -> dict[str, str]:
+    def _refuse_if_unwanted(self, reported: Reported, suppressed: frozenset[str]) -> None:
+        """Looks before anything else does: what is withheld must not reach quarantine either. Any
+        alias counts, also an address that would identify nobody here."""
+        needed = self._plan.needed_consent
+        if needed is not None and reported.consent.get(needed) is False:
+            raise WithheldError("consent")
+        for alias_type, value in reported.aliases if suppressed else ():
+            named = None if value is None else self._fragments.named(alias_type, value)
+            if named is not None and named.fragment in suppressed:
+                raise WithheldError("suppressed")
+
+    def _context(self, reported: Reported, happened: int) -> dict[str, str]:
         known: dict[str, str] = {}
+        day, into = divmod(happened, DAY)
+        hashed = self._fragments.hashed
         if reported.ip:
-            known["ip_hash"] = self._fragments.hashed(reported.ip)
+            known["ip_hash"] = hashed(reported.ip, day)
         if reported.user_agent:
-            known["user_agent_hash"] = self._fragments.hashed(reported.user_agent)
+            known["user_agent_hash"] = hashed(reported.user_agent, day)
+        if into < COMPARED:
+            if reported.ip:
+                known["earlier_ip_hash"] = hashed(reported.ip, day - 1)
+            if reported.user_agent:
+                known["earlier_user_agent_hash"] = hashed(reported.user_agent, day - 1)
         for name, value in reported.context.items():
             if isinstance(value, str):
                 known[name] = value[:TEXT_LIMIT]

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from desireline.errors import InvalidEventError, RefusedError
+from desireline.errors import InvalidEventError, RefusedError, WithheldError
 from desireline.events import Quarantined, RawPointer, RawWebhook, Stamps
+from desireline.ports import Suppressions
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import WebhookRequest, content
-from desireline.receive.senders.sender import Reported, Sender
+from desireline.receive.senders.sender import WITHHELD, Reported, Sender
 
 STAGE = "receive"
 NAME_LIMIT = 200
@@ -51,20 +52,42 @@ class Refusal(NamedTuple):
     error: InvalidEventError
 
 
-class MapWebhook:
-    """A function of the reports, the arrival and the plan."""
+class Withheld(NamedTuple):
+    """What its person does not want taken: neither an event nor for quarantine."""
 
-    def __init__(self, canonical: Canonical, plan_version: str) -> None:
+    place: int
+    reason: str
+
+
+Outcome = Mapped | Refusal | Withheld
+
+
+class MapWebhook:
+    """A function of the reports, the arrival, the plan and who is suppressed."""
+
+    def __init__(
+        self,
+        canonical: Canonical,
+        plan_version: str,
+        suppressions: Suppressions | None = None,
+    ) -> None:
         self._canonical = canonical
         self._plan_version = plan_version
+        self._suppressions = suppressions
 
     def __call__(
         self, sender: Sender, reports: Iterable[Reported], arrival: Arrival
-    ) -> Iterator[Mapped | Refusal]:
-        """Each report as an event, or as a refusal, in the order of the body."""
+    ) -> Iterator[Outcome]:
+        """Each report as an event, a refusal or withheld, in the order of the body.
+
+        Raises UnavailableError where it cannot be known who is suppressed."""
+        suppressed = self._suppressions.current() if self._suppressions else frozenset[str]()
         encoded, mapped_as, source = self._canonical.encoded, sender.mapped_as, sender.name
         raw_id, received_at, stamped = arrival.raw_id, arrival.received_at, arrival.stamped
         for index, reported in enumerate(reports):
+            if reported.message == WITHHELD:
+                yield Withheld(index, "withheld")
+                continue
             try:
                 fragment, event = encoded(
                     source,
@@ -74,7 +97,10 @@ class MapWebhook:
                     received_at=received_at,
                     stamped=stamped,
                     mapped_as=mapped_as,
+                    suppressed=suppressed,
                 )
+            except WithheldError as error:
+                yield Withheld(index, error.reason)
             except InvalidEventError as error:
                 yield Refusal(index, reported, error)
             else:

@@ -14,6 +14,9 @@ from desireline.errors import RefusedError
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes, unpacked: a batch of 4,000 events of 1 KB."""
 
+EVENTS_LIMIT = 4_000
+"""Events of one request, at most: Segment's largest batch."""
+
 PACK_ABOVE = 1024 * 1024
 STORED_LIMIT = 3 * 1024 * 1024
 """Bytes of a raw body as it is stored. In its record it is base64 (4/3), and once more where the
@@ -40,13 +43,15 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status, and what the body says: `reason` is a stable code, empty when all is well."""
+    """status, and what the body says: `reason` is a stable code, empty when all is well. withheld:
+    events whose persons are suppressed or have refused consent."""
 
     status: int
     reason: str = ""
     detail: str = ""
     accepted: int = 0
     quarantined: int = 0
+    withheld: int = 0
     retry_after: int | None = None
     reply: Mapping[str, Any] | None = None
     """What the sender wants to be told instead: a challenge, an echo."""

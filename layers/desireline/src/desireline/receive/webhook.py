@@ -9,26 +9,40 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from desireline.contracts import Header, Topic
 from desireline.errors import InvalidEventError, RefusedError, RetryableError
 from desireline.events import RawWebhook
-from desireline.ports import Clock, Metrics, Producer, Secrets
+from desireline.ports import Clock, Metrics, Producer, Secrets, Suppressions
 from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import Arrival, Mapped, MapWebhook, Refusal, raw_id
+from desireline.receive.mapping import (
+    Arrival,
+    Mapped,
+    MapWebhook,
+    Outcome,
+    Refusal,
+    Withheld,
+    raw_id,
+)
 from desireline.receive.request import Answer, WebhookRequest, content, packed
 from desireline.receive.senders.sender import NOTHING, Reported, Sender
+from desireline.receive.throttle import Throttle
 from desireline.records import Outgoing
 
 FLUSH_SECONDS = 2.5
 RETRY_AFTER = 5
 ENCODING = "content-encoding"
-KEPT_HEADERS = ("content-type", ENCODING, "user-agent")
+USER_AGENT = "user-agent"
+KEPT_HEADERS = ("content-type", ENCODING, USER_AGENT)
 ANSWER_SHARE = 0.6
 """Of a sender's patience: what is not in Kafka by then is answered with 503, in time."""
+
+SHORTEST_FLUSH = 0.2
+BUSY = 429
 
 UNREADABLE = Reported("", "", None, NOTHING, None, ())
 """A body of which nothing can be told apart."""
@@ -48,10 +62,13 @@ class ReceiveWebhook:
         clock: Clock,
         wall: Clock,
         metrics: Metrics,
+        throttle: Throttle | None = None,
+        suppressions: Suppressions | None = None,
     ) -> None:
         self._senders = senders
+        self._throttle = throttle
         self._secrets = secrets
-        self._map = MapWebhook(canonical, plan_version)
+        self._map = MapWebhook(canonical, plan_version, suppressions)
         self._producer = producer
         self._clock = clock
         self._wall = wall
@@ -70,7 +87,9 @@ class ReceiveWebhook:
             answer = self._take(sender, request)
         except RefusedError as error:
             self._metrics.count("webhooks_refused", reason=error.reason)
-            return sender.told(Answer(error.status, error.reason, error.detail), request)
+            status = sender.busy if error.status == BUSY else error.status
+            refused = Answer(status, error.reason, error.detail, retry_after=error.retry_after)
+            return sender.told(refused, request)
         except RetryableError as error:
             self._metrics.count("webhooks_unavailable")
             unavailable = Answer(503, "unavailable", type(error).__name__, retry_after=RETRY_AFTER)
@@ -79,27 +98,43 @@ class ReceiveWebhook:
         return answer
 
     def _take(self, sender: Sender, request: WebhookRequest) -> Answer:
+        began = self._wall.now()
         body = content(request)
-        self._verify(sender, request, body)
+        key = self._verify(sender, request, body)
         payload, reports, unreadable = _read(sender, request, body)
+        if self._throttle:
+            self._throttle.take(sender.name, key, len(reports))
         arrival = Arrival(raw_id(sender.name, body), self._clock.now(), self._wall.now())
-        self._produce_raw(sender, request, body, arrival)
-        outcomes = chain(self._map(sender, reports, arrival), unreadable)
+        outcomes = [*self._map(sender, reports, arrival), *unreadable]
+        withheld = {one.place: one.reason for one in outcomes if isinstance(one, Withheld)}
+        kept = sender.kept(request, body)
+        if withheld:
+            kept = _without(sender, request, payload, withheld, len(outcomes))
+        if kept is body:
+            self._produce_raw(sender, request, arrival, body=request.body)
+        elif kept:
+            self._produce_raw(
+                sender, request, arrival, body=kept, rewritten=True, withheld=len(withheld)
+            )
         reasons = self._produce(sender, outcomes, arrival)
         patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
-        self._producer.flush(min(FLUSH_SECONDS, patience))
+        spent = (self._wall.now() - began) / 1000
+        self._producer.flush(max(SHORTEST_FLUSH, min(FLUSH_SECONDS, patience - spent)))
         for reason, count in reasons.items():
             self._metrics.count("events_quarantined", count, reason=reason)
+        for reason, count in Counter(withheld.values()).items():
+            self._metrics.count("events_withheld", count, reason=reason)
         quarantined = reasons.total()
         return Answer(
             200,
-            accepted=len(reports) + len(unreadable) - quarantined,
+            accepted=len(outcomes) - quarantined - len(withheld),
             quarantined=quarantined,
+            withheld=len(withheld),
             reply=sender.reply(payload),
         )
 
     def _produce(
-        self, sender: Sender, outcomes: Iterable[Mapped | Refusal], arrival: Arrival
+        self, sender: Sender, outcomes: Iterable[Outcome], arrival: Arrival
     ) -> Counter[str]:
         """Events and refusals to their topics; how many were refused, by reason."""
         reasons: Counter[str] = Counter()
@@ -108,7 +143,7 @@ class ReceiveWebhook:
                 self._producer.produce(
                     Outgoing(Topic.EVENTS_RECEIVED, outcome.fragment, outcome.event)
                 )
-            else:
+            elif isinstance(outcome, Refusal):
                 reasons[outcome.error.reason] += 1
                 message = self._map.quarantined(sender.name, outcome, arrival)
                 self._producer.produce(
@@ -127,23 +162,34 @@ class ReceiveWebhook:
             return sender.verify(request, body, self._secrets.current(sender.name), now)
 
     def _produce_raw(
-        self, sender: Sender, request: WebhookRequest, body: bytes, arrival: Arrival
+        self,
+        sender: Sender,
+        request: WebhookRequest,
+        arrival: Arrival,
+        *,
+        body: bytes,
+        rewritten: bool = False,
+        withheld: int = 0,
     ) -> None:
-        given, kept = request.headers, (*KEPT_HEADERS, *sender.kept_headers)
-        left = sender.kept(request, body)
-        if left is not body:
-            given = {name: value for name, value in given.items() if name != ENCODING}
-        stored, encoding = packed(request.body if left is body else left)
+        """body: as it is stored; rewritten: not as it was sent. Where somebody's messages were
+        taken out of it, what tells of the connection goes with them: it may be theirs."""
+        names = {*KEPT_HEADERS, *sender.kept_headers}
+        if rewritten:
+            names.discard(ENCODING)
+        if withheld:
+            names.discard(USER_AGENT)
+        stored, encoding = packed(body)
         message = RawWebhook.model_construct(
             id=arrival.raw_id,
             source=request.source,
             received_at=arrival.received_at,
-            headers={name: given[name] for name in kept if name in given},
+            headers={name: value for name, value in request.headers.items() if name in names},
             body=base64.b64encode(stored).decode(),
-            remote_address=request.remote_address,
+            remote_address=None if withheld else request.remote_address,
             encoding=encoding,
             stamped=arrival.stamped,
             call=request.call or None,
+            withheld=withheld or None,
         )
         self._producer.produce(
             Outgoing(
@@ -153,6 +199,21 @@ class ReceiveWebhook:
                 {Header.RAW_ID: arrival.raw_id.encode()},
             )
         )
+
+
+def _without(
+    sender: Sender,
+    request: WebhookRequest,
+    payload: Any,
+    withheld: Container[int],
+    count: int,
+) -> bytes:
+    """A body as it is kept without what was withheld; nothing where nothing else is in it, or what
+    else is in it cannot be told apart."""
+    if all(place in withheld for place in range(count)):
+        return b""
+    left = sender.without(payload, withheld, count)
+    return b"" if left is None else sender.kept(request, orjson.dumps(left))
 
 
 def _read(

@@ -14,6 +14,7 @@ from desireline.rows.interventions import (
     ClaimRow,
     ClaimState,
     DecisionRow,
+    EdgeSuppressionRow,
     EnrolmentRow,
     EnrolmentState,
     Outcome,
@@ -22,16 +23,18 @@ from desireline.rows.interventions import (
     SuppressionRow,
 )
 from desireline.rows.journeys import JourneyRow
-from desireline.rows.states import SealedIdsRow, StateRow
+from desireline.rows.states import BucketRow, SealedIdsRow, StateRow
 
 __all__ = [
     "AccountRow",
     "AliasRow",
+    "BucketRow",
     "Change",
     "Check",
     "ClaimRow",
     "ClaimState",
     "DecisionRow",
+    "EdgeSuppressionRow",
     "EnrolmentRow",
     "EnrolmentState",
     "EvidenceRow",
@@ -60,6 +63,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         AccountRow,
         StateRow,
         SealedIdsRow,
+        BucketRow,
         JourneyRow,
         EnrolmentRow,
         SlotRow,
@@ -67,6 +71,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         DecisionRow,
         QuarantineRow,
         SuppressionRow,
+        EdgeSuppressionRow,
     )
 }
 """By the name that the codec stores in the attribute `kind`."""

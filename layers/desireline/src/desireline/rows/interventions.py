@@ -207,13 +207,17 @@ class QuarantineRow(Row):
 
 
 class SuppressionRow(Row):
-    """X#kind#fragment-or-account: consent withdrawn or suppressed, for one channel or all ('*')."""
+    """X#fragment-or-account: consent withdrawn or suppressed, for one channel or all ('*').
+
+    lifted_at: since when it holds no more.
+    """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
     who: str
     channel: str = "*"
     reason: str
     at: int
+    lifted_at: int | None = None
 
     @property
     def pk(self) -> str:
@@ -226,3 +230,33 @@ class SuppressionRow(Row):
     @classmethod
     def place(cls, who: str, channel: str = "*") -> Ref[SuppressionRow]:
         return Ref(cls, f"X#{who}", channel)
+
+
+class EdgeSuppressionRow(Row):
+    """XE# / time#fragment: from then on nothing of this alias is taken, or again (`lifted`).
+
+    All under one key and in the order of time, so that receive reads what is new since it last
+    looked. Never changed: the newest of a fragment holds. at: wall time.
+    """
+
+    table: ClassVar[Table] = Table.INTERVENTIONS
+    who: str
+    at: int
+    lifted: bool = False
+
+    @property
+    def pk(self) -> str:
+        return self.partition()
+
+    @property
+    def sk(self) -> str:
+        return f"{self.since(self.at)}{self.who}"
+
+    @classmethod
+    def partition(cls) -> str:
+        return "XE#"
+
+    @classmethod
+    def since(cls, at: int) -> str:
+        """Where the rows of that time begin."""
+        return f"{at:015d}#"

@@ -57,3 +57,23 @@ class SealedIdsRow(Row):
     @classmethod
     def at(cls, fragment: str, account: str, day: int, generation: int = 1) -> Ref[SealedIdsRow]:
         return Ref(cls, f"S#{generation}#{fragment}#sealed", f"{account}#{day}")
+
+
+class BucketRow(Row):
+    """T#name: what is left of the events that a sender or write key may send (receive.throttle).
+
+    tokens: thousandths of an event. filled_at: wall time up to which it was filled.
+    """
+
+    table: ClassVar[Table] = Table.STATES
+    name: str
+    tokens: int
+    filled_at: int
+
+    @property
+    def pk(self) -> str:
+        return f"T#{self.name}"
+
+    @classmethod
+    def at(cls, name: str) -> Ref[BucketRow]:
+        return Ref(cls, f"T#{name}")

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
+from desireline.receive.senders.segment import SENDER as SEGMENT
 from desireline.receive.senders.segment import calls, reported
 from desireline.receive.senders.sender import Reported, Sender, mapping, text
 from desireline.receive.write_keys import WriteKey, matching, without_keys, write_keys
@@ -68,6 +69,9 @@ class Direct(Sender):
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         found = map(reported, _messages(payload, request))
         return (_seen(one, request) for one in found) if ORIGIN in request.headers else found
+
+    def without(self, payload: Any, places: Container[int], count: int) -> Any:
+        return SEGMENT.without(payload, places, count)
 
     def kept(self, request: WebhookRequest, body: bytes) -> bytes:
         return without_keys(body)

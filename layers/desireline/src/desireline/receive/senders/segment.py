@@ -13,12 +13,12 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
-from desireline.receive.request import WebhookRequest
+from desireline.receive.request import EVENTS_LIMIT, WebhookRequest
 from desireline.receive.senders.sender import (
     NOTHING,
     Reported,
@@ -30,7 +30,6 @@ from desireline.receive.senders.sender import (
 )
 from desireline.receive.times import epoch_ms
 
-BATCH_LIMIT = 4_000
 SIGNATURE = "x-signature"
 BATCH_KEY = "x-desireline-key"
 
@@ -75,6 +74,12 @@ class Segment(Sender):
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         return map(reported, calls(payload))
 
+    def without(self, payload: Any, places: Container[int], count: int) -> Any:
+        """What a batch shares may be of any of its persons, and goes too."""
+        if isinstance(payload, dict) and isinstance(payload.get("batch"), list):
+            return {"batch": super().without(payload["batch"], places, count)}
+        return super().without(payload, places, count)
+
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         signed = signed_part(request.body)
         headers = {SIGNATURE: signature(secret, signed)}
@@ -91,8 +96,8 @@ def calls(payload: Any) -> list[Any]:
         batch = [payload]
     if not isinstance(batch, list):
         raise RefusedError(400, "malformed", "neither a call nor a batch of calls")
-    if len(batch) > BATCH_LIMIT:
-        raise RefusedError(413, "too_many", f"more than {BATCH_LIMIT} events")
+    if len(batch) > EVENTS_LIMIT:
+        raise RefusedError(413, "too_many", f"more than {EVENTS_LIMIT} events")
     return batch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -14,6 +14,9 @@ import orjson
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType, Scalar
 from desireline.receive.request import Answer, WebhookRequest
+
+WITHHELD: Final = {"withheld": True}
+"""What stands in a raw body in the place of a message that was not to be kept."""
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -56,7 +59,8 @@ class Sender(ABC):
     time may be, ms. keeps_unreadable: a verified body that is not of its form is set aside and
     answered with 200, for a sender that would not repair it, but count our refusals until it sends
     no more. gives_properties: whether its reports may carry properties under our names; if not,
-    only mappings fill parameters.
+    only mappings fill parameters. busy: the status that makes it come again later; 503 for one that
+    gives up on a 429.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Sender(ABC):
     keeps_unreadable: ClassVar[bool] = False
     gives_properties: ClassVar[bool] = True
     oldest: ClassVar[int] = TOLERANCE_MS
+    busy: ClassVar[int] = 429
 
     def __init_subclass__(cls) -> None:
         cls.mapped_as = cls.mapped_as or cls.__dict__.get("name", "")
@@ -92,6 +97,14 @@ class Sender(ABC):
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         """The events of a parsed body. Raises RefusedError (400) when it is not of the sender's
         form at all; InvalidEventError is for single events."""
+
+    def without(self, payload: Any, places: Container[int], count: int) -> Any:
+        """The payload without the messages in these places, of so many; the others keep theirs.
+
+        None where the messages cannot be told apart so: then nothing of the body is kept."""
+        if isinstance(payload, list) and len(payload) == count:
+            return [WITHHELD if place in places else one for place, one in enumerate(payload)]
+        return None
 
     def kept(self, request: WebhookRequest, body: bytes) -> bytes:
         """What the raw topic keeps of the unpacked body: all of it, unless it holds a secret."""

@@ -1,0 +1,84 @@
+"""`desireline suppress`: of whom nothing is taken any more."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from desireline.aliases import Fragments
+from desireline.events import AliasType
+from desireline.receive.suppress import aliases_of, holding, lift, suppress
+from desireline.rows import EdgeSuppressionRow, SuppressionRow
+from desireline_local import backends
+from desireline_local.cli.console import console, fail, the_cloud
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="People of whom nothing is taken: at the door, and at the gate before every send.",
+)
+
+Who = Annotated[str, typer.Argument(help="user:ID, billing:ID, crm:ID, anonymous:ID or an email")]
+Only = Annotated[
+    bool, typer.Option("--only", help="this alias alone, not all that are known of the person")
+]
+
+
+@app.command()
+def add(
+    who: Who,
+    reason: Annotated[
+        str, typer.Option(help="why, in a word; it is stored, so name nobody")
+    ] = "requested",
+    only: Only = False,
+) -> None:
+    """Take nothing of this person any more; it holds everywhere within a minute."""
+    addresses = the_cloud().addresses
+    store = backends.store(addresses)
+    alias_type, fragment = _alias(backends.fragments(addresses), who)
+    found = [fragment] if only else aliases_of(store, alias_type, fragment)
+    done = suppress(store, found, reason=reason, now=_now())
+    console.print(f"{len(done)} of {len(found)} aliases are suppressed from now on.")
+
+
+@app.command()
+def remove(who: Who, only: Only = False) -> None:
+    """Take this person's events again, within a minute. What was refused meanwhile is gone."""
+    addresses = the_cloud().addresses
+    store = backends.store(addresses)
+    alias_type, fragment = _alias(backends.fragments(addresses), who)
+    found = [fragment] if only else aliases_of(store, alias_type, fragment)
+    done = lift(store, found, now=_now())
+    console.print(f"{len(done)} of {len(found)} aliases were suppressed and are so no more.")
+
+
+@app.command(name="list")
+def show() -> None:
+    """List the suppressed aliases: their fragments, for the list knows no names."""
+    store = backends.store(the_cloud().addresses)
+    held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition()))
+    rows = store.get_all([SuppressionRow.place(who) for who in held])
+    table = Table("alias (fragment)", "since", "reason", box=None)
+    for who, at in sorted(held.items(), key=lambda pair: pair[1]):
+        row = rows.get(SuppressionRow.place(who))
+        since = datetime.fromtimestamp(at / 1000, UTC)
+        table.add_row(who, f"{since:%Y-%m-%d %H:%M} UTC", row.reason if row else "")
+    console.print(table if held else "Nobody is suppressed.")
+
+
+def _alias(fragments: Fragments, who: str) -> tuple[AliasType, str]:
+    """The alias that a person typed."""
+    kind, _, value = who.partition(":")
+    if "@" in who and not value:
+        kind, value = AliasType.EMAIL, who
+    alias = fragments.alias(AliasType(kind), value) if kind in set(AliasType) and value else None
+    if alias is None:
+        raise fail(f"{who} is no alias of anybody: write user:ID, anonymous:ID or an email", 2)
+    return alias.type, alias.fragment
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

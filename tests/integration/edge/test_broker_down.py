@@ -1,0 +1,165 @@
+"""Receive on a real broker that goes away: a sender is told in time, and nothing is lost or
+doubled once it is back."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from desireline.adapters.clock import WallClock
+from desireline.adapters.kafka import KafkaProducer
+from desireline.aliases import Fragments
+from desireline.contracts import Topic
+from desireline.events import CanonicalEvent
+from desireline.receive.canonical import Canonical
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders import known
+from desireline.receive.webhook import ReceiveWebhook
+from desireline.tracking_plan import load_plan
+from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
+from desireline_local.signing import sign
+from tests.integration.edge.conftest import everything
+
+SECRET = b"secret"
+PLAN = load_plan()
+
+
+class Ports:
+    """Secrets and metrics."""
+
+    def current(self, name: str) -> tuple[bytes, ...]:
+        return (SECRET,)
+
+    def refresh(self, name: str) -> bool:
+        return False
+
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
+
+
+def receiving(bootstrap: str) -> ReceiveWebhook:
+    ports, wall = Ports(), WallClock()
+    return ReceiveWebhook(
+        senders=known(["segment", "stripe"]),
+        secrets=ports,
+        canonical=Canonical(PLAN, Fragments(b"namespace")),
+        plan_version=PLAN.version,
+        producer=KafkaProducer(bootstrap, "plaintext", probe=Topic.EVENTS_RECEIVED),
+        clock=wall,
+        wall=wall,
+        metrics=ports,
+    )
+
+
+def webhook(number: int) -> WebhookRequest:
+    body = orjson.dumps(
+        {"type": "track", "messageId": f"m{number}", "userId": f"u{number % 5}",
+         "timestamp": "2026-01-05T00:00:00Z", "event": "Report Viewed", "properties": {}}
+    )  # fmt: skip
+    return WebhookRequest("segment", sign("segment", body, SECRET, 0), body)
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
+    """A broker that may be killed."""
+    with Kafka(tmp_path / "kafka") as kafka:
+        create_topics(kafka.bootstrap, {topic.value: 2 for topic in Topic})
+        yield kafka
+
+
+def test_5xx_until_the_broker_is_back_then_nothing_is_missing_and_nothing_counts_twice(
+    own_kafka: Kafka,
+) -> None:
+    """Given a sender that repeats what was answered with 5xx, as senders do,
+    when the broker dies with -9 in the middle and comes back,
+    then every webhook is in the end answered with 200, and each event is there under one id."""
+    receive = receiving(own_kafka.bootstrap)
+    node = own_kafka.nodes[0]
+    pending, answers = list(range(30)), []
+    for number in pending[:10]:
+        assert receive(webhook(number)).status == 200
+    own_kafka.kill(node)
+    for number in pending[10:13]:
+        began = time.monotonic()
+        answer = receive(webhook(number))
+        answers.append((answer.status, answer.retry_after is not None))
+        assert time.monotonic() - began < known(["segment"])["segment"].deadline
+    assert answers == [(503, True)] * 3
+
+    own_kafka.start_node(node)
+    own_kafka.wait(node)
+    left, end = pending[10:], time.monotonic() + 60
+    while left and time.monotonic() < end:
+        left = [number for number in left if receive(webhook(number)).status != 200]
+
+    assert not left
+    events = map(CanonicalEvent.decode, everything(own_kafka.bootstrap, Topic.EVENTS_RECEIVED))
+    by_id: dict[str, set[bytes]] = {}
+    for event in events:
+        told = event.model_copy(update={"received_at": 0, "stamps": None, "raw": None})
+        by_id.setdefault(event.event_id, set()).add(repr(told).encode())
+    assert len(by_id) == len(pending), "each is there, under the id of its first delivery"
+    assert all(len(same) == 1 for same in by_id.values()), "what came twice is the same"
+    raws = {orjson.loads(raw)["id"] for raw in everything(own_kafka.bootstrap, Topic.WEBHOOKS_RAW)}
+    assert len(raws) == len(pending)
+
+
+def test_a_broker_that_stands_still_is_a_503_while_the_sender_waits(own_kafka: Kafka) -> None:
+    """Given a broker whose machine hangs: connections stay open, and nothing is answered."""
+    receive = receiving(own_kafka.bootstrap)
+    assert receive(webhook(1)).status == 200
+    process = own_kafka.nodes[0].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        took = _seconds(receive, webhook(2), status=503)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert took < known(["segment"])["segment"].deadline
+
+
+@pytest.mark.parametrize("deadline", [3.0, 5.0])
+def test_an_address_that_never_speaks_is_a_503_in_time(
+    monkeypatch: pytest.MonkeyPatch, deadline: float
+) -> None:
+    """Given something that takes connections and says nothing, then the tightest sender too is
+    answered before it gives up, and a function's own end is kept as well."""
+    monkeypatch.setattr(type(known(["segment"])["segment"]), "deadline", deadline)
+    with socket.create_server((LOOPBACK, 0)) as server:
+        held: list[socket.socket] = []
+        stopped = threading.Event()
+        server.settimeout(0.1)
+
+        def accept() -> None:
+            while not stopped.is_set():
+                try:
+                    held.append(server.accept()[0])
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            receive = receiving(f"{LOOPBACK}:{server.getsockname()[1]}")
+            for number in range(2):
+                assert _seconds(receive, webhook(number), status=503) < deadline * 0.8
+            short = webhook(9)
+            hurried = WebhookRequest(short.source, short.headers, short.body, deadline=1.0)
+            assert _seconds(receive, hurried, status=503) < 1.0
+        finally:
+            stopped.set()
+            thread.join()
+            for connection in held:
+                connection.close()
+
+
+def _seconds(receive: ReceiveWebhook, request: WebhookRequest, *, status: int) -> float:
+    began = time.monotonic()
+    assert receive(request).status == status
+    return time.monotonic() - began
