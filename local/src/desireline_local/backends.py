@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
+from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.aliases import Fragments
 from desireline.contracts import Table, Topic
 from desireline.ports import RawBodies
@@ -50,9 +52,22 @@ def plan() -> TrackingPlan:
 
 
 def mapping(addresses: Addresses, of: TrackingPlan | None = None) -> MapWebhook:
-    """The mapping step, with the deployment's secret; of: another plan than the deployed one."""
+    """The mapping step, with the deployment's secret and who is suppressed by now; of: another
+    plan than the deployed one."""
     used = of or plan()
-    return MapWebhook(Canonical(used, fragments(addresses)), used.version)
+    suppressions = DynamoSuppressions(
+        addresses.client("dynamodb"),
+        addresses.table(Table.INTERVENTIONS),
+        WallClock(),
+        NoMetrics(),
+    )
+    return MapWebhook(Canonical(used, fragments(addresses)), used.version, suppressions)
+
+
+class NoMetrics:
+    """A command has nobody who would look at counters."""
+
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
 
 
 def raw_bodies(addresses: Addresses, *, archived: bool) -> RawBodies:

@@ -51,6 +51,11 @@ class Refusal(NamedTuple):
     reported: Reported
     error: InvalidEventError
 
+    @property
+    def reason(self) -> str:
+        """The error's code."""
+        return self.error.reason
+
 
 class Withheld(NamedTuple):
     """What its person does not want taken: neither an event nor for quarantine."""

@@ -123,7 +123,7 @@ class ReplayWebhooks:
         arrival = Arrival(raw.id, raw.received_at, raw.stamped or raw.received_at)
         for outcome in self._map(sender, reports, arrival):
             if not isinstance(outcome, Mapped):
-                counts.refused[raw.source, outcome.error.reason] += 1
+                counts.refused[raw.source, outcome.reason] += 1
                 continue
             event = orjson.loads(outcome.event)
             aliases = frozenset(str(alias["fragment"]) for alias in event["aliases"])
