@@ -233,6 +233,11 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
         MAJOR,
         "sender other sends addresses of which each no longer identifies a person",
     ),
+    "consent needed": (
+        lambda p: p.update(needed_consent="Analytics"),
+        MAJOR,
+        "consent is needed for Analytics, no longer for nothing",
+    ),
     "mapping removed": (
         lambda p: mappings(p).pop(3),
         MAJOR,

@@ -42,13 +42,21 @@ class Change:
 
 def changes(old: TrackingPlan, new: TrackingPlan) -> list[Change]:
     """All changes, breaking ones first. The version itself is none."""
-    found = [*_traits(old, new), *_events(old, new), *_senders(old, new)]
+    found = [*_consent(old, new), *_traits(old, new), *_events(old, new), *_senders(old, new)]
     return sorted(found, key=lambda change: -change.level)
 
 
 def asked(found: list[Change]) -> Level | None:
     """The level that all the changes together ask for; None without changes."""
     return max((change.level for change in found), default=None)
+
+
+def _consent(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:
+    """Events are withheld that were taken, or taken that were withheld."""
+    before, after = old.needed_consent, new.needed_consent
+    if before != after:
+        text = f"is needed for {after or 'nothing'}, no longer for {before or 'nothing'}"
+        yield Change("consent", text, MAJOR)
 
 
 def _traits(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:

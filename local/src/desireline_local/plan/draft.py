@@ -27,6 +27,7 @@ class _Shape(BaseModel):
 
 class _Head(_Shape):
     version: str
+    needed_consent: str | None = None
     traits: Traits
 
 
