@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
@@ -414,6 +414,26 @@ def test_new_partitions_are_found(source: Callable[..., Source]) -> None:
     one.produce("b", partition=2)
 
     eventually(lambda: one.batches(1)[-1] == ["b"], seconds=20)
+
+
+def test_a_partition_that_was_not_read_on_for_its_backlog_is_read_after_a_rebalance(
+    source: Callable[..., Source],
+) -> None:
+    """Given more waiting records than are buffered, when another member joins and leaves."""
+    one, total = source(batch_size=5, pollers=1), 1_500
+    one.produce(*(str(number) for number in range(total)))
+    consumer = one.poll()
+    one.notes.wait(1)
+    other = Consumer({"bootstrap.servers": one.kafka.bootstrap, "group.id": one.mapping.group})
+    joined: list[Any] = []
+    other.subscribe([one.topic], on_assign=lambda _, places: joined.append(places))
+    while not joined:
+        other.poll(0.1)
+    assert consumer.done[0] < total, "it was in the middle"
+
+    other.close()
+
+    eventually(lambda: consumer.done.get(0) == total, seconds=30)
 
 
 # The process.

@@ -218,14 +218,16 @@ class MappingConsumer(threading.Thread):
             if start < 0:
                 start, _ = consumer.get_watermark_offsets(place, timeout=TIMEOUT)
             self._progress.begin(place.partition, start)
+        self._paused &= {place.partition for place in partitions}
 
     def _revoked(self, _: Consumer, __: Sequence[Any]) -> None:
-        """What is buffered comes again from the committed offset on, also to ourselves."""
+        """What is buffered comes again from the committed offset on, also to ourselves.
+
+        A partition that is paused stays so when it is assigned anew, until it is resumed."""
         self._interrupted.set()
         self._come_to_rest()
         with self._changed:
             self._waiting.clear()
-            self._paused.clear()
             self._since = None
         if not self._ending.is_set():
             self._interrupted.clear()
