@@ -192,7 +192,7 @@ def _poison_call() -> dict[str, Any]:
 def _until_set_aside(cloud: LocalCloud) -> None:
     """Until the poisoned record lies in the on-failure bucket."""
     bucket = Redriving(target.local(cloud.at)).bucket
-    until = time.monotonic() + 120
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if any(True for _ in bucket.objects()):
             return

@@ -14,7 +14,6 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.e2e
-@pytest.mark.slow
 def test_nothing_is_lost_counted_twice_or_sent_twice() -> None:
     """Given 20,000 events with repeats in any order, when a poller is killed with -9, the broker is
     killed and started again, tables are throttled, transactions conflict, SNS falls silent and a
