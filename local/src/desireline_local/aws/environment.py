@@ -12,10 +12,13 @@ from pathlib import Path
 
 import uv
 
+from desireline_local.download import announced
 from desireline_local.paths import cache
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-DOWNLOAD = "the local AWS (ministack and boto3, about 40 MB)"
+DOWNLOAD = "the local AWS (ministack and boto3)"
+MEGABYTES = 84
+"""As installed, byte code included."""
 
 
 class ToolError(Exception):
@@ -30,11 +33,11 @@ def tool_python(report: Callable[[str], None] = lambda _: None) -> Path:
     with home.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "ready").exists():
-            report(f"Installing {DOWNLOAD}, once; kept in {home}")
             shutil.rmtree(home, ignore_errors=True)
-            _run("venv", "--quiet", "--python", sys.executable, str(home))
-            _run("pip", "install", "--quiet", "--compile-bytecode", "--require-hashes",
-                 "--python", str(python), "-r", str(REQUIREMENTS))  # fmt: skip
+            with announced(DOWNLOAD, megabytes=MEGABYTES, kept=home, watched=[], report=report):
+                _run("venv", "--quiet", "--python", sys.executable, str(home))
+                _run("pip", "install", "--quiet", "--compile-bytecode", "--require-hashes",
+                     "--python", str(python), "-r", str(REQUIREMENTS))  # fmt: skip
             (home / "ready").touch()
     return python
 

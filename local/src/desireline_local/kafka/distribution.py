@@ -11,11 +11,15 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from desireline_local.download import announced
 from desireline_local.paths import cache
 
 HERE = Path(__file__).parent
 VERSION = "4.1.1"
-DOWNLOAD = "Kafka 4.1.1: 46 jars, 43 MB"
+DOWNLOAD = "Kafka 4.1.1 (46 jars)"
+MEGABYTES = 43
+MAVEN = Path.home() / ".m2" / "repository"
+"""Where jgo keeps what it fetches, before it links it."""
 
 
 class DistributionError(Exception):
@@ -32,8 +36,10 @@ def jars(report: Callable[[str], None] = lambda _: None) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ready = home / "verified"
         if not ready.exists():
-            report(f"Downloading {DOWNLOAD}, once; kept in {home}")
-            _fetch(home)
+            with announced(
+                DOWNLOAD, megabytes=MEGABYTES, kept=home, watched=[MAVEN], report=report
+            ):
+                _fetch(home)
             _verify(home / ".jgo")
             ready.touch()
     return home / ".jgo"
