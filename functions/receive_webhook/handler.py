@@ -134,6 +134,7 @@ def _response(answer: Answer) -> dict[str, Any]:
         "accepted": answer.accepted,
         "quarantined": answer.quarantined,
         "withheld": answer.withheld or None,
+        "ignored": answer.ignored or None,
     }
     headers = {"content-type": "application/json"}
     if answer.retry_after is not None:

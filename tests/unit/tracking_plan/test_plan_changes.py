@@ -48,7 +48,12 @@ PLAN: dict[str, Any] = {
                 {"call": "u", "event": "U", "as": "left"},
             ],
         },
-        "other": {"sender": "other", "verified_email": True, "mappings": []},
+        "other": {
+            "sender": "other",
+            "verified_email": True,
+            "mappings": [],
+            "ignored": [{"call": "n", "event": "N", "why": "noise"}],
+        },
     },
 }
 Mutation = Callable[[dict[str, Any]], object]
@@ -70,7 +75,22 @@ def at_first(new: dict[str, Any]) -> Mutation:
     return lambda plan: mappings(plan).insert(0, {"call": "t", "as": "left", **new})
 
 
+def ignored(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return plan["senders"]["other"]["ignored"]
+
+
 MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
+    "ignored": (
+        lambda p: ignored(p).append({"call": "m", "why": "noise"}),
+        MINOR,
+        "other m is ignored",
+    ),
+    "no longer ignored": (lambda p: ignored(p).pop(), MINOR, "other n “N” is no longer ignored"),
+    "ignored, why": (
+        lambda p: ignored(p)[0].update(why="more noise"),
+        PATCH,
+        "other n “N” is ignored for another reason",
+    ),
     "event removed": (lambda p: p["events"].pop("left"), MAJOR, "left is removed"),
     "event added": (
         lambda p: p["events"].update(

@@ -4,6 +4,7 @@ DesirelineError
 ├── WithheldError          an event that its person does not want taken: not kept either
 ├── TerminalError          trying again cannot help: quarantine, count as handled
 │   ├── InvalidEventError      breaks the tracking plan or the canonical schema
+│   │   └── IgnoredEventError      no event, as the plan says: counted, not set aside
 │   ├── UnknownSchemaError     written by a version that this code cannot read
 │   ├── InvalidPlaybookError   a playbook that does not validate
 │   └── InvalidModelError      a packaged model that is damaged or not what it says
@@ -40,6 +41,10 @@ class TerminalError(DesirelineError):
 
 class InvalidEventError(TerminalError):
     """The event breaks the tracking plan or the canonical schema."""
+
+
+class IgnoredEventError(InvalidEventError):
+    """The plan says of it that it is no event, and why."""
 
 
 class UnknownSchemaError(TerminalError):

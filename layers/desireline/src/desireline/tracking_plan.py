@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from desireline.errors import InvalidEventError
+from desireline.errors import IgnoredEventError, InvalidEventError
 from desireline.resources import TRACKING_PLAN
 from desireline.searching import Search, compiled
 
@@ -85,29 +85,41 @@ class Parameter(_Part):
         raise InvalidEventError("parameter_type", f"{name} is no {self.type}")
 
 
-class SenderMapping(_Part):
-    """How a sender reports an event: its call or type, the event's name there, what it is as ours,
-    a condition, and where the parameters are."""
+class _Words(_Part):
+    """What a sender says: its call or type, the event's name there, a condition."""
 
     call: str
     event: str | None = None
-    becomes: str = Field(alias="as")
     where: str | None = None
-    properties: Mapping[str, str] = {}
 
     @cached_property
     def condition(self) -> Search | None:
         """`where`, compiled."""
         return compiled(self.where) if self.where else None
 
+    def matches(self, message: Mapping[str, Any]) -> bool:
+        """Whether the condition holds of the message."""
+        return self.condition is None or self.condition(message) is True
+
+
+class SenderMapping(_Words):
+    """How a sender reports an event: in which words, what it is as ours, and where the parameters
+    are."""
+
+    becomes: str = Field(alias="as")
+    properties: Mapping[str, str] = {}
+
     @cached_property
     def paths(self) -> tuple[tuple[str, Search], ...]:
         """`properties`, compiled."""
         return tuple((name, compiled(path)) for name, path in self.properties.items())
 
-    def matches(self, message: Mapping[str, Any]) -> bool:
-        """Whether the condition holds of the message."""
-        return self.condition is None or self.condition(message) is True
+
+class Ignored(_Words):
+    """What a sender says that is no event of the plan, on purpose: counted, not set aside. why: for
+    whoever wonders."""
+
+    why: str
 
 
 class PlannedEvent(_Part):
@@ -159,11 +171,12 @@ class Traits(_Part):
 
 class SenderWords(_Part):
     """What one sender reports, in its words. verified_email: an address in its word identifies a
-    person; in another's it is a trait."""
+    person; in another's it is a trait. ignored: tried after the mappings."""
 
     sender: str
     verified_email: bool = False
     mappings: tuple[SenderMapping, ...]
+    ignored: tuple[Ignored, ...] = ()
 
     @cached_property
     def index(self) -> dict[tuple[str, str | None], list[SenderMapping]]:
@@ -201,13 +214,25 @@ class TrackingPlan(_Part):
             for key, choices in words.index.items()
         }
 
+    @cached_property
+    def _ignored(self) -> dict[tuple[str, str, str | None], list[Ignored]]:
+        ignored: dict[tuple[str, str, str | None], list[Ignored]] = {}
+        for name, words in self.senders.items():
+            for one in words.ignored:
+                ignored.setdefault((name, one.call, one.event), []).append(one)
+        return ignored
+
     def find(
         self, source: str, call: str, event: str | None, message: Mapping[str, Any]
     ) -> tuple[SenderMapping, PlannedEvent]:
-        """The event that a message is, conditional mappings first. Raises InvalidEventError."""
+        """The event that a message is, conditional mappings first. Raises IgnoredEventError where
+        it is none, as the plan says, else InvalidEventError."""
         for mapping, planned in self._index.get((source, call, event), ()):
             if mapping.matches(message):
                 return mapping, planned
+        for one in self._ignored.get((source, call, event), ()):
+            if one.matches(message):
+                raise IgnoredEventError("ignored", one.why)
         raise InvalidEventError("unmapped", f"{source} {call} {event or ''}".strip()[:200])
 
     def mappings_to(self, event: str) -> Iterator[tuple[str, SenderMapping]]:

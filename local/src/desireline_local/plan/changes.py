@@ -184,10 +184,11 @@ def _senders(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:
                 if _rest(before) != _rest(after):
                     yield Change(subject, "has things in other places of its messages", MAJOR)
                 yield from _mappings(before, after)
+                yield from _ignored(before, after)
 
 
 def _rest(words: SenderWords) -> dict[str, object]:
-    return words.model_dump(exclude={"sender", "verified_email", "mappings"})
+    return words.model_dump(exclude={"sender", "verified_email", "mappings", "ignored"})
 
 
 def _mappings(old: SenderWords, new: SenderWords) -> Iterator[Change]:
@@ -195,6 +196,22 @@ def _mappings(old: SenderWords, new: SenderWords) -> Iterator[Change]:
         call, event = words
         said = f"{old.sender} {call}" + (f" “{event}”" if event else "")
         yield from _choices(said, old.index.get(words, []), new.index.get(words, []))
+
+
+def _ignored(old: SenderWords, new: SenderWords) -> Iterator[Change]:
+    """What is ignored from now on was set aside before, and the other way round."""
+    before, after = (
+        {(one.call, one.event, one.where): one.why for one in words.ignored} for words in (old, new)
+    )
+    for key in {**before, **after}:
+        call, event, where = key
+        subject = f"{old.sender} {call}" + (f" “{event}”" if event else "") + _if(where)
+        if key not in before:
+            yield Change(subject, "is ignored", MINOR)
+        elif key not in after:
+            yield Change(subject, "is no longer ignored", MINOR)
+        elif before[key] != after[key]:
+            yield Change(subject, "is ignored for another reason", PATCH)
 
 
 def _choices(subject: str, old: list[SenderMapping], new: list[SenderMapping]) -> Iterator[Change]:

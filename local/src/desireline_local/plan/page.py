@@ -113,7 +113,20 @@ def _sender(words: SenderWords) -> str:
         for mapping in words.mappings
     )
     header = ("call", "event", "where", "becomes", "parameters from elsewhere")
-    return f"### From {words.sender}\n\n{table(header, rows)}"
+    said = f"### From {words.sender}\n\n{table(header, rows)}"
+    if words.ignored:
+        ignored = (
+            (
+                f"`{one.call}`",
+                one.event or "",
+                f"`{' '.join(one.where.split())}`" if one.where else "",
+                one.why,
+            )
+            for one in words.ignored
+        )
+        said += "\n\nNo events, and counted as ignored:\n\n"
+        said += table(("call", "event", "where", "why"), ignored)
+    return said
 
 
 def _paths(properties: Iterable[tuple[str, str]]) -> str:

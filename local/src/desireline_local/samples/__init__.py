@@ -31,10 +31,11 @@ class _Part(BaseModel):
 
 
 class Expected(_Part):
-    """How many events are taken, and how many set aside."""
+    """How many events are taken, how many set aside, and how many are none as the plan says."""
 
     accepted: int = Field(ge=0)
     quarantined: int = Field(default=0, ge=0)
+    ignored: int = Field(default=0, ge=0)
 
 
 class Sample(_Part):

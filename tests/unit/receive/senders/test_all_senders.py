@@ -58,9 +58,10 @@ def test_a_sample_is_taken_and_its_events_are_mapped(name: str, sample: Sample) 
 
     found = [(one.reason, one.detail, one.event_name) for one in world.quarantined()]
     assert answer.status == 200, answer
-    assert (answer.accepted, answer.quarantined) == (
+    assert (answer.accepted, answer.quarantined, answer.ignored) == (
         sample.expects.accepted,
         sample.expects.quarantined,
+        sample.expects.ignored,
     ), found
     assert len(world.events()) == sample.expects.accepted
     assert len(world.of(Topic.WEBHOOKS_RAW)) == 1

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from desireline.events import AliasType
+from desireline.contracts import Topic
+from desireline.events import AliasType, RawWebhook
+from desireline.receive.mapping import reports_of
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders.mixpanel import PAUSING, SENDER
 from desireline_local.samples import load
@@ -165,3 +167,22 @@ def test_the_password_of_yesterday_is_taken_while_it_rotates() -> None:
     (sample,) = load("mixpanel").named("add_members")
     for secret in (NEXT, SECRET):
         assert world.receive(sample.signed("mixpanel", secret, NOW)).status == 200
+
+
+def test_a_page_is_kept_without_a_suppressed_member_and_the_others_keep_their_places() -> None:
+    body = page("members", {"mixpanel_distinct_id": "ada"}, {"mixpanel_distinct_id": "grace"})
+    world, all_of_it = World(), World()
+    gone = world.fragments.alias(AliasType.USER, "ada")
+    assert gone is not None
+    world.suppressed = frozenset({gone.fragment})
+
+    answer = world.receive(request("mixpanel", body))
+    all_of_it.receive(request("mixpanel", body))
+
+    (raw,) = (RawWebhook.decode(one.value) for one in world.of(Topic.WEBHOOKS_RAW))
+    (event,) = world.events()
+    assert (answer.accepted, answer.withheld) == (1, 1)
+    assert b"ada" not in base64.b64decode(raw.body)
+    assert event == all_of_it.events()[1]
+    again = reports_of(SENDER, raw)
+    assert [one.id for one in again][1] == "s1|1|members|grace"

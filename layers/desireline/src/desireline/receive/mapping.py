@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from desireline.errors import InvalidEventError, RefusedError, WithheldError
+from desireline.errors import IgnoredEventError, InvalidEventError, RefusedError, WithheldError
 from desireline.events import Quarantined, RawPointer, RawWebhook, Stamps
 from desireline.ports import Suppressions
 from desireline.receive.canonical import Canonical
@@ -64,7 +64,14 @@ class Withheld(NamedTuple):
     reason: str
 
 
-Outcome = Mapped | Refusal | Withheld
+class Ignored(NamedTuple):
+    """What is no event, as the plan says."""
+
+    place: int
+    reason: str
+
+
+Outcome = Mapped | Refusal | Withheld | Ignored
 
 
 class MapWebhook:
@@ -83,7 +90,7 @@ class MapWebhook:
     def __call__(
         self, sender: Sender, reports: Iterable[Reported], arrival: Arrival
     ) -> Iterator[Outcome]:
-        """Each report as an event, a refusal or withheld, in the order of the body.
+        """Each report as an event, a refusal, withheld or ignored, in the order of the body.
 
         Raises UnavailableError where it cannot be known who is suppressed."""
         suppressed = self._suppressions.current() if self._suppressions else frozenset[str]()
@@ -106,6 +113,8 @@ class MapWebhook:
                 )
             except WithheldError as error:
                 yield Withheld(index, error.reason)
+            except IgnoredEventError as error:
+                yield Ignored(index, error.reason)
             except InvalidEventError as error:
                 yield Refusal(index, reported, error)
             else:

@@ -44,7 +44,8 @@ class WebhookRequest:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """status, and what the body says: `reason` is a stable code, empty when all is well. withheld:
-    events whose persons are suppressed or have refused consent."""
+    events whose persons are suppressed or have refused consent. ignored: what is no event, as the
+    plan says."""
 
     status: int
     reason: str = ""
@@ -52,6 +53,7 @@ class Answer:
     accepted: int = 0
     quarantined: int = 0
     withheld: int = 0
+    ignored: int = 0
     retry_after: int | None = None
     reply: Mapping[str, Any] | None = None
     """What the sender wants to be told instead: a challenge, an echo."""

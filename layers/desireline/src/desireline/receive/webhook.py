@@ -21,6 +21,7 @@ from desireline.ports import Clock, Metrics, Producer, Secrets, Suppressions
 from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import (
     Arrival,
+    Ignored,
     Mapped,
     MapWebhook,
     Outcome,
@@ -124,12 +125,16 @@ class ReceiveWebhook:
             self._metrics.count("events_quarantined", count, reason=reason)
         for reason, count in Counter(withheld.values()).items():
             self._metrics.count("events_withheld", count, reason=reason)
+        ignored = sum(isinstance(one, Ignored) for one in outcomes)
+        if ignored:
+            self._metrics.count("events_ignored", ignored, sender=sender.name)
         quarantined = reasons.total()
         return Answer(
             200,
-            accepted=len(outcomes) - quarantined - len(withheld),
+            accepted=len(outcomes) - quarantined - len(withheld) - ignored,
             quarantined=quarantined,
             withheld=len(withheld),
+            ignored=ignored,
             reply=sender.reply(payload),
         )
 

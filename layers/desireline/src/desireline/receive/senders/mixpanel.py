@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +36,7 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders._basic import credentials, refuse_unless_known
 from desireline.receive.senders.mixpanel_export import typed
-from desireline.receive.senders.sender import Reported, Sender, mapping, text
+from desireline.receive.senders.sender import WITHHELD, Reported, Sender, mapping, text
 
 PAUSING = frozenset({400, 401, 403, 404})
 """What Mixpanel takes for an end."""
@@ -75,6 +75,11 @@ class Mixpanel(Sender):
             for member in members
         ]
 
+    def without(self, payload: Any, places: Container[int], count: int) -> Any:
+        parameters = payload["parameters"]
+        left = super().without(parameters["members"], places, count)
+        return {**payload, "parameters": {**parameters, "members": left}}
+
     def reply(self, payload: Any) -> Mapping[str, Any] | None:
         action = mapping(payload).get("action")
         return {"action": action, "status": "success"} if isinstance(action, str) else None
@@ -104,7 +109,9 @@ def _reported(
         id=f"{page}|{_key(who, member)}",
         call=action,
         event=None,
-        message={"action": action, "parameters": parameters, "member": member},
+        message=member
+        if member == WITHHELD
+        else {"action": action, "parameters": parameters, "member": member},
         occurred_at=None,
         aliases=[(AliasType.USER, user), typed(who)] if user else [typed(who)],
         accounts=_accounts(member.get("group_id")),
