@@ -34,6 +34,7 @@ PLAN: dict[str, Any] = {
                 },
                 "kind": {"type": "string", "values": ["a", "b"], "required": True},
                 "note": {"type": "string"},
+                "count": {"type": "integer"},
             },
         },
         "left": {"name": "left", "category": "billing", "description": "Gone."},
@@ -199,6 +200,21 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
         lambda p: parameter(p, "amount").pop("sum"),
         MAJOR,
         "paid.amount is no longer summed up",
+    ),
+    "summed": (
+        lambda p: parameter(p, "count").update(sum=True),
+        MINOR,
+        "paid.count is summed up",
+    ),
+    "minimum set": (
+        lambda p: parameter(p, "count").update(minimum=1),
+        MAJOR,
+        "paid.count has the minimum 1",
+    ),
+    "maximum set": (
+        lambda p: parameter(p, "count").update(maximum=1),
+        MAJOR,
+        "paid.count has the maximum 1",
     ),
     "value removed": (
         lambda p: parameter(p, "kind").update(values=["a"]),

@@ -109,6 +109,12 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "minimum: 0.5}",
         "events/product.yaml:13: count is an integer: its minimum and maximum must be whole",
     ),
+    "a minimum that is no number": (
+        PRODUCT,
+        "minimum: 1}",
+        "minimum: .nan}",
+        "events/product.yaml:13: count has a limit that is no finite number",
+    ),
     "a sum of texts": (
         PRODUCT,
         "plan: {type: string}",

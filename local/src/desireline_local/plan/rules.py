@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import re
 from collections.abc import Iterator, Mapping
 
@@ -57,11 +58,12 @@ def _parameter(name: str, one: Parameter) -> Iterator[str]:
                 yield f"is a {one.type} and has {word}: only numbers have one"
         if one.sum:
             yield f"is a {one.type} and cannot be summed up: take `sum` away"
+    limits = [limit for limit in (low, high) if limit is not None]
+    if not all(map(math.isfinite, limits)):
+        yield "has a limit that is no finite number: leave it out"
     elif low is not None and high is not None and low > high:
         yield f"has the minimum {low:g} above its maximum {high:g}: no value can be both"
-    elif one.type == "integer" and any(
-        limit not in (None, int(limit or 0)) for limit in (low, high)
-    ):
+    elif one.type == "integer" and not all(limit.is_integer() for limit in limits):
         yield "is an integer: its minimum and maximum must be whole numbers"
     if one.values is not None:
         yield from _values(one, one.values)
