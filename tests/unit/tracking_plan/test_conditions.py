@@ -8,7 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
-from desireline_local.plan.conditions import constant, hides, mistakes
+from desireline.errors import InvalidEventError
+from desireline.searching import compiled
+from desireline.tracking_plan import Parameter
+from desireline_local.plan.conditions import constant, hides, mistakes, unfit
 
 ATOMS = st.sampled_from(
     [
@@ -130,3 +133,71 @@ def test_what_is_right_is_not_called_wrong(expression: str) -> None:
 )
 def test_a_condition_that_decides_nothing(condition: str, said: str) -> None:
     assert constant(condition).startswith(said)
+
+
+PATHS = st.recursive(
+    st.sampled_from(["a", "b", "n", "'x'", "`1`", "`true`", "[a]", "{x: a}", "a[]"]),
+    lambda parts: st.one_of(
+        st.builds("({} || {})".format, parts, parts),
+        st.builds("({} && {})".format, parts, parts),
+        st.builds(
+            "{}({})".format,
+            st.sampled_from(["to_string", "to_number", "length", "type", "to_array", "sum"]),
+            parts,
+        ),
+        st.builds("({} == {})".format, parts, parts),
+        st.builds("!({})".format, parts),
+        st.builds("contains({}, 'x')".format, parts),
+    ),
+    max_leaves=4,
+)
+PARAMETERS = st.sampled_from(
+    [Parameter(type="string"), Parameter(type="string", values=("x",)), Parameter(type="integer")]
+    + [Parameter(type="number", minimum=2), Parameter(type="boolean")]
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(PATHS, PARAMETERS, MESSAGES)
+@example("(a == b || length(a))", Parameter(type="boolean"), {"a": "x"})
+def test_a_path_that_is_called_unfit_never_fills_the_parameter(
+    path: str, parameter: Parameter, message: object
+) -> None:
+    if not unfit(path, "p", parameter):
+        return
+    value = compiled(path)(message)
+    if value is not None:
+        with pytest.raises(InvalidEventError):
+            parameter.checked("p", value)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter", "said"),
+    [
+        ("to_string(a)", Parameter(type="number"), "finds a string, and p is a number"),
+        ("length(a)", Parameter(type="boolean"), "finds a number, and p is a boolean"),
+        ("a == 'x'", Parameter(type="integer"), "finds a boolean, and p is an integer"),
+        ("[a, b]", Parameter(type="string"), "finds a list, and p is a string"),
+        ("{x: a}", Parameter(type="string"), "finds an object, and p is a string"),
+        ("a[].b", Parameter(type="string"), "finds a list, and p is a string"),
+        ("'x'", Parameter(type="string", values=("y",)), "is always 'x', and p is none of"),
+        ("`7`", Parameter(type="integer", maximum=5), "is always 7, and p is not in"),
+        ("sum('x')", Parameter(type="integer"), "is a constant that always fails"),
+    ],
+)
+def test_an_unfit_path_is_explained(path: str, parameter: Parameter, said: str) -> None:
+    assert unfit(path, "p", parameter).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("a", Parameter(type="integer")),
+        ("to_number(a)", Parameter(type="integer")),
+        ("length(a)", Parameter(type="string")),
+        ("a == 'x'", Parameter(type="boolean")),
+        ("to_string(a) || length(a)", Parameter(type="number")),
+    ],
+)
+def test_a_path_that_may_fit_is_not_called_unfit(path: str, parameter: Parameter) -> None:
+    assert unfit(path, "p", parameter) == ""

@@ -144,7 +144,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "type": (
         lambda p: parameter(p, "amount").update(type="integer"),
         MAJOR,
-        "paid.amount is a integer, no longer a number",
+        "paid.amount is an integer, no longer a number",
     ),
     "unit": (
         lambda p: parameter(p, "amount").update(unit="cent"),

@@ -137,7 +137,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         PRODUCT,
         "count: {type: integer, minimum: 1}",
         'count: {type: integer, values: ["1"]}',
-        "events/product.yaml:13: count is a integer and has `values`: only strings do",
+        "events/product.yaml:13: count is an integer and has `values`: only strings do",
     ),
     "no values": (
         PRODUCT,
@@ -195,6 +195,18 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "limit: what",
         "limit: what..where",
         "senders/tool.yaml:8: limit: 'what..where' is not JMESPath",
+    ),
+    "a text for a number": (
+        TOOL,
+        "used: share",
+        "used: to_string(share)",
+        "senders/tool.yaml:8: used: 'to_string(share)' finds a string, and used is a number",
+    ),
+    "a constant that is not allowed": (
+        TOOL,
+        "limit: what",
+        "limit: \"'rooms'\"",
+        "senders/tool.yaml:8: limit: \"'rooms'\" is always 'rooms', and limit is none of",
     ),
     "a condition that is the same for all messages": (
         TOOL,

@@ -17,6 +17,7 @@ from desireline.tracking_plan import (
     SenderWords,
     TrackingPlan,
 )
+from desireline_local.plan.places import an
 from desireline_local.plan.versions import Level
 
 PATCH, MINOR, MAJOR = Level.PATCH, Level.MINOR, Level.MAJOR
@@ -119,7 +120,7 @@ def _parameters(old: PlannedEvent, new: PlannedEvent) -> Iterator[Change]:
 
 def _parameter(subject: str, old: Parameter, new: Parameter) -> Iterator[Change]:
     if old.type != new.type:
-        yield Change(subject, f"is a {new.type}, no longer a {old.type}", MAJOR)
+        yield Change(subject, f"is {an(new.type)}, no longer {an(old.type)}", MAJOR)
     if old.unit != new.unit:
         was, now = old.unit or "no unit", new.unit or "no unit"
         yield Change(subject, f"is in {now}, no longer in {was}", MAJOR)

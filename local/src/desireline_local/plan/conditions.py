@@ -15,7 +15,10 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.lexer import Lexer
 
+from desireline.errors import InvalidEventError
+from desireline.tracking_plan import Parameter
 from desireline_local.plan.draft import meant
+from desireline_local.plan.places import an
 
 Node = dict[str, Any]
 
@@ -25,6 +28,19 @@ _NOT_YES_OR_NO = frozenset(
     {"abs", "avg", "ceil", "floor", "join", "keys", "length", "map", "merge", "reverse", "sort"}
     | {"sort_by", "sum", "to_array", "to_number", "to_string", "type", "values"}
 )
+_KINDS = {
+    "number": {"abs", "avg", "ceil", "floor", "length", "sum", "to_number"},
+    "string": {"join", "to_string", "type"},
+    "list": {"keys", "map", "sort", "sort_by", "to_array", "values"},
+    "object": {"merge"},
+}
+_FITTING = {
+    "string": {"string", "number", "boolean"},
+    "integer": {"number"},
+    "number": {"number"},
+    "boolean": {"boolean"},
+}
+"""Types of parameters, and what each takes."""
 _LOOKS = frozenset({"field", "identity", "current", "value_projection", "flatten"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -58,10 +74,52 @@ def constant(condition: str) -> str:
     return ""
 
 
+def unfit(path: str, name: str, parameter: Parameter) -> str:
+    """Why no message's value can be one of the parameter; empty if one may be, as far as the form
+    of the path shows."""
+    node = _parsed(path)
+    if not any(one["type"] in _LOOKS for one in _nodes(node)):
+        try:
+            value = jmespath.search(path, None)
+            return "" if value is None else _refused(parameter, name, value)
+        except (JMESPathError, TypeError):
+            return "is a constant that always fails"
+    kind = _kind(node)
+    if kind in _FITTING[parameter.type] or not kind:
+        return ""
+    return f"finds {an(kind)}, and {name} is {an(parameter.type)}"
+
+
 def hides(earlier: str, later: str) -> bool:
     """Whether every message for which the later condition holds satisfies the earlier one too, as
     far as their form shows."""
     return _implies(_parsed(later), _parsed(earlier))
+
+
+def _refused(parameter: Parameter, name: str, value: object) -> str:
+    try:
+        parameter.checked(name, value)
+    except InvalidEventError as error:
+        return f"is always {value!r}, and {error.detail}"
+    return ""
+
+
+def _kind(node: Node) -> str:
+    """What it finds if it finds anything: empty where the form does not tell."""
+    if _boolean(node):
+        return "boolean"
+    match node["type"], node.get("value"):
+        case "function_expression", str(name):
+            return next((kind for kind, names in _KINDS.items() if name in names), "")
+        case (("multi_select_list" | "projection" | "filter_projection" | "flatten"), _):
+            return "list"
+        case "multi_select_dict", _:
+            return "object"
+        case "or_expression", _:
+            kinds = {_kind(part) for part in node["children"]}
+            return kinds.pop() if len(kinds) == 1 else ""
+        case _:
+            return ""
 
 
 def _parsed(expression: str) -> Node:

@@ -63,6 +63,11 @@ class Spot:
         return Problem(self.document.file, self.line, text)
 
 
+def an(word: str) -> str:
+    """The word with its article."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
 def read(file: Path, folder: Path) -> tuple[Document, list[Problem]]:
     """The file; content is None where it cannot be read, and the problems say why."""
     name = str(file.relative_to(folder))

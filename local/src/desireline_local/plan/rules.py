@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from desireline.receive.senders.sender import Sender
 from desireline.tracking_plan import TEXT_LIMIT, Parameter, SenderMapping, SenderWords
-from desireline_local.plan.conditions import constant, hides, mistakes
+from desireline_local.plan.conditions import constant, hides, mistakes, unfit
 from desireline_local.plan.draft import Draft, DraftSender, Found, meant
-from desireline_local.plan.places import Problem, Spot
+from desireline_local.plan.places import Problem, Spot, an
 from desireline_local.plan.versions import Version
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -55,9 +55,9 @@ def _parameter(name: str, one: Parameter) -> Iterator[str]:
     if one.type not in _NUMERIC:
         for word, given in (("a minimum", low), ("a maximum", high), ("a unit", one.unit)):
             if given is not None:
-                yield f"is a {one.type} and has {word}: only numbers have one"
+                yield f"is {an(one.type)} and has {word}: only numbers have one"
         if one.sum:
-            yield f"is a {one.type} and cannot be summed up: take `sum` away"
+            yield f"is {an(one.type)} and cannot be summed up: take `sum` away"
     limits = [limit for limit in (low, high) if limit is not None]
     if not all(map(math.isfinite, limits)):
         yield "has a limit that is no finite number: leave it out"
@@ -71,7 +71,7 @@ def _parameter(name: str, one: Parameter) -> Iterator[str]:
 
 def _values(one: Parameter, values: tuple[str, ...]) -> Iterator[str]:
     if one.type != "string":
-        yield f"is a {one.type} and has `values`: only strings do"
+        yield f"is {an(one.type)} and has `values`: only strings do"
     if not values:
         yield "has an empty list of values: no event could have one"
     if len(set(values)) < len(values):
@@ -103,6 +103,9 @@ def _mapping(
             f"fills {name}, which {ours} does not have{meant(name, planned)}: "
             f"add it to the event's parameters in {event.spot.document.file}, or take it away here"
         )
+    for name, path in mapping.properties.items():
+        if name in planned and not mistakes(path) and (said := unfit(path, name, planned[name])):
+            yield spot.at("properties", name).problem(f"{name}: {path!r} {said}")
     if not _gives_properties(sender.words, senders):
         for name, one in planned.items():
             if one.required and name not in mapping.properties:
