@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-all check format bench model docs layers synth deploy audit clean
+.PHONY: help setup demo up down test test-all fuzz check format bench model docs layers synth deploy audit clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test: setup ## Run the tests: unit, functional, simulation, infrastructure, inte
 
 test-all: setup ## Run all tests, with thousands of simulation seeds and the slow ones
 	@python -m pytest -m ""
+
+fuzz: setup ## Fuzz every verifier and mapping, guided by coverage (SECONDS=60, ONLY=sender)
+	@uv sync --frozen --inexact --python $(BIN)/python --group fuzz --quiet
+	@python -m tests.fuzz --seconds $(if $(SECONDS),$(SECONDS),60) $(if $(ONLY),--sender $(ONLY))
 
 check: setup ## Lint, format, types, layering, tracking plan, SQL, secrets in the tree
 	@ruff check .

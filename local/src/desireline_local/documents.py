@@ -12,6 +12,7 @@ import typer
 
 from desireline import contracts, events
 from desireline_local.markdown import table
+from desireline_local.openapi import openapi_page
 from desireline_local.plan.modules import event_names, event_properties
 from desireline_local.plan.page import tracking_plan_page
 from desireline_local.plan.schema import tracking_plan_schema
@@ -91,6 +92,7 @@ def _type_name(annotation: object) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/contracts.md": contracts_page,
+    "docs/openapi.yaml": openapi_page,
     "docs/playbooks.md": playbooks_page,
     "docs/senders.md": senders_page,
     "docs/tracking_plan.md": tracking_plan_page,

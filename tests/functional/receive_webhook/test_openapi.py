@@ -1,0 +1,82 @@
+"""Schemathesis on the description: whatever it makes of it, the door answers as it is described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from aws_lambda_powertools.metrics import MetricUnit
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from desireline.receive.request import Answer, WebhookRequest
+from desireline.receive.senders import NAMES
+from desireline.receive.senders.direct import CALLS
+from desireline_local.openapi import description
+from receive_webhook import handler
+from tests.functional.receive_webhook.gateway import SIGN, application
+from tests.unit.receive.world import World
+
+SCHEMA = schemathesis.openapi.from_wsgi("/openapi.json", application)
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The real use case on ports in memory."""
+    made = World()
+
+    def receive(request: WebhookRequest) -> Answer:
+        handler.metrics.add_metric("webhooks", MetricUnit.Count, 1)
+        return made.receive(request)
+
+    monkeypatch.setattr(handler, "use_case", lambda: receive)
+    yield made
+
+
+@SCHEMA.parametrize()
+@FEW
+def test_what_nobody_signed_is_answered_as_described(case: schemathesis.Case) -> None:
+    case.call_and_validate(checks=CHECKS)
+
+
+@SCHEMA.parametrize()
+@FEW
+def test_what_is_signed_is_answered_as_described(case: schemathesis.Case) -> None:
+    case.call_and_validate(checks=CHECKS, headers={SIGN: "yes"})
+
+
+def test_signed_calls_do_get_in(world: World) -> None:
+    """Else the test above would hold of a door that is shut."""
+    case: Any = SCHEMA["/v1/{call}"]["POST"].Case(
+        path_parameters={"call": "track"},
+        body={"messageId": "m1", "userId": "ada", "event": "Report Viewed",
+              "timestamp": "2026-01-05T00:00:00Z"},
+        media_type="application/json",
+    )  # fmt: skip
+    answer = case.call_and_validate(checks=CHECKS, headers={SIGN: "yes"})
+
+    assert answer.status_code == 200
+    assert len(world.events()) == 1
+
+
+def test_it_describes_every_sender_and_every_call() -> None:
+    paths = description()["paths"]
+    (source,) = paths["/webhooks/{source}"]["parameters"]
+    (call,) = paths["/v1/{call}"]["parameters"]
+
+    assert set(source["schema"]["enum"]) == set(NAMES)
+    assert {*call["schema"]["enum"], ""} == set(CALLS)
