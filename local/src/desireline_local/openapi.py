@@ -164,6 +164,7 @@ def _schemas() -> dict[str, Schema]:
                     **count,
                     "description": "events whose persons are suppressed or refuse consent",
                 },
+                "ignored": {**count, "description": "what is no event, as the plan says"},
                 "reason": {**text, "description": "a stable code, where it was refused"},
                 "detail": text,
             },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +32,7 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,16 @@ def test_signed_calls_do_get_in(world: World) -> None:
 
     assert answer.status_code == 200
     assert len(world.events()) == 1
+
+
+def test_it_describes_every_field_of_an_answer() -> None:
+    numbers = {name: 1 for name in ("accepted", "quarantined", "withheld", "ignored")}
+    full = Answer(503, "reason", "detail", retry_after=1, **numbers)
+    assert set(Answer.__slots__) == {"status", "reason", "detail", "retry_after", "reply", *numbers}
+
+    told = json.loads(handler._response(full)["body"])
+
+    assert set(told) == set(description()["components"]["schemas"]["Answer"]["properties"])
 
 
 def test_it_describes_every_sender_and_every_call() -> None:
