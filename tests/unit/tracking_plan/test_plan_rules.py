@@ -222,7 +222,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
             "where: \"starts_with(path || '', '/limits')\"}"
         ),
         (
-            "senders/tool.yaml:9: this mapping to trial_signup is never reached: the one to "
+            "senders/tool.yaml:9: this mapping to trial_signup is never reached: the mapping to "
             "limit_reached in line 4 takes all"
         ),
     ),
@@ -230,8 +230,34 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "  - {call: track, event: Limit, as: trial_signup}",
         "  - {call: track, event: Trial Started, as: trial_signup}",
-        "senders/tool.yaml:9: this mapping to trial_signup is never reached: the one to "
+        "senders/tool.yaml:9: this mapping to trial_signup is never reached: the mapping to "
         "trial_signup in line 3",
+    ),
+    "an ignored message that is mapped": (
+        TOOL,
+        "mappings:",
+        "ignored: [{call: track, event: Limit, where: a, why: Noise.}]\nmappings:",
+        "senders/tool.yaml:2: this entry of what is ignored is never reached: the mapping to "
+        "trial_signup in line 10",
+    ),
+    "an ignored message that is ignored already": (
+        TOOL,
+        "mappings:",
+        "ignored:\n  - {call: x, why: Noise.}\n  - {call: x, where: a, why: Noise.}\nmappings:",
+        "senders/tool.yaml:4: this entry of what is ignored is never reached: the entry of what "
+        "is ignored in line 3",
+    ),
+    "a condition of what is ignored": (
+        TOOL,
+        "mappings:",
+        "ignored: [{call: x, where: 'a ==', why: Noise.}]\nmappings:",
+        "senders/tool.yaml:2: the condition is not JMESPath",
+    ),
+    "something ignored without a reason": (
+        TOOL,
+        "mappings:",
+        "ignored: [{call: x}]\nmappings:",
+        "senders/tool.yaml:2: ignored.0.why is missing: add it",
     ),
     "a mapping without a call": (
         TOOL,

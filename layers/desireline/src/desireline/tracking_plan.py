@@ -85,7 +85,7 @@ class Parameter(_Part):
         raise InvalidEventError("parameter_type", f"{name} is no {self.type}")
 
 
-class _Words(_Part):
+class Words(_Part):
     """What a sender says: its call or type, the event's name there, a condition."""
 
     call: str
@@ -102,7 +102,7 @@ class _Words(_Part):
         return self.condition is None or self.condition(message) is True
 
 
-class SenderMapping(_Words):
+class SenderMapping(Words):
     """How a sender reports an event: in which words, what it is as ours, and where the parameters
     are."""
 
@@ -115,7 +115,7 @@ class SenderMapping(_Words):
         return tuple((name, compiled(path)) for name, path in self.properties.items())
 
 
-class Ignored(_Words):
+class Ignored(Words):
     """What a sender says that is no event of the plan, on purpose: counted, not set aside. why: for
     whoever wonders."""
 

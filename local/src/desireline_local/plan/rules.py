@@ -6,9 +6,17 @@ import keyword
 import math
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from desireline.receive.senders.sender import Sender
-from desireline.tracking_plan import TEXT_LIMIT, Parameter, SenderMapping, SenderWords
+from desireline.tracking_plan import (
+    TEXT_LIMIT,
+    Ignored,
+    Parameter,
+    SenderMapping,
+    SenderWords,
+    Words,
+)
 from desireline_local.plan.conditions import constant, hides, mistakes, unfit
 from desireline_local.plan.draft import Draft, DraftSender, Found, meant
 from desireline_local.plan.places import Problem, Spot, an
@@ -16,6 +24,14 @@ from desireline_local.plan.versions import Version
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _NUMERIC = frozenset({"integer", "number"})
+
+
+class _Tried(NamedTuple):
+    """What is tried on a message. said: what to call it."""
+
+    words: Words
+    spot: Spot
+    said: str
 
 
 def problems(draft: Draft, senders: Mapping[str, Sender]) -> Iterator[Problem]:
@@ -29,6 +45,8 @@ def problems(draft: Draft, senders: Mapping[str, Sender]) -> Iterator[Problem]:
     for sender in draft.senders.values():
         for mapping in sender.mappings:
             yield from _mapping(draft, sender, mapping, senders)
+        for ignored in _ignored(sender):
+            yield from _condition(ignored.part, ignored.spot)
         yield from _unreachable(sender)
     yield from _senders(draft, senders)
     yield from _unreported(draft)
@@ -116,36 +134,48 @@ def _mapping(
 
 
 def _expressions(mapping: SenderMapping, spot: Spot) -> Iterator[Problem]:
-    if mapping.where is not None:
-        wrong = mistakes(mapping.where)
-        if not wrong and (said := constant(mapping.where)):
-            wrong = [said]
-        yield from (spot.at("where").problem(f"the condition {said}") for said in wrong)
+    yield from _condition(mapping, spot)
     for name, path in mapping.properties.items():
         for said in mistakes(path):
             yield spot.at("properties", name).problem(f"{name}: {path!r} {said}")
 
 
+def _condition(words: Words, spot: Spot) -> Iterator[Problem]:
+    if words.where is None:
+        return
+    wrong = mistakes(words.where)
+    if not wrong and (said := constant(words.where)):
+        wrong = [said]
+    yield from (spot.at("where").problem(f"the condition {said}") for said in wrong)
+
+
+def _ignored(sender: DraftSender) -> Iterator[Found[Ignored]]:
+    document = sender.spot.document
+    for index, one in enumerate(sender.words.ignored):
+        yield Found(one, document.at("ignored", index))
+
+
 def _unreachable(sender: DraftSender) -> Iterator[Problem]:
-    """Of mappings of one call and event, those with a condition come first, in the file's order."""
-    by_words: dict[tuple[str, str | None], list[Found[SenderMapping]]] = {}
-    for one in sender.mappings:
-        if one.part.where is None or not mistakes(one.part.where):
-            by_words.setdefault((one.part.call, one.part.event), []).append(one)
-    for choices in by_words.values():
-        choices.sort(key=lambda one: one.part.where is None)
-        for index, later in enumerate(choices):
-            for earlier in choices[:index]:
-                if _takes_all(earlier.part, later.part):
-                    yield later.spot.problem(
-                        f"this mapping to {later.part.becomes} is never reached: the one to "
-                        f"{earlier.part.becomes} in line {earlier.spot.line} takes all that it "
-                        "would. Take one away, narrow the other's `where`, or put this one first"
-                    )
-                    break
+    """Of mappings of one call and event, those with a condition are tried first, in the file's
+    order; after them what is ignored."""
+    mappings = sorted(sender.mappings, key=lambda one: one.part.where is None)
+    tried = [_Tried(m.part, m.spot, f"mapping to {m.part.becomes}") for m in mappings]
+    tried += [_Tried(m.part, m.spot, "entry of what is ignored") for m in _ignored(sender)]
+    choices: dict[tuple[str, str | None], list[_Tried]] = {}
+    for one in tried:
+        if one.words.where is not None and mistakes(one.words.where):
+            continue
+        before = choices.setdefault((one.words.call, one.words.event), [])
+        if earlier := next((it for it in before if _takes_all(it.words, one.words)), None):
+            yield one.spot.problem(
+                f"this {one.said} is never reached: the {earlier.said} in line {earlier.spot.line} "
+                "takes all that it would. Take one away, narrow the other's `where`, or put this "
+                "one first"
+            )
+        before.append(one)
 
 
-def _takes_all(earlier: SenderMapping, later: SenderMapping) -> bool:
+def _takes_all(earlier: Words, later: Words) -> bool:
     if earlier.where is None or later.where is None:
         return earlier.where is None
     return hides(earlier.where, later.where)
