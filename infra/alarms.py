@@ -20,6 +20,9 @@ from desireline.contracts import (
     Table,
     consumer_group,
 )
+from infra.sources import SOURCE_FUNCTIONS, Sources
+
+NO_SOURCES = Sources()
 
 
 class Severity(StrEnum):
@@ -60,22 +63,32 @@ ARCHIVE_LAG_SECONDS = 900
 BROKER_IDS = ("1", "2", "3")
 
 
-def alarm_rows() -> tuple[AlarmRow, ...]:
-    """The list, the same for every deployment."""
+PULLS_INTERRUPTED = 3
+"""Within six hours. The next run goes on, so that one or two are nothing to tell."""
+
+
+def alarm_rows(sources: Sources = NO_SOURCES) -> tuple[AlarmRow, ...]:
+    """The list, the same for every deployment with the same sources."""
     return (
-        *_functions(),
-        *_mappings(),
-        *_lag(),
+        *_functions(sources),
+        *_mappings(sources),
+        *_lag(sources),
         *_channels(),
         *_api(),
-        *_tables(),
+        *_tables(sources),
+        *(_pulls() if sources.mixpanel_export else ()),
         *_workflow(),
         *_brokers(),
     )
 
 
-def _functions() -> Iterator[AlarmRow]:
-    for function in Function:
+def deployed(sources: Sources) -> list[Function]:
+    """The functions that there are."""
+    return [one for one in Function if one not in SOURCE_FUNCTIONS - sources.functions]
+
+
+def _functions(sources: Sources) -> Iterator[AlarmRow]:
+    for function in deployed(sources):
         of_function = partial(
             AlarmRow,
             namespace="AWS/Lambda",
@@ -99,8 +112,10 @@ def _functions() -> Iterator[AlarmRow]:
         )
 
 
-def mapping_sources() -> Iterator[tuple[Function, str]]:
+def mapping_sources(sources: Sources = NO_SOURCES) -> Iterator[tuple[Function, str]]:
     """Every event source mapping that may give up on records, by function and source."""
+    for source in sources.topics:
+        yield Function.RECEIVE_TOPIC, source.source
     for function, topics in CONSUMED_TOPICS.items():
         for topic in topics:
             yield function, topic.value
@@ -108,8 +123,8 @@ def mapping_sources() -> Iterator[tuple[Function, str]]:
         yield Function.PUBLISH_CHANGES, table.value
 
 
-def _mappings() -> Iterator[AlarmRow]:
-    for function, source in mapping_sources():
+def _mappings(sources: Sources) -> Iterator[AlarmRow]:
+    for function, source in mapping_sources(sources):
         of_mapping = partial(
             AlarmRow,
             namespace="AWS/Lambda",
@@ -138,26 +153,13 @@ def _mappings() -> Iterator[AlarmRow]:
             )
 
 
-def _lag() -> Iterator[AlarmRow]:
+def _lag(sources: Sources) -> Iterator[AlarmRow]:
+    for source in sources.topics:
+        if source.cluster == "own":
+            yield _behind(Function.RECEIVE_TOPIC, source.topic, source.consumer_group)
     for function, topics in CONSUMED_TOPICS.items():
-        archiving = function is Function.ARCHIVE_HISTORY
         for topic in topics:
-            yield AlarmRow(
-                name=f"{function}-{topic}-lag",
-                namespace="AWS/Kafka",
-                metric="EstimatedMaxTimeLag",
-                dimensions={
-                    "Cluster Name": "{deployment}",
-                    "Consumer Group": consumer_group(function, topic),
-                    "Topic": topic.value,
-                },
-                statistic="Maximum",
-                threshold=ARCHIVE_LAG_SECONDS if archiving else LAG_SECONDS,
-                severity=Severity.TICKET if archiving else Severity.PAGE,
-                runbook="A consumer lags",
-                periods=5 if archiving else 3,
-                datapoints=5 if archiving else 2,
-            )
+            yield _behind(function, topic.value, consumer_group(function, topic))
     for table in sorted(ANNOUNCED_TABLES):
         yield AlarmRow(
             name=f"{Function.PUBLISH_CHANGES}-{table}-age",
@@ -174,6 +176,40 @@ def _lag() -> Iterator[AlarmRow]:
             periods=3,
             datapoints=2,
         )
+
+
+def _behind(function: Function, topic: str, group: str) -> AlarmRow:
+    archiving = function is Function.ARCHIVE_HISTORY
+    return AlarmRow(
+        name=f"{function}-{topic}-lag",
+        namespace="AWS/Kafka",
+        metric="EstimatedMaxTimeLag",
+        dimensions={
+            "Cluster Name": "{deployment}",
+            "Consumer Group": group,
+            "Topic": topic,
+        },
+        statistic="Maximum",
+        threshold=ARCHIVE_LAG_SECONDS if archiving else LAG_SECONDS,
+        severity=Severity.TICKET if archiving else Severity.PAGE,
+        runbook="A consumer lags",
+        periods=5 if archiving else 3,
+        datapoints=5 if archiving else 2,
+    )
+
+
+def _pulls() -> Iterator[AlarmRow]:
+    yield AlarmRow(
+        name="pull-exports-interrupted",
+        namespace=METRICS_NAMESPACE,
+        metric="pulls_interrupted",
+        dimensions={"service": Function.PULL_EXPORTS.value},
+        statistic="Sum",
+        threshold=PULLS_INTERRUPTED,
+        severity=Severity.TICKET,
+        runbook="A pull does not get through",
+        period=6 * 3600,
+    )
 
 
 def _channels() -> Iterator[AlarmRow]:
@@ -250,8 +286,9 @@ def _api() -> Iterator[AlarmRow]:
     )
 
 
-def _tables() -> Iterator[AlarmRow]:
-    for table in sorted(Table):
+def _tables(sources: Sources) -> Iterator[AlarmRow]:
+    unused = set() if sources.mixpanel_export else {Table.SOURCES}
+    for table in sorted({*Table} - unused):
         for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
             yield AlarmRow(
                 name=f"{table}-{metric.removesuffix('ThrottleEvents').lower()}-throttles",

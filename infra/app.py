@@ -2,6 +2,7 @@
 
     python -m infra.app --context stage=prod
     python -m infra.app --context local=true       # without network and streaming
+    python -m infra.app --context example_sources=true   # with a topic and an export as sources
 
 It writes the cloud assembly to `cdk.out` (CDK_OUTDIR) and needs no credentials, no network and no
 Docker. Layers must have been built (`make layers`) and be no older than their sources. With
@@ -27,6 +28,7 @@ from infra.stacks.network import NetworkStack
 from infra.stacks.receive import ReceiveStack
 from infra.stacks.resolve import ResolveStack
 from infra.stacks.score import ScoreStack
+from infra.stacks.sources import SourcesStack
 from infra.stacks.streaming import StreamingStack
 from infra.stacks.watch import WatchStack
 
@@ -38,6 +40,9 @@ def deployment_from(app: cdk.App, *, unbuilt_layers: bool) -> Deployment:
     name = app.node.try_get_context("deployment")
     if name:
         settings = settings.model_validate({**settings.model_dump(), "deployment": name})
+    examples = str(app.node.try_get_context("example_sources")).lower() == "true"
+    if local or examples:
+        settings = settings.with_example_sources()
     return Deployment(
         settings=settings.without_windows() if local else settings,
         local=local,
@@ -61,6 +66,11 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
         InterveneStack(app, deployment=deployment),
         # The door opens last: what comes in finds whoever is to take it further.
         ReceiveStack(app, deployment=deployment),
+        *(
+            [SourcesStack(app, deployment=deployment)]
+            if deployment.settings.sources.functions
+            else []
+        ),
         WatchStack(app, deployment=deployment),
     ]
     for earlier, later in zip(stacks, stacks[1:], strict=False):

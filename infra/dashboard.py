@@ -14,17 +14,23 @@ from desireline.contracts import (
     Table,
     consumer_group,
 )
+from infra.alarms import deployed
+from infra.sources import Sources
 
 WIDTH = 8
 
 
-def rows_of_graphs(deployment: str, *, region: str, api: str) -> list[list[cloudwatch.IWidget]]:
+def rows_of_graphs(
+    deployment: str, *, region: str, api: str, sources: Sources
+) -> list[list[cloudwatch.IWidget]]:
     """What goes side by side: how much and how late, what failed, what was decided, what it costs.
 
     api: the id of the HTTP API. Metrics are searched for where their dimensions are only known
     once something happened.
     """
-    names = {function: f"{deployment}-{function.replace('_', '-')}" for function in Function}
+    names = {
+        function: f"{deployment}-{function.replace('_', '-')}" for function in deployed(sources)
+    }
     return [
         [
             _graph(
@@ -36,7 +42,7 @@ def rows_of_graphs(deployment: str, *, region: str, api: str) -> list[list[cloud
                 ],
                 region,
             ),
-            _graph("Seconds behind, by group", _lags(deployment), region, unit="s"),
+            _graph("Seconds behind, by group", _lags(deployment, sources), region, unit="s"),
             _graph("Answer time of webhooks", _answers(api), region, unit="ms"),
         ],
         [
@@ -51,7 +57,7 @@ def rows_of_graphs(deployment: str, *, region: str, api: str) -> list[list[cloud
         ],
         [
             _graph("Dead letters of channels", _dead_letters(deployment), region),
-            _graph("Table capacity used", _capacity(deployment), region),
+            _graph("Table capacity used", _capacity(deployment, sources), region),
             _graph(
                 "Concurrency", _lambda(names.values(), "ConcurrentExecutions", "Maximum"), region
             ),
@@ -104,22 +110,27 @@ def _lambda(names: Iterable[str], metric: str, statistic: str) -> list[cloudwatc
     ]
 
 
-def _lags(deployment: str) -> list[cloudwatch.IMetric]:
+def _lags(deployment: str, sources: Sources) -> list[cloudwatch.IMetric]:
+    groups = [
+        (consumer_group(function, topic), topic.value)
+        for function, topics in CONSUMED_TOPICS.items()
+        if function is not Function.ARCHIVE_HISTORY
+        for topic in topics
+    ]
+    groups += [(one.consumer_group, one.topic) for one in sources.topics if one.cluster == "own"]
     return [
         cloudwatch.Metric(
             namespace="AWS/Kafka",
             metric_name="EstimatedMaxTimeLag",
             dimensions_map={
                 "Cluster Name": deployment,
-                "Consumer Group": consumer_group(function, topic),
-                "Topic": topic.value,
+                "Consumer Group": group,
+                "Topic": topic,
             },
             statistic="Maximum",
-            label=consumer_group(function, topic),
+            label=group,
         )
-        for function, topics in CONSUMED_TOPICS.items()
-        if function is not Function.ARCHIVE_HISTORY
-        for topic in topics
+        for group, topic in groups
     ]
 
 
@@ -136,7 +147,7 @@ def _dead_letters(deployment: str) -> list[cloudwatch.IMetric]:
     ]
 
 
-def _capacity(deployment: str) -> list[cloudwatch.IMetric]:
+def _capacity(deployment: str, sources: Sources) -> list[cloudwatch.IMetric]:
     return [
         cloudwatch.Metric(
             namespace="AWS/DynamoDB",
@@ -146,4 +157,5 @@ def _capacity(deployment: str) -> list[cloudwatch.IMetric]:
             label=table.value,
         )
         for table in Table
+        if table is not Table.SOURCES or sources.mixpanel_export
     ]

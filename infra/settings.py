@@ -13,11 +13,17 @@ from pydantic_settings import BaseSettings
 from desireline.contracts import Function
 from desireline.receive.senders import NAMES, known
 from desireline.receive.throttle import ANY, Limit
+from infra.sources import EXAMPLE, Sources
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
 
 PRODUCERS = frozenset(
-    {Function.RECEIVE_WEBHOOK, Function.RESOLVE_IDENTITY, Function.PUBLISH_CHANGES}
+    {
+        Function.RECEIVE_WEBHOOK,
+        Function.RECEIVE_TOPIC,
+        Function.RESOLVE_IDENTITY,
+        Function.PUBLISH_CHANGES,
+    }
 )
 """Functions that hold connections to every broker; only these live in the VPC."""
 
@@ -117,6 +123,7 @@ class StageSettings(_Part):
     send_mode: Literal["record", "allowlist", "live"]
     holdout_percent: Annotated[int, Field(ge=0, le=100)]
     senders: frozenset[str] = NAMES
+    sources: Sources = Sources()
     webhooks: WebhookSettings
     direct: DirectSettings
     limits: dict[str, Limit] = {}
@@ -149,9 +156,17 @@ class StageSettings(_Part):
             raise ValueError(f"producers need a reserved concurrency: {', '.join(unlimited)}")
         if sum(reserved[f] or 0 for f in PRODUCERS) >= PRODUCER_CONCURRENCY_LIMIT:
             raise ValueError("the producers' reserved concurrency exceeds the brokers' limit")
+        if self.sources.mixpanel_export and "mixpanel_export" not in self.senders:
+            raise ValueError("what is pulled is posted by the sender mixpanel_export: name it")
         if sum(r or 0 for r in reserved.values()) > ACCOUNT_CONCURRENCY - UNRESERVED_CONCURRENCY:
             raise ValueError("the reserved concurrency exceeds an account's default")
         return self
+
+    def with_example_sources(self) -> Self:
+        """The same with a topic and an export as sources, unless it has some."""
+        if self.sources.functions:
+            return self
+        return self.model_copy(update={"sources": EXAMPLE})
 
     def without_windows(self) -> Self:
         """The same for the local cloud: nothing waits to be batched but the archive, which nobody

@@ -27,6 +27,7 @@ ENVIRONMENT = frozenset(
         "TABLE_STATES",
         "TABLE_JOURNEYS",
         "TABLE_INTERVENTIONS",
+        "TABLE_SOURCES",
         "KAFKA_BOOTSTRAP",
         "KAFKA_AUTH",
         "CLOCK_URL",
@@ -38,6 +39,9 @@ ENVIRONMENT = frozenset(
         "LIMITS",
         "ARCHIVE_BUCKET",
         "HOLDOUT_PERCENT",
+        "TOPICS",
+        "MIXPANEL_EXPORT",
+        "WEBHOOKS_URL",
     }
 )
 """What a function may be told: every name once, so that two functions cannot differ in one."""

@@ -33,12 +33,12 @@ def cluster_arn(stack: StageStack) -> str:
     return stack.learn("kafka", "cluster-arn")
 
 
-def topic_arn(stack: StageStack, topic: Topic) -> str:
-    return _below_cluster(stack, "topic", topic)
+def topic_arn(stack: StageStack, topic: str, cluster: str | None = None) -> str:
+    return _below_cluster(stack, "topic", topic, cluster)
 
 
-def group_arn(stack: StageStack, group: str) -> str:
-    return _below_cluster(stack, "group", group)
+def group_arn(stack: StageStack, group: str, cluster: str | None = None) -> str:
+    return _below_cluster(stack, "group", group, cluster)
 
 
 def produce(stack: StageStack, topics: Iterable[Topic]) -> list[iam.PolicyStatement]:
@@ -55,8 +55,12 @@ def produce(stack: StageStack, topics: Iterable[Topic]) -> list[iam.PolicyStatem
     ]
 
 
-def consume(stack: StageStack, *, topic: Topic, group: str) -> list[iam.PolicyStatement]:
-    """What the pollers of an event source mapping do with the function's role."""
+def consume(
+    stack: StageStack, *, topic: str, group: str, cluster: str | None = None
+) -> list[iam.PolicyStatement]:
+    """What the pollers of an event source mapping do with the function's role.
+
+    cluster: its ARN, if it is not ours."""
     return [
         iam.PolicyStatement(
             actions=[
@@ -65,22 +69,22 @@ def consume(stack: StageStack, *, topic: Topic, group: str) -> list[iam.PolicySt
                 "kafka:DescribeClusterV2",
                 "kafka:GetBootstrapBrokers",
             ],
-            resources=[cluster_arn(stack)],
+            resources=[cluster or cluster_arn(stack)],
         ),
         iam.PolicyStatement(
             actions=["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"],
-            resources=[topic_arn(stack, topic)],
+            resources=[topic_arn(stack, topic, cluster)],
         ),
         iam.PolicyStatement(
             actions=["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"],
-            resources=[group_arn(stack, group)],
+            resources=[group_arn(stack, group, cluster)],
         ),
     ]
 
 
-def _below_cluster(stack: StageStack, kind: str, name: str) -> str:
+def _below_cluster(stack: StageStack, kind: str, name: str, cluster: str | None) -> str:
     # …:cluster/<name>/<uuid> has topics at …:topic/<name>/<uuid>/<topic>.
-    parts = cdk.Fn.split("/", cluster_arn(stack), 3)
+    parts = cluster.split("/") if cluster else cdk.Fn.split("/", cluster_arn(stack), 3)
     return stack.format_arn(
         service="kafka",
         resource=kind,

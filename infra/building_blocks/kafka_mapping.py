@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -29,7 +31,6 @@ class KafkaMapping(Construct):
         settings = stack.deployment.settings.mappings
         archiving = function.function is Function.ARCHIVE_HISTORY
         group = consumer_group(function.function, topic)
-        failures = dead_letter_destination(stack, function)
         function.allow(*kafka_access.consume(stack, topic=topic, group=group))
         if not stack.deployment.local:
             function.allow(
@@ -51,20 +52,30 @@ class KafkaMapping(Construct):
             maximum_batching_window_in_seconds=(
                 settings.archive_window_seconds if archiving else settings.window_seconds
             ),
-            bisect_batch_on_function_error=True,
-            function_response_types=["ReportBatchItemFailures"],
-            maximum_retry_attempts=settings.retries,
-            maximum_record_age_in_seconds=settings.record_age_seconds,
-            destination_config=failures,
-            provisioned_poller_config=lambda_.CfnEventSourceMapping.ProvisionedPollerConfigProperty(
-                minimum_pollers=settings.minimum_pollers,
-                maximum_pollers=settings.maximum_pollers,
-                poller_group_name=stack.deployment.named(settings.poller_group),
-            ),
-            metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(
-                metrics=list(METRICS)
-            ),
+            **delivery(stack, function, poller_group=settings.poller_group),
         )
         # Lambda tries the role before it takes the mapping.
         self.mapping.node.add_dependency(function.role)
         stack.publish("mappings", function.function, topic, value=self.mapping.attr_id)
+
+
+def delivery(stack: StageStack, function: StageFunction, *, poller_group: str) -> dict[str, Any]:
+    """What all Kafka mappings have: how often records are tried, by whom, and where they end."""
+    settings = stack.deployment.settings.mappings
+    return {
+        "bisect_batch_on_function_error": True,
+        "function_response_types": ["ReportBatchItemFailures"],
+        "maximum_retry_attempts": settings.retries,
+        "maximum_record_age_in_seconds": settings.record_age_seconds,
+        "destination_config": dead_letter_destination(stack, function),
+        "provisioned_poller_config": (
+            lambda_.CfnEventSourceMapping.ProvisionedPollerConfigProperty(
+                minimum_pollers=settings.minimum_pollers,
+                maximum_pollers=settings.maximum_pollers,
+                poller_group_name=stack.deployment.named(poller_group),
+            )
+        ),
+        "metrics_config": lambda_.CfnEventSourceMapping.MetricsConfigProperty(
+            metrics=list(METRICS)
+        ),
+    }

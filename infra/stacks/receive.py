@@ -32,6 +32,9 @@ METHODS = {
 PREFLIGHT_HOURS = 24
 SECRET_LENGTH = 48
 
+SHARED_SECRETS = frozenset({"identity", "mixpanel_export"})
+"""What the functions of sources read as well."""
+
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "requestTime": "$context.requestTime",
@@ -61,6 +64,8 @@ class ReceiveStack(StageStack):
         url = f"{self.api.api_endpoint}/webhooks"
         self.publish("receive", "api", value=self.api.api_id)
         self.publish("receive", "url", value=url)
+        for name in SHARED_SECRETS & self.secrets.keys():
+            self.publish("secrets", name, value=self.secrets[name].secret_arn)
         cdk.CfnOutput(self, "WebhooksUrl", value=url)
         cdk.CfnOutput(self, "DirectUrl", value=f"{self.api.api_endpoint}/v1")
 

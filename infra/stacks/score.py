@@ -24,7 +24,12 @@ class ScoreStack(StageStack):
             Function.SCORE_JOURNEY,
             description="Scores the subjects whose state or persons have changed",
             layers=[Layer.SCORE, Layer.MODELS],
-            environment={"DEPLOYMENT": deployment.name, **table_environment(self, *Table)},
+            environment={
+                "DEPLOYMENT": deployment.name,
+                **table_environment(
+                    self, Table.IDENTITY, Table.STATES, Table.JOURNEYS, Table.INTERVENTIONS
+                ),
+            },
         )
         self.function.allow(
             *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET),

@@ -24,7 +24,9 @@ class WatchStack(StageStack):
         super().__init__(scope, "watch", deployment=deployment)
         self.key = StageKey(self, "watch", services=["cloudwatch.amazonaws.com"])
         self.topics = {severity: self._topic(severity) for severity in Severity}
-        self.alarms = {row.name: self._alarm(row) for row in alarm_rows()}
+        self.alarms = {
+            row.name: self._alarm(row) for row in alarm_rows(deployment.settings.sources)
+        }
         self._dashboard()
 
     def _topic(self, severity: Severity) -> sns.Topic:
@@ -85,6 +87,7 @@ class WatchStack(StageStack):
             self.deployment.name,
             region=self.deployment.settings.region,
             api=self.learn("receive", "api"),
+            sources=self.deployment.settings.sources,
         )
         for row in graphs:
             dashboard.add_widgets(*row)

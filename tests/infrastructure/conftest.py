@@ -13,6 +13,7 @@ import pytest
 from tests.infrastructure.assembly import Assembly
 
 ROOT = Path(__file__).parents[2]
+SOURCES = ("--context", "example_sources=true")
 
 # Both refuse and write down what anyone tried; the first line tells that they are in force.
 PYTHON_GUARD = """
@@ -84,12 +85,19 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assem
 
 @pytest.fixture(scope="session")
 def dev(synthesised: Callable[..., Assembly]) -> Assembly:
-    return synthesised("dev", "desireline-dev")
+    """With sources, which its settings in cdk.json have not."""
+    return synthesised("dev", "desireline-dev", *SOURCES)
 
 
 @pytest.fixture(scope="session")
 def prod(synthesised: Callable[..., Assembly]) -> Assembly:
-    return synthesised("prod", "desireline", "--context", "stage=prod")
+    return synthesised("prod", "desireline", "--context", "stage=prod", *SOURCES)
+
+
+@pytest.fixture(scope="session")
+def bare(synthesised: Callable[..., Assembly]) -> Assembly:
+    """As cdk.json has it: no sources."""
+    return synthesised("bare", "desireline-dev")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from desireline.contracts import LIVE_CHANNELS, Function, Table
 from infra.alarms import Severity, alarm_rows, mapping_sources
+from infra.sources import EXAMPLE
 from tests.infrastructure.assembly import Assembly
 
 ROOT = Path(__file__).parents[2]
@@ -26,14 +27,14 @@ def alarm_name(deployment: str, severity: str, row: str) -> str:
 
 def test_every_row_is_an_alarm_and_every_alarm_a_row(dev: Assembly, prod: Assembly) -> None:
     for assembly, name in ((dev, "desireline-dev"), (prod, "desireline")):
-        expected = {alarm_name(name, row.severity, row.name) for row in alarm_rows()}
+        expected = {alarm_name(name, row.severity, row.name) for row in alarm_rows(EXAMPLE)}
         assert set(deployed(assembly)) == expected
-        assert len(expected) == len(alarm_rows())
+        assert len(expected) == len(alarm_rows(EXAMPLE))
 
 
 def test_an_alarm_says_what_the_row_says(dev: Assembly) -> None:
     found = deployed(dev)
-    for row in alarm_rows():
+    for row in alarm_rows(EXAMPLE):
         alarm = found[alarm_name("desireline-dev", row.severity, row.name)]
         assert alarm["Namespace"] == row.namespace
         assert alarm["MetricName"] == row.metric
@@ -68,6 +69,7 @@ def test_dimensions_name_what_is_deployed(dev: Assembly) -> None:
         for mapping in dev.mappings(f)
         if "Topics" in mapping
     }
+    names |= {source.topic for source in EXAMPLE.topics}
     by_name = {"FunctionName", "TableName", "QueueName", "TopicName", "Topic", "Cluster Name"}
     parameters = {f"ssm:{r.properties['Name']}" for r in dev.of_type("AWS::SSM::Parameter")}
     for alarm in deployed(dev).values():
@@ -80,14 +82,14 @@ def test_dimensions_name_what_is_deployed(dev: Assembly) -> None:
 
 
 def test_whatever_can_hold_dead_letters_has_an_alarm(dev: Assembly) -> None:
-    rows = alarm_rows()
+    rows = alarm_rows(EXAMPLE)
     watched = {
         row.dimensions["EventSourceMappingUUID"]
         for row in rows
         if row.metric == "OnFailureDestinationDeliveredEventCount"
     }
     with_destination = [m for f in Function for m in dev.mappings(f) if "DestinationConfig" in m]
-    assert len(watched) == len(with_destination) == len(list(mapping_sources()))
+    assert len(watched) == len(with_destination) == len(list(mapping_sources(EXAMPLE)))
     dead = {
         r.properties["QueueName"].removeprefix("desireline-dev")
         for r in dev.of_type("AWS::SQS::Queue")
@@ -101,7 +103,7 @@ def test_whatever_can_hold_dead_letters_has_an_alarm(dev: Assembly) -> None:
 
 
 def test_lag_errors_throttles_and_unknown_sends_are_watched() -> None:
-    rows = alarm_rows()
+    rows = alarm_rows(EXAMPLE)
 
     def watched(metric: str, dimension: str) -> set[str]:
         return {row.dimensions[dimension] for row in rows if row.metric == metric}
@@ -109,13 +111,13 @@ def test_lag_errors_throttles_and_unknown_sends_are_watched() -> None:
     functions = {"{deployment}-" + f.replace("_", "-") for f in Function}
     assert watched("Errors", "FunctionName") == functions
     assert watched("Throttles", "FunctionName") == functions
-    assert len(watched("EstimatedMaxTimeLag", "Consumer Group")) == 12
+    assert len(watched("EstimatedMaxTimeLag", "Consumer Group")) == 13
     assert watched("sends_unknown", "channel") == set(LIVE_CHANNELS)
     assert len(watched("WriteThrottleEvents", "TableName")) == len(Table)
 
 
 def test_a_consumer_is_late_long_before_the_minute_is_over() -> None:
-    for row in alarm_rows():
+    for row in alarm_rows(EXAMPLE):
         if row.metric == "EstimatedMaxTimeLag" and "archive" not in row.name:
             assert row.threshold * 3 <= 60
             assert row.severity is Severity.PAGE
@@ -124,7 +126,7 @@ def test_a_consumer_is_late_long_before_the_minute_is_over() -> None:
 def test_every_runbook_entry_is_written_and_linked(dev: Assembly) -> None:
     page = (ROOT / "docs/operations.md").read_text()
     headings = set(re.findall(r"^## (.+)$", page, re.MULTILINE))
-    assert {row.runbook for row in alarm_rows()} <= headings
+    assert {row.runbook for row in alarm_rows(EXAMPLE)} <= headings
     anchors = {heading.lower().replace(" ", "-") for heading in headings}
     for alarm in deployed(dev).values():
         assert str(alarm["AlarmDescription"]).rpartition("#")[2] in anchors
@@ -139,7 +141,7 @@ def test_our_own_metrics_are_those_that_the_code_counts(dev: Assembly) -> None:
     }
     (dashboard,) = dev.of_type("AWS::CloudWatch::Dashboard")
     shown = set(re.findall(r'MetricName=\\"(\w+)\\"', dashboard.properties["DashboardBody"]))
-    alarmed = {row.metric for row in alarm_rows() if row.namespace == "Desireline"}
+    alarmed = {row.metric for row in alarm_rows(EXAMPLE) if row.namespace == "Desireline"}
     assert shown
     assert shown | alarmed <= counted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -14,6 +15,7 @@ from desireline.contracts import (
     Topic,
     consumer_group,
 )
+from infra.sources import EXAMPLE, TopicSource
 from tests.infrastructure.assembly import (
     ACCOUNT,
     REGION,
@@ -28,6 +30,11 @@ from tests.infrastructure.assembly import (
 
 PRODUCED = {
     Function.RECEIVE_WEBHOOK: {
+        Topic.WEBHOOKS_RAW,
+        Topic.EVENTS_RECEIVED,
+        Topic.EVENTS_QUARANTINED,
+    },
+    Function.RECEIVE_TOPIC: {
         Topic.WEBHOOKS_RAW,
         Topic.EVENTS_RECEIVED,
         Topic.EVENTS_QUARANTINED,
@@ -88,6 +95,8 @@ ROWS = {
         Table.INTERVENTIONS: {GET, BATCH, QUERY, PUT, CHECK},
     },
     Function.DELIVER_ACTION: {Table.INTERVENTIONS: {GET, PUT, CHECK}},
+    Function.RECEIVE_TOPIC: {Table.INTERVENTIONS: {QUERY}},
+    Function.PULL_EXPORTS: {Table.SOURCES: {GET, PUT}},
 }
 """What the use cases do with rows; everything that is not here is denied."""
 
@@ -123,12 +132,18 @@ WITHOUT_RESOURCES = {
 """Actions that IAM cannot scope to a resource; nothing else may be allowed everywhere."""
 
 
+def sources(function: Function) -> Sequence[TopicSource]:
+    """The company's topics that a function reads."""
+    return EXAMPLE.topics if function is Function.RECEIVE_TOPIC else ()
+
+
 @pytest.mark.parametrize("function", Function)
 def test_topics(dev: Assembly, function: Function) -> None:
     statements = dev.statements(function)
     produced = PRODUCED.get(function, set())
-    consumed = set(CONSUMED_TOPICS.get(function, ()))
-    for topic, action in product(Topic, TOPIC_ACTIONS):
+    consumed = {*CONSUMED_TOPICS.get(function, ()), *(one.topic for one in sources(function))}
+    theirs = [source.topic for source in EXAMPLE.topics]
+    for topic, action in product([*Topic, *theirs, "another.topic"], TOPIC_ACTIONS):
         expected = (
             (action == "WriteData" and topic in produced)
             or (action == "ReadData" and topic in consumed)
@@ -142,9 +157,11 @@ def test_topics(dev: Assembly, function: Function) -> None:
 def test_groups(dev: Assembly, function: Function) -> None:
     statements = dev.statements(function)
     own = {consumer_group(function, topic) for topic in CONSUMED_TOPICS.get(function, ())}
+    own |= {source.consumer_group for source in sources(function)}
     everyones = {
         consumer_group(f, topic) for f, topics in CONSUMED_TOPICS.items() for topic in topics
     }
+    everyones |= {source.consumer_group for source in EXAMPLE.topics}
     for group, action in product(everyones | {"anything.else"}, GROUP_ACTIONS):
         expected = group in own and action != "DeleteGroup"
         arn = group_arn("desireline-dev", group)
@@ -154,7 +171,8 @@ def test_groups(dev: Assembly, function: Function) -> None:
 @pytest.mark.parametrize("function", Function)
 def test_cluster(dev: Assembly, function: Function) -> None:
     statements = dev.statements(function)
-    produces, consumes = function in PRODUCED, function in CONSUMED_TOPICS
+    produces = function in PRODUCED
+    consumes = function in CONSUMED_TOPICS or bool(sources(function))
     granted = {
         action
         for action in CLUSTER_ACTIONS
@@ -183,6 +201,7 @@ def test_rows(dev: Assembly, function: Function) -> None:
         (Function.RECEIVE_WEBHOOK, Table.STATES, GET, ["T#*"]),
         (Function.RECEIVE_WEBHOOK, Table.STATES, PUT, ["T#*"]),
         (Function.RECEIVE_WEBHOOK, Table.INTERVENTIONS, QUERY, ["XE#"]),
+        (Function.RECEIVE_TOPIC, Table.INTERVENTIONS, QUERY, ["XE#"]),
         (Function.SCORE_JOURNEY, Table.INTERVENTIONS, PUT, ["Q#*"]),
         (Function.START_INTERVENTIONS, Table.IDENTITY, PUT, ["J#*"]),
         (Function.CHECK_PLAYBOOK, Table.IDENTITY, PUT, ["J#*"]),
@@ -230,7 +249,11 @@ def test_who_may_send_publish_start_and_read_secrets(dev: Assembly) -> None:
     assert holders["sqs:SendMessage"] == {Function.PUBLISH_CHANGES}
     assert holders["sqs:ReceiveMessage"] == {Function.DELIVER_ACTION}
     assert holders["states:StartExecution"] == {Function.START_INTERVENTIONS}
-    assert holders["secretsmanager:GetSecretValue"] == {Function.RECEIVE_WEBHOOK}
+    assert holders["secretsmanager:GetSecretValue"] == {
+        Function.RECEIVE_WEBHOOK,
+        Function.RECEIVE_TOPIC,
+        Function.PULL_EXPORTS,
+    }
     assert holders["ssm:GetParameter"] == {Function.CHECK_PLAYBOOK, Function.DELIVER_ACTION}
     assert "ssm:PutParameter" not in holders
     assert "s3:GetObject" not in holders
@@ -239,7 +262,7 @@ def test_who_may_send_publish_start_and_read_secrets(dev: Assembly) -> None:
 
 def test_mappings_put_dead_letters_and_cannot_read_or_remove_them(dev: Assembly) -> None:
     bucket = f"arn:aws:s3:::desireline-dev-dead-letters-{ACCOUNT}"
-    mapped = {*CONSUMED_TOPICS, Function.PUBLISH_CHANGES}
+    mapped = {*CONSUMED_TOPICS, Function.PUBLISH_CHANGES, Function.RECEIVE_TOPIC}
     for function in Function:
         statements = dev.statements(function)
         key = f"{bucket}/aws/lambda/1b9d-mapping/events.received/0/1/2026-01-01"

@@ -105,8 +105,12 @@ def test_a_message_is_delivered_by_the_function_a_partial_batch_at_a_time(dev: A
         assert mapping["ScalingConfig"]["MaximumConcurrency"] <= reserved
 
 
-def test_nothing_else_calls_a_function_but_the_api_and_the_machine(dev: Assembly) -> None:
+def test_nothing_else_calls_a_function_but_the_api_the_machine_and_the_clock(dev: Assembly) -> None:
     sourced = {f for f in Function if dev.mappings(f)}
-    assert set(Function) - sourced == {Function.RECEIVE_WEBHOOK, Function.CHECK_PLAYBOOK}
-    principals = [p.properties["Principal"] for p in dev.of_type("AWS::Lambda::Permission")]
-    assert set(principals) == {"apigateway.amazonaws.com"}
+    assert set(Function) - sourced == {
+        Function.RECEIVE_WEBHOOK,
+        Function.CHECK_PLAYBOOK,
+        Function.PULL_EXPORTS,
+    }
+    principals = {p.properties["Principal"] for p in dev.of_type("AWS::Lambda::Permission")}
+    assert sorted(principals) == ["apigateway.amazonaws.com", "events.amazonaws.com"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from desireline.adapters.mixpanel import SECRET
 from desireline.adapters.switches import SwitchBoard
 from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table, Topic
 from desireline.receive.senders import NAMES
@@ -135,9 +136,10 @@ def test_what_arrives_in_the_archive_is_told_to_snowpipe(dev: Assembly) -> None:
 
 def test_each_sender_has_a_secret_and_so_has_identity(dev: Assembly) -> None:
     secrets = by(dev, "AWS::SecretsManager::Secret", "Name")
-    assert set(secrets) == {f"desireline-dev/{name}" for name in (*NAMES, "identity")}
+    assert set(secrets) == {f"desireline-dev/{name}" for name in (*NAMES, "identity", SECRET)}
     for secret in secrets.values():
-        assert secret.properties["KmsKeyId"].startswith("<Key")
+        key = secret.properties["KmsKeyId"]
+        assert key.startswith("<Key") or key == "ssm:/desireline/desireline-dev/receive/key"
         assert "SecretString" not in secret.properties
         assert secret.properties["GenerateSecretString"]["PasswordLength"] >= 32
 

@@ -11,16 +11,16 @@ import pytest
 from desireline.contracts import Function
 from infra.settings import LOCAL_ARCHIVE_WINDOW
 from tests.infrastructure.assembly import Assembly
-from tests.infrastructure.conftest import synthesise
+from tests.infrastructure.conftest import SOURCES, synthesise
 
-STAGES = {"receive", "archive", "resolve", "score", "intervene", "watch"}
+STAGES = {"receive", "archive", "resolve", "score", "intervene", "sources", "watch"}
 
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second synthesis; `said` holds what it said."""
     folder = tmp_path_factory.mktemp("again") / "dev"
-    done, _ = synthesise(folder)
+    done, _ = synthesise(folder, *SOURCES)
     assert done.returncode == 0, done.stderr[-4000:]
     (folder / "said").write_text(done.stdout + done.stderr)
     return folder
@@ -94,7 +94,8 @@ def test_stacks_hold_no_exports_that_would_lock_them(dev: Assembly) -> None:
 
 def test_a_parameter_is_written_before_it_is_read(dev: Assembly) -> None:
     order = [
-        "network", "streaming", "archive", "resolve", "score", "intervene", "receive", "watch",
+        "network", "streaming", "archive", "resolve", "score", "intervene", "receive", "sources",
+        "watch",
     ]  # fmt: skip
     written: set[str] = set()
     for stack in order:
@@ -114,7 +115,8 @@ def test_the_manifest_deploys_the_stacks_in_that_order(dev: Assembly) -> None:
     assert "desireline-dev-streaming" in needs["archive"]
     assert "desireline-dev-intervene" in needs["receive"]
     assert "desireline-dev-archive" in needs["resolve"]
-    assert "desireline-dev-receive" in needs["watch"]
+    assert "desireline-dev-receive" in needs["sources"]
+    assert "desireline-dev-sources" in needs["watch"]
 
 
 def test_a_deployment_may_have_another_name(synthesised: Callable[..., Assembly]) -> None:
@@ -126,6 +128,7 @@ def test_a_deployment_may_have_another_name(synthesised: Callable[..., Assembly]
         "cell-two-states",
         "cell-two-journeys",
         "cell-two-interventions",
+        "cell-two-sources",
     }
     assert "desireline-dev" not in json.dumps(list(cell.templates.values()))
 

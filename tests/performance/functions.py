@@ -38,6 +38,7 @@ RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "s
 
 _EXTRA = {
     Function.RECEIVE_WEBHOOK: (Layer.KAFKA, Layer.VERIFY),
+    Function.RECEIVE_TOPIC: (Layer.KAFKA,),
     Function.RESOLVE_IDENTITY: (Layer.KAFKA,),
     Function.SCORE_JOURNEY: (Layer.SCORE, Layer.MODELS),
     Function.CHECK_PLAYBOOK: (Layer.SCORE, Layer.MODELS),
@@ -56,6 +57,19 @@ _ENVIRONMENT = {
     "TABLE_STATES": "states",
     "TABLE_JOURNEYS": "journeys",
     "TABLE_INTERVENTIONS": "interventions",
+    "TABLE_SOURCES": "sources",
+    "TOPICS": '{"company.events": "company_events"}',
+    "WEBHOOKS_URL": "http://127.0.0.1:9/webhooks",
+    "MIXPANEL_EXPORT": json.dumps(
+        {
+            "url": "http://127.0.0.1:9",
+            "project": "1",
+            "time_zone": "UTC",
+            "first_day": "2026-01-01",
+            "window_days": 5,
+            "requests": 30,
+        }
+    ),
     # Nobody listens: the invocation below is one that Kafka is not needed for.
     "KAFKA_BOOTSTRAP": "127.0.0.1:9",
     "KAFKA_AUTH": "plaintext",
@@ -119,6 +133,8 @@ _INVOCATIONS: dict[Function, tuple[Mapping[str, Any], str]] = {
     Function.CHECK_PLAYBOOK: ({"enrolment": "nobody"}, "TerminalError"),
     Function.DELIVER_ACTION: ({"Records": []}, ""),
     Function.PUBLISH_CHANGES: ({"Records": []}, ""),
+    # Its credentials are a placeholder here, which it says before it calls anyone.
+    Function.PULL_EXPORTS: ({}, "TerminalError"),
 }
 """What each is asked, and the error that is the right answer; the others get a record to skip."""
 

@@ -18,6 +18,7 @@ from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import MapWebhook
 from desireline.receive.senders import known
 from desireline.receive.senders.sender import Sender
+from desireline.receive.topics import topic_senders
 from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.cloud import Addresses
 from desireline_local.warehouse.connection import connect
@@ -41,8 +42,8 @@ def fragments(addresses: Addresses) -> Fragments:
 
 
 def senders() -> dict[str, Sender]:
-    """All whose webhooks may lie among the raw ones."""
-    return known()
+    """All whose bodies may lie among the raw webhooks: also the company's topics."""
+    return {**known(), **topic_senders(plan())}
 
 
 @cache

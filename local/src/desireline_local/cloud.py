@@ -32,6 +32,10 @@ DEPLOYMENT = "desireline-dev"
 CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/local/00000000-0000-0000-0000-000000000001-1"
 POLLER_SECONDS = 30.0
 
+COMPANY_TOPICS = {"company.events": 4}
+"""The company's own topics that the local deployment takes as sources, and their partitions: there
+is nobody else here who would make them."""
+
 Report = Callable[[str], None]
 
 
@@ -53,6 +57,7 @@ class Addresses:
     warehouse: str
     alerts_topic: str
     archive_bucket: str
+    mixpanel: str
     deployment: str = DEPLOYMENT
 
     @property
@@ -108,6 +113,7 @@ class LocalCloud:
         self._replicas = nodes
         self.warehouse = WarehousePart(home / "warehouse") if warehouse else None
         self._poller_port = free_port()
+        self._mixpanel = f"http://{LOOPBACK}:{free_port()}"
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
         self.addresses: Addresses | None = None
 
@@ -152,6 +158,7 @@ class LocalCloud:
             assembly = cloud_assembly(self._report)
         self.aws.wait()
         partitions = {topic.value: spec.partitions_dev for topic, spec in TOPICS.items()}
+        partitions |= COMPANY_TOPICS
         create_topics(self.bootstrap, partitions, replicas=self._replicas)
         outputs = self._deploy(assembly)
         self.addresses = self._addresses(outputs)
@@ -234,6 +241,8 @@ class LocalCloud:
                 parameter(DEPLOYMENT, "kafka", "bootstrap"): self.bootstrap,
                 parameter(DEPLOYMENT, "kafka", "cluster-arn"): CLUSTER,
                 parameter(DEPLOYMENT, "clock", "url"): self.aws.control.clock_url,
+                parameter(DEPLOYMENT, "local", "aws"): self.aws.endpoint,
+                parameter(DEPLOYMENT, "mixpanel", "url"): self._mixpanel,
             }
         )
         return deployer.deploy(assembly, lambda stack: self._report(f"deployed {stack}"))
@@ -251,6 +260,7 @@ class LocalCloud:
             warehouse=self.warehouse.address if self.warehouse else "",
             alerts_topic=outputs["CsmAlertsTopic"],
             archive_bucket=f"{DEPLOYMENT}-archive-{ACCOUNT}",
+            mixpanel=self._mixpanel,
         )
 
     def _warm_up(self) -> None:
@@ -286,6 +296,7 @@ WARM: dict[Function, dict[str, Any]] = {
         "requestContext": {"http": {"sourceIp": LOOPBACK}},
     },
     Function.RESOLVE_IDENTITY: _NO_RECORDS,
+    Function.RECEIVE_TOPIC: _NO_RECORDS,
     Function.SCORE_JOURNEY: _NO_RECORDS,
     Function.START_INTERVENTIONS: _NO_RECORDS,
     Function.ARCHIVE_HISTORY: _NO_RECORDS,

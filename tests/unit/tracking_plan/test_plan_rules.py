@@ -277,6 +277,18 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "sender: tol",
         "senders/tool.yaml:1: there is no sender tol (did you mean tool?): write",
     ),
+    "a place in a topic's records that is no expression": (
+        TOOL,
+        "sender: tool",
+        "sender: tool\nmessage: {call: type, time: 'at[', aliases: {user: who}}",
+        "senders/tool.yaml:1: message.time: 'at['",
+    ),
+    "a place of an alias that is no expression": (
+        TOOL,
+        "sender: tool",
+        "sender: tool\nmessage: {call: type, aliases: {user: 'no_such(who)'}}",
+        "senders/tool.yaml:1: message.aliases.user: 'no_such(who)'",
+    ),
     "a trait that alerts say": (
         HEAD,
         "csm: csm, ",

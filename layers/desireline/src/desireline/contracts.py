@@ -97,6 +97,7 @@ class Table(StrEnum):
     STATES = "states"
     JOURNEYS = "journeys"
     INTERVENTIONS = "interventions"
+    SOURCES = "sources"
 
 
 ANNOUNCED_TABLES = frozenset({Table.IDENTITY, Table.JOURNEYS, Table.INTERVENTIONS})
@@ -140,6 +141,8 @@ class Function(StrEnum):
     DELIVER_ACTION = "deliver_action"
     PUBLISH_CHANGES = "publish_changes"
     ARCHIVE_HISTORY = "archive_history"
+    RECEIVE_TOPIC = "receive_topic"
+    PULL_EXPORTS = "pull_exports"
 
 
 CONSUMED_TOPICS: dict[Function, tuple[Topic, ...]] = {
@@ -150,7 +153,7 @@ CONSUMED_TOPICS: dict[Function, tuple[Topic, ...]] = {
 }
 
 
-def consumer_group(function: str, topic: Topic) -> str:
+def consumer_group(function: str, topic: str) -> str:
     """The explicit, stable consumer group of a mapping (delivery rule 17)."""
     return f"{function.replace('_', '-')}.{topic}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol, TypeVar
 
 from desireline.events import RawWebhook
@@ -140,6 +141,26 @@ class RawBodies(Protocol):
     def read(self, span: Span) -> Iterator[tuple[RawWebhook | None, Span]]:
         """Each body of the span, and what is left of the span after it; None where a step forward
         found no readable body. Raises UnavailableError."""
+        ...
+
+
+class Exports(Protocol):
+    """A tool's export of past events."""
+
+    def lines(self, day: date) -> Iterator[bytes]:
+        """The events of one day, a line each, without line breaks.
+
+        Raises, also in the middle, ThrottledError, UnavailableError (cut off, or an error of
+        theirs), TerminalError (refused)."""
+        ...
+
+
+class Inbox(Protocol):
+    """Our own webhook, as a sender sees it."""
+
+    def post(self, body: bytes) -> None:
+        """Durable when it returns. Raises ThrottledError, UnavailableError, TerminalError
+        (refused)."""
         ...
 
 

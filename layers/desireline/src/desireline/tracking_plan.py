@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.errors import IgnoredEventError, InvalidEventError
+from desireline.events import AliasType
 from desireline.resources import TRACKING_PLAN
 from desireline.searching import Search, compiled
 
@@ -169,12 +170,58 @@ class Traits(_Part):
     account: Mapping[str, str]
 
 
+class MessagePlaces(_Part):
+    """Where things are in the messages of a source that has no code of its own, such as a topic of
+    the company's: JMESPath over one message.
+
+    call, event: what mappings look a message up by. id: its identifier. time: ISO 8601, or a number
+    of seconds or milliseconds since the epoch. aliases: by type. account: the key of its account;
+    role: 'owner' or 'member'. properties, traits and consent: objects. Besides its own fields a
+    message has `"$record"`: topic, partition, offset, timestamp; those of the record's headers that
+    `headers` names; its key if `key` says so.
+    """
+
+    call: str
+    event: str | None = None
+    id: str | None = None
+    time: str | None = None
+    aliases: Mapping[AliasType, str]
+    account: str | None = None
+    role: str | None = None
+    properties: str | None = None
+    person_traits: str | None = None
+    account_traits: str | None = None
+    consent: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    headers: tuple[str, ...] = ()
+    key: bool = False
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The places that a message has one of, by name."""
+        return self.model_dump(exclude={"aliases", "headers", "key"}, exclude_none=True)
+
+    @cached_property
+    def search(self) -> Mapping[str, Search]:
+        """`paths`, compiled."""
+        return {name: compiled(path) for name, path in self.paths.items()}
+
+    @cached_property
+    def who(self) -> tuple[tuple[AliasType, Search], ...]:
+        """`aliases`, compiled, strongest first."""
+        ordered = sorted(self.aliases.items(), key=lambda alias: alias[0].strength)
+        return tuple((alias_type, compiled(path)) for alias_type, path in ordered)
+
+
 class SenderWords(_Part):
     """What one sender reports, in its words. verified_email: an address in its word identifies a
-    person; in another's it is a trait. ignored: tried after the mappings."""
+    person; in another's it is a trait. ignored: tried after the mappings. message: for a source
+    without code, where things are."""
 
     sender: str
     verified_email: bool = False
+    message: MessagePlaces | None = None
     mappings: tuple[SenderMapping, ...]
     ignored: tuple[Ignored, ...] = ()
 

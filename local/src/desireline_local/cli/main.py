@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from desireline_local.cli import ask, cloud, demo, plan, redrive, replay, send, suppress
+from desireline_local.cli import (
+    ask,
+    cloud,
+    demo,
+    plan,
+    redrive,
+    replay,
+    send,
+    sources,
+    suppress,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +29,8 @@ app.command()(cloud.status)
 app.command()(cloud.logs)
 app.command()(cloud.clock)
 app.command()(send.send)
+app.command()(sources.produce)
+app.command()(sources.pull)
 app.command()(ask.explain)
 app.command()(redrive.redrive)
 app.command()(replay.replay)

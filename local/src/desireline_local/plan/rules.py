@@ -48,6 +48,7 @@ def problems(draft: Draft, senders: Mapping[str, Sender]) -> Iterator[Problem]:
         for ignored in _ignored(sender):
             yield from _condition(ignored.part, ignored.spot)
         yield from _unreachable(sender)
+        yield from _places(sender)
     yield from _senders(draft, senders)
     yield from _unreported(draft)
 
@@ -215,4 +216,15 @@ def _gives_properties(words: SenderWords, senders: Mapping[str, Sender]) -> bool
 
 def _without_code(words: SenderWords) -> bool:
     """Whether the file itself says where things are in the messages."""
-    return getattr(words, "message", None) is not None
+    return words.message is not None
+
+
+def _places(sender: DraftSender) -> Iterator[Problem]:
+    """What is wrong with where a source's file says that things are."""
+    places = sender.words.message
+    if places is None:
+        return
+    aliases = {f"aliases.{name}": path for name, path in places.aliases.items()}
+    for name, path in {**places.paths, **aliases}.items():
+        for said in mistakes(path):
+            yield sender.spot.problem(f"message.{name}: {path!r} {said}")

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from desireline.events import AliasType, CanonicalEvent
+from desireline.events import AliasType, CanonicalEvent, RawWebhook
+from desireline.receive.mapping import reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
-from desireline.receive.senders.sender import Reported
+from desireline.receive.senders.sender import WITHHELD, Reported
 from tests.unit.receive.world import NOW, SECRET, World
 
 UTC, PACIFIC = ZoneInfo("UTC"), ZoneInfo("America/Los_Angeles")
@@ -177,3 +178,20 @@ def test_the_raw_body_keeps_what_it_takes_to_map_it_again() -> None:
     [got] = world.events()
     assert isinstance(got, CanonicalEvent)
     assert got.occurred_at == (NOW // 1000 - 60) * 1000 - 9 * 3_600_000
+
+
+def test_what_is_left_of_a_raw_body_maps_again_to_the_same_events() -> None:
+    """Given lines of two persons, of whom one is suppressed, then the raw body holds the other's
+    alone, in its place."""
+    world = World()
+    ada = world.fragments.alias(USER, "ada")
+    assert ada
+    world.suppressed = frozenset({ada.fragment})
+    lines = [event(distinct_id="ada"), event(distinct_id="bob", **{"$insert_id": "i2"})]
+    answer = world.receive(posted(*lines))
+    assert (answer.accepted, answer.withheld) == (1, 1)
+    [raw] = [RawWebhook.decode(one.value) for one in world.durable if one.topic == "webhooks.raw"]
+    again = reports_of(mixpanel_export.SENDER, raw)
+    assert len(again) == 2
+    assert again[1] == taken_apart(lines[1])
+    assert again[0].message == WITHHELD

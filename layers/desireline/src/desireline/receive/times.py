@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from math import isfinite
 
 EARLIEST = 946_684_800_000
 """2000-01-01: what is before is no time but a mistake."""
 
 _FRACTION = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+END_OF_TIME = 253_402_300_800_000
+"""The year 10000."""
 
 
 def epoch_ms(value: object) -> int | None:
@@ -54,3 +57,14 @@ def epoch_fraction(value: object) -> int | None:
 def iso(at: int) -> str:
     """Epoch milliseconds as senders write them: UTC, whole seconds, Z."""
     return datetime.fromtimestamp(at // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch_any(value: object) -> int | None:
+    """A text in ISO 8601, or a number of seconds or of milliseconds since the epoch, as
+    milliseconds; None where there is none. Numbers from the year 2000 on tell themselves apart."""
+    if isinstance(value, str):
+        return epoch_ms(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    found = round(value if value >= EARLIEST else value * 1000)
+    return found if EARLIEST <= found < END_OF_TIME else None

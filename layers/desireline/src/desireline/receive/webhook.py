@@ -7,16 +7,12 @@ replicas. What a sender did wrong is answered with a 4xx and a reason; only Kafk
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
-
-from desireline.contracts import Header, Topic
+from desireline.contracts import Topic
 from desireline.errors import InvalidEventError, RefusedError, RetryableError
-from desireline.events import RawWebhook
 from desireline.ports import Clock, Metrics, Producer, Secrets, Suppressions
 from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import (
@@ -29,7 +25,8 @@ from desireline.receive.mapping import (
     Withheld,
     raw_id,
 )
-from desireline.receive.request import Answer, WebhookRequest, content, packed
+from desireline.receive.raw import raw_record, without_withheld
+from desireline.receive.request import Answer, WebhookRequest, content
 from desireline.receive.senders.sender import NOTHING, Reported, Sender
 from desireline.receive.throttle import Throttle
 from desireline.records import Outgoing
@@ -110,7 +107,7 @@ class ReceiveWebhook:
         withheld = {one.place: one.reason for one in outcomes if isinstance(one, Withheld)}
         kept = sender.kept(request, body)
         if withheld:
-            kept = _without(sender, request, payload, withheld, len(outcomes))
+            kept = without_withheld(sender, request, payload, withheld, len(outcomes))
         if kept is body:
             self._produce_raw(sender, request, arrival, body=request.body)
         elif kept:
@@ -183,42 +180,8 @@ class ReceiveWebhook:
             names.discard(ENCODING)
         if withheld:
             names.discard(USER_AGENT)
-        stored, encoding = packed(body)
-        message = RawWebhook.model_construct(
-            id=arrival.raw_id,
-            source=request.source,
-            received_at=arrival.received_at,
-            headers={name: value for name, value in request.headers.items() if name in names},
-            body=base64.b64encode(stored).decode(),
-            remote_address=None if withheld else request.remote_address,
-            encoding=encoding,
-            stamped=arrival.stamped,
-            call=request.call or None,
-            withheld=withheld or None,
-        )
-        self._producer.produce(
-            Outgoing(
-                Topic.WEBHOOKS_RAW,
-                request.source,
-                message.encode(),
-                {Header.RAW_ID: arrival.raw_id.encode()},
-            )
-        )
-
-
-def _without(
-    sender: Sender,
-    request: WebhookRequest,
-    payload: Any,
-    withheld: Container[int],
-    count: int,
-) -> bytes:
-    """A body as it is kept without what was withheld; nothing where nothing else is in it, or what
-    else is in it cannot be told apart."""
-    if all(place in withheld for place in range(count)):
-        return b""
-    left = sender.without(payload, withheld, count)
-    return b"" if left is None else sender.kept(request, orjson.dumps(left))
+        raw = raw_record(request, arrival, body=body, kept=names, withheld=withheld)
+        self._producer.produce(raw)
 
 
 def _read(

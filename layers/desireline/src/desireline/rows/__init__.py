@@ -23,6 +23,7 @@ from desireline.rows.interventions import (
     SuppressionRow,
 )
 from desireline.rows.journeys import JourneyRow
+from desireline.rows.sources import PullRow
 from desireline.rows.states import BucketRow, SealedIdsRow, StateRow
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "OPEN_CLAIMS",
     "Outcome",
     "PersonRow",
+    "PullRow",
     "Put",
     "QuarantineRow",
     "Ref",
@@ -72,6 +74,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         QuarantineRow,
         SuppressionRow,
         EdgeSuppressionRow,
+        PullRow,
     )
 }
 """By the name that the codec stores in the attribute `kind`."""

@@ -83,8 +83,11 @@ class MixpanelExport(Sender):
         refuse_unless_fresh(int(stamp), now)
 
     def parse(self, body: bytes) -> Any:
-        """The lines, each parsed; None for one that is no JSON."""
+        """The lines, each parsed; None for one that is no JSON. A list in one line is what is left
+        of a raw body from which something was withheld."""
         lines = [line for line in body.split(b"\n") if line.strip()]
+        if len(lines) == 1 and isinstance(left := _parsed(lines[0]), list):
+            return left
         if not lines:
             raise RefusedError(400, "malformed", "no line")
         if len(lines) > LINES_LIMIT:

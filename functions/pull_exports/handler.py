@@ -1,0 +1,68 @@
+"""pull_exports: every so often, Mixpanel's export since the last time -> our own webhook.
+
+In: a schedule's event, which says nothing. Out: what the run came to. It stays outside the VPC,
+for it calls the world; what it posts is durable before the cursor moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.inbox import WebhookInbox
+from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.mixpanel import MixpanelExports
+from desireline.adapters.secrets import SecretsManager
+from desireline.contracts import METRICS_NAMESPACE
+from desireline.receive.pull import PullExport, PullPlan
+from desireline.receive.senders import mixpanel_export
+from pull_exports.settings import Settings
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+
+
+@cache
+def use_case() -> PullExport:
+    """The composition root."""
+    settings = Settings()
+    project, sender = settings.mixpanel_export, mixpanel_export.SENDER
+    secrets = SecretsManager(client("secretsmanager"), settings.deployment)
+    headers = {mixpanel_export.TIME_ZONE: project.time_zone}
+    if project.account_property:
+        headers[mixpanel_export.ACCOUNT_PROPERTY] = project.account_property
+    return PullExport(
+        PullPlan(
+            source=sender.name,
+            project=project.project,
+            time_zone=project.time_zone,
+            first_day=project.first_day,
+            window_days=project.window_days,
+            requests=project.requests,
+        ),
+        exports=MixpanelExports(project.url, project.project, secrets),
+        inbox=WebhookInbox(settings.webhooks_url, sender, secrets, WallClock(), headers=headers),
+        store=DynamoStore(client("dynamodb"), settings.tables),
+        wall=WallClock(),
+        metrics=EmfMetrics(metrics),
+    )
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Go on with the sweep, or begin one."""
+    pulled = use_case()(lambda: context.get_remaining_time_in_millis() / 1000)
+    said = asdict(pulled)
+    logger.info("pulled", **said)
+    return said

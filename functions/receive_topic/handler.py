@@ -1,0 +1,75 @@
+"""receive_topic: records of the company's own topics -> webhooks.raw, events.received,
+events.quarantined.
+
+In: an event of Kafka, ours or another's. Out: a partial batch response, which names nothing: what
+cannot be mapped is quarantined, and if Kafka cannot be reached the whole batch comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock, journey_clock
+from desireline.adapters.event_source import kafka_failures, kafka_records
+from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.secrets import SecretsManager
+from desireline.adapters.suppressions import DynamoSuppressions
+from desireline.aliases import Fragments
+from desireline.batch import BatchResult
+from desireline.contracts import METRICS_NAMESPACE, Topic
+from desireline.receive.canonical import Canonical
+from desireline.receive.mapping import MapWebhook
+from desireline.receive.topic import ReceiveTopic
+from desireline.receive.topics import topic_senders
+from desireline.tracking_plan import load_plan
+from receive_topic.settings import Settings
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+
+
+@cache
+def use_case() -> ReceiveTopic:
+    """The composition root."""
+    settings = Settings()
+    producer = KafkaProducer(
+        settings.kafka_bootstrap,
+        settings.kafka_auth,
+        probe=Topic.EVENTS_RECEIVED,
+        region=settings.aws_region,
+    )
+    secrets = SecretsManager(client("secretsmanager"), settings.deployment)
+    wall, counted = WallClock(), EmfMetrics(metrics)
+    suppressions = DynamoSuppressions(
+        client("dynamodb"), settings.table_interventions, wall, counted
+    )
+    plan = load_plan()
+    senders = topic_senders(plan)
+    canonical = Canonical(plan, Fragments(secrets.current("identity")[0]))
+    return ReceiveTopic(
+        sources={topic: senders[source] for topic, source in settings.topics.items()},
+        mapping=MapWebhook(canonical, plan.version, suppressions),
+        producer=producer,
+        clock=journey_clock(settings.clock_url),
+        wall=wall,
+        metrics=counted,
+    )
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take the batch."""
+    taken = use_case()(kafka_records(event))
+    if taken.quarantined:
+        logger.warning("quarantined", reasons=dict(taken.quarantined))
+    return kafka_failures(BatchResult())

@@ -1,0 +1,95 @@
+"""The Inbox port: posts to our own webhook over the public address, signed as a sender signs.
+
+So what calls a tool's API needs neither the VPC nor a Kafka client, and what it brings is verified,
+mapped, kept and quarantined by the same code as a webhook. On urllib3, as adapters.mixpanel.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import urllib3
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry, Timeout
+
+from desireline.errors import TerminalError, ThrottledError, UnavailableError
+from desireline.ports import Clock, Secrets
+from desireline.receive.request import WebhookRequest
+from desireline.receive.senders.sender import Sender
+
+ATTEMPTS = 4
+LONGEST_WAIT = 10.0
+TIMEOUT = Timeout(connect=5.0, read=20.0)
+
+
+class WebhookInbox:
+    """url: of all webhooks; the sender's name is put behind it. headers: those of every post that
+    the sender's signature may cover."""
+
+    def __init__(
+        self,
+        url: str,
+        sender: Sender,
+        secrets: Secrets,
+        wall: Clock,
+        *,
+        headers: Mapping[str, str],
+        http: urllib3.PoolManager | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url = f"{url.rstrip('/')}/{sender.name}"
+        self._sender = sender
+        self._secrets = secrets
+        self._wall = wall
+        self._headers = dict(headers)
+        self._http = http or urllib3.PoolManager()
+        self._sleep = sleep
+
+    def post(self, body: bytes) -> None:
+        failure: Exception = UnavailableError("not tried")
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._sleep(min(LONGEST_WAIT, 2.0 ** (attempt - 1)))
+            try:
+                response = self._once(body)
+            except HTTPError as error:
+                failure = UnavailableError(f"our webhook: {type(error).__name__}")
+                continue
+            if response.status == 200:
+                return
+            failure = _refusal(response)
+            if isinstance(failure, TerminalError) and not self._refreshed(response.status):
+                raise failure
+        raise failure
+
+    def _once(self, body: bytes) -> urllib3.BaseHTTPResponse:
+        secret = self._secrets.current(self._sender.name)[0]
+        request = WebhookRequest(self._sender.name, self._headers, body, url=self._url)
+        return self._http.request(
+            "POST",
+            self._url,
+            body=body,
+            headers={
+                "content-type": "application/x-ndjson",
+                **self._headers,
+                **self._sender.sign(request, secret, self._wall.now()),
+            },
+            redirect=False,
+            retries=Retry(total=0, redirect=False),
+            timeout=TIMEOUT,
+        )
+
+    def _refreshed(self, status: int) -> bool:
+        """Whether a refused signature may only have been made with a secret of yesterday."""
+        return status == 401 and self._secrets.refresh(self._sender.name)
+
+
+def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
+    detail = f"our webhook answers {response.status}"
+    if response.status == 429:
+        return ThrottledError(detail)
+    if response.status >= 500:
+        return UnavailableError(detail)
+    # What a webhook refuses it says with a reason, which holds nothing of the body.
+    return TerminalError("refused", f"{detail}: {response.data[:200].decode(errors='replace')}")

@@ -1,0 +1,64 @@
+"""A raw body as its record in webhooks.raw, and what of it is kept."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Container
+from typing import Any
+
+import orjson
+
+from desireline.contracts import Header, Topic
+from desireline.events import RawWebhook
+from desireline.receive.mapping import Arrival
+from desireline.receive.request import WebhookRequest, packed
+from desireline.receive.senders.sender import Sender
+from desireline.records import Outgoing
+
+
+def raw_record(
+    request: WebhookRequest,
+    arrival: Arrival,
+    *,
+    body: bytes,
+    kept: Container[str],
+    withheld: int = 0,
+) -> Outgoing:
+    """body: as it is stored. kept: the headers that stay. withheld: how many messages were taken
+    out of it; the address goes with them, for it may be theirs.
+
+    Raises RefusedError (413) for a body that cannot be stored."""
+    stored, encoding = packed(body)
+    message = RawWebhook.model_construct(
+        id=arrival.raw_id,
+        source=request.source,
+        received_at=arrival.received_at,
+        headers={name: value for name, value in request.headers.items() if name in kept},
+        body=base64.b64encode(stored).decode(),
+        remote_address=None if withheld else request.remote_address,
+        encoding=encoding,
+        stamped=arrival.stamped,
+        call=request.call or None,
+        withheld=withheld or None,
+    )
+    return Outgoing(
+        Topic.WEBHOOKS_RAW,
+        request.source,
+        message.encode(),
+        {Header.RAW_ID: arrival.raw_id.encode()},
+    )
+
+
+def without_withheld(
+    sender: Sender,
+    request: WebhookRequest,
+    payload: Any,
+    withheld: Container[int],
+    count: int,
+) -> bytes:
+    """A body as it is kept without what was withheld; nothing where nothing else is in it, or what
+    else is in it cannot be told apart."""
+    if all(place in withheld for place in range(count)):
+        return b""
+    left = sender.without(payload, withheld, count)
+    return b"" if left is None else sender.kept(request, orjson.dumps(left))

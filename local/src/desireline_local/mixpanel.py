@@ -1,0 +1,129 @@
+"""Plays Mixpanel's raw event export on a loopback port: for `desireline pull mixpanel`, and for
+tests, with everything that goes wrong on the way.
+
+It answers as https://docs.mixpanel.com/reference/raw-event-export says: Basic authentication, a day
+or more from `from_date` to `to_date`, JSON lines, packed with gzip above 1,400 bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+PROJECT, USER, PASSWORD = "1", "desireline.abc123.mp-service-account", "played"
+PACKED_ABOVE = 1_400
+
+
+Event = dict[str, Any] | bytes
+
+
+class PlayedMixpanel:
+    """days: what has happened, by date. answers: what the next requests are met with, in order:
+    a status, 'cut' (the connection breaks in the middle), 'early' (it gives up in the middle),
+    'half-gzip' (a whole answer with half of its packed body), 'hang'; then all is well."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.days: dict[str, list[Event]] = defaultdict(list)
+        self.answers: list[int | str] = []
+        self.asked: list[str] = []
+        self.packed = True
+        self.ends = threading.Event()
+        handler = type("Handler", (_Handler,), {"mixpanel": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @contextmanager
+    def playing(self) -> Iterator[PlayedMixpanel]:
+        """Answer requests until the block ends."""
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.ends.set()
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join(5)
+
+    def happens(self, day: str, *events: Event) -> None:
+        """Events of a day, as Mixpanel would write them, or bytes that are none."""
+        self.days[day] += events
+
+    def body(self, day: str) -> bytes:
+        """The lines of a day."""
+        lines = [one if isinstance(one, bytes) else orjson.dumps(one) for one in self.days[day]]
+        return b"".join(line + b"\n" for line in lines)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    mixpanel: PlayedMixpanel
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:  # noqa: N802 — the base class' name
+        mixpanel = self.mixpanel
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        given = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if url.path != "/api/2.0/export":
+            return self._answer(404, b"no such path")
+        if self.headers["authorization"] != f"Basic {given}":
+            return self._answer(401, b'{"error": "Invalid service account credentials"}')
+        if query.get("project_id") != PROJECT or query["from_date"] != query["to_date"]:
+            return self._answer(400, b'{"error": "bad parameters"}')
+        mixpanel.asked.append(query["from_date"])
+        answer = mixpanel.answers.pop(0) if mixpanel.answers else 200
+        body = mixpanel.body(query["from_date"])
+        match answer:
+            case 200:
+                self._answer(200, body)
+            case int():
+                self._answer(answer, b'{"error": "no"}')
+            case "early":
+                lines = body.splitlines(keepends=True)
+                self._answer(200, b"".join(lines[: len(lines) // 2]) + b"terminated early\n")
+            case "half-gzip":
+                whole = gzip.compress(body)
+                self._chunked([whole[: len(whole) // 2]], packed=True)
+            case "hang":
+                mixpanel.ends.wait(10)
+            case "cut":
+                whole = gzip.compress(body, compresslevel=0)
+                half = len(whole) // 2
+                self._chunked([whole[:half]], packed=True, end=False)
+                self.close_connection = True
+        return None
+
+    def _answer(self, status: int, body: bytes) -> None:
+        if status == 200 and self.mixpanel.packed and len(body) > PACKED_ABOVE:
+            whole = gzip.compress(body)
+            pieces = [whole[i : i + 999] for i in range(0, len(whole), 999)]
+            return self._chunked(pieces, packed=True)
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        return None
+
+    def _chunked(self, pieces: Sequence[bytes], *, packed: bool, end: bool = True) -> None:
+        self.send_response(200)
+        self.send_header("transfer-encoding", "chunked")
+        if packed:
+            self.send_header("content-encoding", "gzip")
+        self.end_headers()
+        for piece in pieces:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if end:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""

@@ -1,0 +1,73 @@
+"""The shell of pull_exports: what it is told, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from desireline.receive.pull import Pulled
+from pull_exports import handler
+from pull_exports.settings import Settings
+
+TOLD = (
+    '{"url": "https://data-eu.mixpanel.com", "project": "12", "time_zone": "Europe/Berlin",'
+    ' "first_day": "2026-01-01", "window_days": 5, "requests": 30, "account_property": "company"}'
+)
+
+
+@dataclass
+class Context:
+    function_name: str = "pull_exports"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:pull_exports"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 42_000
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "DEPLOYMENT": "d",
+        "TABLE_SOURCES": "d-sources",
+        "WEBHOOKS_URL": "https://api.example/webhooks",
+        "MIXPANEL_EXPORT": TOLD,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_it_goes_on_for_as_long_as_the_function_has_and_says_what_came_of_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left: list[float] = []
+
+    def pull(remaining: Any) -> Pulled:
+        left.append(remaining())
+        return Pulled(days=2, posted=3, passed_over=4, stopped="rate_limited")
+
+    monkeypatch.setattr(handler, "use_case", lambda: pull)
+
+    answer = handler.handle({"detail-type": "Scheduled Event"}, cast("Any", Context()))
+
+    assert left == [42.0]
+    assert answer == {"days": 2, "posted": 3, "passed_over": 4, "stopped": "rate_limited"}
+    [said] = [record.__dict__ for record in caplog.records if record.message == "pulled"]
+    assert (said["posted"], said["stopped"]) == (3, "rate_limited")
+
+
+def test_its_settings_are_read(environment: None) -> None:
+    export = Settings().mixpanel_export
+    assert (export.project, export.time_zone, export.window_days) == ("12", "Europe/Berlin", 5)
+
+
+def test_it_can_be_put_together_without_calling_anyone(environment: None) -> None:
+    handler.use_case.cache_clear()
+    assert handler.use_case() is handler.use_case()
+    handler.use_case.cache_clear()
