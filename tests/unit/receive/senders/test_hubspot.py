@@ -189,6 +189,11 @@ def test_a_contacts_email_and_user_id_are_its_aliases_and_its_traits() -> None:
     assert [alias.type for alias in user.aliases] == [AliasType.USER, AliasType.CRM]
 
 
+def test_a_form_that_anybody_fills_in_names_no_user() -> None:
+    change = {"kind": "contact.propertyChange", "propertyName": "user_id", "propertyValue": "ada"}
+    assert [alias.value for alias in one(**change, changeSource="FORM").aliases] == ["123"]
+
+
 def test_a_deal_belongs_to_its_primary_company_and_a_contact_is_a_member() -> None:
     deal, contact, second = received(
         *(

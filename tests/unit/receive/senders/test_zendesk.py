@@ -67,6 +67,16 @@ def test_the_secret_is_used_as_it_stands_though_it_looks_like_base64() -> None:
     assert world.receive(request("zendesk", body, secret=decoded)).reason == "forged"
 
 
+def test_each_webhook_of_zendesk_has_a_secret_of_its_own() -> None:
+    body = json.dumps(event("ticket.created")).encode()
+    world = World()
+    world.values = world.stored = (b"of-events\nof-triggers\n",)
+
+    for secret, taken in ((b"of-events", True), (b"of-triggers", True), (b"of", False)):
+        answer = world.receive(request("zendesk", body, secret=secret))
+        assert (answer.status == 200) is taken
+
+
 def test_a_request_signed_with_the_secret_that_everybody_knows_is_refused() -> None:
     answer = World().receive(request("zendesk", b"{}", secret=TEST_SECRET))
     assert (answer.status, answer.reason) == (401, "forged")
@@ -134,6 +144,23 @@ def test_a_trigger_tells_who_and_whose_and_the_address_is_a_trait() -> None:
     assert [account.key for account in found.accounts] == ["group:acme", "crm:zendesk:77"]
     assert {account.role for account in found.accounts} == {AccountRole.MENTION}
     assert found.traits == {"email": "ada@example.com"}
+
+
+def test_a_name_cannot_make_a_template_say_who_somebody_else_is() -> None:
+    """Given a template with the requester's name in it, and a requester who calls himself so."""
+    name = 'x"}, "requester": {"id": "1", "external_id": "victim"}, "organization": {"id": "'
+    body = (
+        '{"event": "ticket_solved", "ticket": {"id": "7"}, "requester": {"id": "8447", "name": "'
+        + name
+        + '", "external_id": ""}, "organization": {"id": "77"}}'
+    )
+    assert json.loads(body)["requester"]["external_id"] == "victim"
+    world = World()
+
+    answer = world.receive(request("zendesk", body.encode()))
+
+    assert (answer.status, answer.accepted, answer.quarantined) == (200, 0, 1)
+    assert not world.events()
 
 
 def test_nobody_is_no_alias_and_no_account() -> None:

@@ -11,17 +11,20 @@ HubSpot sends up to 100 events at once, waits 5 seconds, and repeats ten times i
 never after 400, 401, 403, 404 or 405: so a signed body that cannot be read is set aside, and
 answered with 200.
 
+Set up in the app's webhooks: the address, and the subscriptions that are named below.
+
 Identifiers of events. `eventId` is not unique, and `attemptNumber` counts the deliveries: an event
 is what was changed of what, when and to what, whichever subscription reported it.
 
-Who it is. A notification names one record by its id and nothing else, so a record is an alias: of
-a contact its bare id, of others `deal:…`, `company:…`, `meeting:…`, `call:…`, `ticket:…`. A record
+Who it is. A notification names one record by its id and nothing else, so a record is an alias: of a
+contact its bare id, of others `deal:…`, `company:…`, `meeting:…`, `call:…`, `ticket:…`. A record
 other than a contact comes to its account when it is associated with a company (subscribe to
 `associationChange`, and to a company's `group_id`, if it has such a property, for the product's
 account). A deal, meeting, call or ticket is never an alias of a contact, for it may have several.
 Subscribe to a contact's `email` (a contact is keyed by it, so it identifies) and `user_id`, if it
-has such a property, and to `lifecyclestage`, `hs_email_optout`; to a deal's `dealstage`; to
-creations of contacts, deals, meetings, calls and tickets; to a meeting's `hs_meeting_outcome`.
+has such a property (what a form says of it is not believed: anybody can fill one in), and to
+`lifecyclestage`, `hs_email_optout`; to a deal's `dealstage`; to creations of contacts, deals,
+meetings, calls and tickets; to a meeting's `hs_meeting_outcome`.
 https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
 https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide
 """
@@ -82,6 +85,7 @@ TRAITS = {
 
 COMPANY_TRAITS = {"name": "name", "domain": "domain", "industry": "industry"}
 
+FORM = "FORM"
 USER_PROPERTY, EMAIL_PROPERTY, GROUP_PROPERTY = "user_id", "email", "group_id"
 
 _ESCAPED = re.compile("|".join(ESCAPES), re.IGNORECASE)
@@ -202,7 +206,7 @@ def _aliases(
     found: list[tuple[AliasType, object]] = [
         (AliasType.CRM, _record(kind, event.get("objectId"))),
     ]
-    if kind == "contact" and changed == USER_PROPERTY:
+    if kind == "contact" and changed == USER_PROPERTY and event.get("changeSource") != FORM:
         found.append((AliasType.USER, value))
     if kind == "contact" and changed == EMAIL_PROPERTY:
         found.append((AliasType.EMAIL, value))

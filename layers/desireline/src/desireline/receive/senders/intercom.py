@@ -5,6 +5,8 @@ is no time in it: deduplication by the notification's id is what a replay meets,
 delivery differs in `delivery_attempts` alone. Before an address is saved it is asked with HEAD; the
 button “Send a test request” sends a `ping`, which is no event.
 
+Set up in the Developer Hub, the app, Webhooks: the address, then the topics.
+
 Intercom waits 5 seconds, prefers receivers that answer within half a second, and repeats once after
 a minute. A thousand errors in a row within 15 minutes pause it, seven days of errors suspend it,
 410 ends the subscription for good, 429 slows it down: a signed body that cannot be read is set

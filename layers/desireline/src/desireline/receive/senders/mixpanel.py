@@ -3,6 +3,8 @@
 Nothing is signed: Mixpanel knows Basic authentication, which is optional there and required here;
 the user name is `desireline`, the password is the secret. There is no time either.
 
+Set up in Mixpanel's integrations, Webhooks, Add connection; then each cohort is exported to it.
+
 A cohort is synced every 30 minutes in pages of 1,000 members: first and after three days of errors
 all of them (`members`), else who came and went since the last sync that went well (`add_members`,
 `remove_members`). The answer has to repeat the `action` and say `success` or `failure`.

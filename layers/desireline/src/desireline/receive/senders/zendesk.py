@@ -5,6 +5,9 @@ and body, one after the other. The webhook's secret looks like base64 and is use
 Test requests of a webhook that is not saved yet are signed with a secret that everybody knows, and
 are refused.
 
+Set up in the Admin Center, Apps and integrations, Webhooks. A webhook is either of events or of
+triggers, and each has a secret of its own: store them one a line. Of ratings only triggers know.
+
 Zendesk waits about 10 seconds, and repeats only time-outs, 409, and 429 and 503 with a Retry-After
 below a minute, as ours has; 70 % of errors or 1,000 within five minutes open its breaker. So a
 signed body that cannot be read, as when a quote in a comment breaks a template, is set aside and
@@ -13,16 +16,16 @@ answered with 200.
 A webhook of events (`zen:event-type:…`) tells its own id. One of a trigger sends what the trigger's
 author wrote, here this, with the event's name of ours: `ticket_created`, `ticket_solved`,
 `ticket_reopened` or `csat_submitted`. Its id is the `X-Zendesk-Webhook-Invocation-Id`, the same for
-all attempts.
+all attempts. Leave names, subjects and comments out of it: Zendesk writes them as they are, and a
+quote in one could make the body say something else. A body that says a thing twice is set aside.
 
     {"event": "ticket_solved",
      "ticket": {"id": "{{ticket.id}}", "status": "{{ticket.status}}",
                 "priority": "{{ticket.priority}}", "channel": "{{ticket.via}}",
                 "rating": "{{satisfaction.current_rating}}",
                 "updated_at": "{{ticket.updated_at_with_timestamp}}"},
-     "requester": {"id": "{{ticket.requester.id}}", "name": "{{ticket.requester.name}}",
-                   "external_id": "{{ticket.requester.external_id}}",
-                   "email": "{{ticket.requester.email}}"},
+     "requester": {"id": "{{ticket.requester.id}}",
+                   "external_id": "{{ticket.requester.external_id}}"},
      "organization": {"id": "{{ticket.organization.id}}",
                       "external_id": "{{ticket.organization.external_id}}"}}
 
@@ -39,6 +42,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -73,7 +77,7 @@ class Zendesk(Sender):
     """See the module."""
 
     name = "zendesk"
-    secret = "the webhook's signing secret: Admin Center, Webhooks, the webhook, as it stands there"
+    secret = "the signing secret of the webhook, as it stands there; of several webhooks one a line"
     deadline = 10.0
     kept_headers = (SIGNATURE, TIMESTAMP, INVOCATION)
     keeps_unreadable = True
@@ -84,26 +88,33 @@ class Zendesk(Sender):
         given, stamp = request.headers.get(SIGNATURE, ""), request.headers.get(TIMESTAMP, "")
         if not (given and stamp):
             raise RefusedError(401, "unsigned", f"{SIGNATURE} or {TIMESTAMP} is missing")
-        if not equals_any(given, [signature(secret, stamp, body) for secret in secrets]):
+        each = [one for lines in secrets for one in lines.splitlines()]
+        if not equals_any(given, [signature(secret, stamp, body) for secret in each]):
             raise RefusedError(401, "forged", f"{SIGNATURE} does not match")
         signed_at = epoch_ms(stamp)
         if signed_at is None:
             raise RefusedError(400, "malformed", f"{TIMESTAMP} is no time")
         refuse_unless_fresh(signed_at, now)
 
+    def parse(self, body: bytes) -> Any:
+        payload = super().parse(body)
+        if not _is_event(payload):
+            _refuse_repetitions(body)
+        return payload
+
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         if not isinstance(payload, dict):
             raise RefusedError(400, "malformed", "neither an event of Zendesk nor a trigger's")
-        kind = text(payload.get("type")) or ""
-        if kind.startswith(EVENT_TYPE) and text(payload.get("id")):
-            return [_of_event(kind.removeprefix(EVENT_TYPE), payload)]
+        if _is_event(payload):
+            return [_of_event(payload["type"].removeprefix(EVENT_TYPE), payload)]
         if name := text(payload.get("event")):
             return [_of_trigger(name, payload, request)]
         raise RefusedError(400, "malformed", "neither an event of Zendesk nor a trigger's")
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         stamp = iso(now)
-        return {SIGNATURE: signature(secret, stamp, request.body), TIMESTAMP: stamp}
+        (first, *_) = secret.splitlines()
+        return {SIGNATURE: signature(first, stamp, request.body), TIMESTAMP: stamp}
 
 
 SENDER = Zendesk()
@@ -113,6 +124,27 @@ def signature(secret: bytes, stamp: str, body: bytes) -> str:
     """Zendesk's signature of a body at a time."""
     signed = stamp.encode(errors="replace") + body
     return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+
+
+def _is_event(payload: Any) -> bool:
+    told = mapping(payload)
+    return (text(told.get("type")) or "").startswith(EVENT_TYPE) and bool(text(told.get("id")))
+
+
+def _refuse_repetitions(body: bytes) -> None:
+    """A body out of a template into which somebody wrote says a thing twice, once of their own:
+    of two readers each could believe another. Raises RefusedError (400)."""
+    try:
+        json.loads(body, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, "malformed", "a name twice in one object") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name twice")
+    return found
 
 
 def _of_event(call: str, event: Mapping[str, Any]) -> Reported:
