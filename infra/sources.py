@@ -72,8 +72,9 @@ class TopicSource(_Part):
 
     @model_validator(mode="after")
     def _of_theirs(self) -> Self:
-        if self.cluster == "own" and self.topic in set(Topic):
-            raise ValueError(f"{self.topic} is a topic of ours, not a source")
+        if self.topic in set(Topic):
+            # Elsewhere too: dead letters are known by their topic's name.
+            raise ValueError(f"{self.topic} is the name of a topic of ours, not a source")
         if self.source in NAMES:
             raise ValueError(f"{self.source} is a sender of webhooks: take another name")
         known = topic_senders(load_plan())

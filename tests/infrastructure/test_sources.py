@@ -212,6 +212,7 @@ def test_data_stays_where_it_resides(residency: Any, server: str) -> None:
     ("change", "why"),
     [
         ({"topic": "events.received"}, "a topic of ours"),
+        ({"topic": "events.received", "cluster": {"arn": OTHER}}, "a topic of ours"),
         ({"source": "segment"}, "a sender of webhooks"),
         ({"source": "nobody_knows"}, "tracking_plan/senders/nobody_knows.yaml"),
         ({"cluster": {"arn": "arn:aws:s3:::bucket"}}, "arn"),

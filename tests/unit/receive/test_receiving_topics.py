@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from desireline.aliases import Fragments
 from desireline.contracts import Topic
@@ -340,3 +342,40 @@ def test_what_the_plan_ignores_is_counted_by_its_source() -> None:
     assert (taken.accepted, taken.ignored) == (0, {"other": 1})
     assert not scene.quarantined
     assert len(scene.raw) == 1
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+FIELDS = st.sampled_from([*PROJECT])
+
+
+@given(
+    st.binary(max_size=60)
+    | st.dictionaries(FIELDS, JSON).map(lambda some: {**PROJECT, **some})
+    | JSON
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_record_holds_ends_as_an_event_or_aside(value: Any) -> None:
+    """Given anything at all in a record, then nothing raises, everything is accounted for, and the
+    second time is as the first."""
+    body = value if isinstance(value, bytes) else orjson.dumps(value)
+    one, two = Scene(), Scene()
+    taken = one.receive([record(body)])
+    two.receive([record(body)])
+
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        said = None
+    expected = len(said) if isinstance(said, list) else 1
+    assert taken.accepted + taken.quarantined.total() == expected
+    assert one.world.durable == two.world.durable
