@@ -217,11 +217,17 @@ class MessagePlaces(_Part):
 class SenderWords(_Part):
     """What one sender reports, in its words. verified_email: an address in its word identifies a
     person; in another's it is a trait. ignored: tried after the mappings. message: for a source
-    without code, where things are."""
+    without code, where things are.
+
+    scheme: what such a source signs by, if it is a webhook; then secret says what its secret is,
+    and deadline how many seconds it waits."""
 
     sender: str
     verified_email: bool = False
     message: MessagePlaces | None = None
+    scheme: Literal["standard_webhooks"] | None = None
+    secret: str | None = None
+    deadline: float = Field(default=5.0, gt=0)
     mappings: tuple[SenderMapping, ...]
     ignored: tuple[Ignored, ...] = ()
 
@@ -310,11 +316,17 @@ def _events(folder: Path) -> Iterator[PlannedEvent]:
             yield PlannedEvent(name=name, category=content["category"], **event)
 
 
+def sender_words(file: Path) -> SenderWords:
+    """Read a sender's file. Raises as `load_plan` does."""
+    words = SenderWords(**_read(file))
+    if words.sender != file.stem:
+        raise ValueError(f"{file.name} has the mappings of {words.sender}")
+    return words
+
+
 def _senders(folder: Path, events: Container[str]) -> Iterator[SenderWords]:
     for file in sorted((folder / "senders").glob("*.yaml")):
-        words = SenderWords(**_read(file))
-        if words.sender != file.stem:
-            raise ValueError(f"{file.name} has the mappings of {words.sender}")
+        words = sender_words(file)
         for mapping in words.mappings:
             if mapping.becomes not in events:
                 raise ValueError(f"{file.name} maps to {mapping.becomes}, which is not planned")

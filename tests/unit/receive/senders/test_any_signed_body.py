@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -66,7 +67,8 @@ def changed(data: st.DataObject, sample: Sample) -> bytes:
             break
         container, key = data.draw(st.sampled_from(there))
         if data.draw(st.booleans()):
-            container[key] = data.draw(JSON)
+            # A copy: what is sampled is one object, and the next change may be within it.
+            container[key] = deepcopy(data.draw(JSON))
         else:
             del container[key]
     return json.dumps(document).encode()

@@ -13,10 +13,9 @@ from typing import Any
 import orjson
 
 from desireline.errors import RefusedError
-from desireline.events import AccountRole
+from desireline.receive.placed import reported
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import WITHHELD, Reported, Sender, mapping, text
-from desireline.receive.times import epoch_any
+from desireline.receive.senders.sender import WITHHELD, Reported, Sender, mapping
 from desireline.records import Record
 from desireline.tracking_plan import MessagePlaces, TrackingPlan
 
@@ -27,7 +26,6 @@ KEY = "x-kafka-key"
 HEADER = "x-kafka-header-"
 RECORD = "$record"
 BATCH_LIMIT = 4_000
-_ROLES = frozenset({AccountRole.OWNER, AccountRole.MEMBER})
 
 
 class TopicSender(Sender):
@@ -77,33 +75,7 @@ class TopicSender(Sender):
             if message == WITHHELD:
                 yield Reported(fallback, "", None, WITHHELD, None, ())
             else:
-                yield self._reported({**mapping(message), RECORD: record}, fallback)
-
-    def _reported(self, message: Mapping[str, Any], fallback: str) -> Reported:
-        found = {name: search(message) for name, search in self._places.search.items()}
-        account, role = found.get("account"), found.get("role")
-        return Reported(
-            id=_identifier(found.get("id")) or fallback,
-            call=text(found.get("call")) or "",
-            event=text(found.get("event")),
-            message=message,
-            occurred_at=epoch_any(found.get("time")),
-            aliases=[(alias_type, search(message)) for alias_type, search in self._places.who],
-            accounts=(
-                ((f"group:{account}", AccountRole(role) if role in _ROLES else _MENTION),)
-                if _identifier(account)
-                else ()
-            ),
-            properties=mapping(found.get("properties")),
-            person_traits=mapping(found.get("person_traits")),
-            account_traits=mapping(found.get("account_traits")),
-            ip=text(found.get("ip")),
-            user_agent=text(found.get("user_agent")),
-            consent=mapping(found.get("consent")),
-        )
-
-
-_MENTION = AccountRole.MENTION
+                yield reported(self._places, {**mapping(message), RECORD: record}, fallback)
 
 
 def topic_senders(plan: TrackingPlan) -> dict[str, TopicSender]:
@@ -111,7 +83,7 @@ def topic_senders(plan: TrackingPlan) -> dict[str, TopicSender]:
     return {
         name: _named(name, words.message)
         for name, words in plan.senders.items()
-        if words.message is not None
+        if words.message is not None and words.scheme is None
     }
 
 
@@ -136,10 +108,3 @@ def _headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in headers.items():
         if name.startswith(HEADER):
             yield name.removeprefix(HEADER), value
-
-
-def _identifier(value: object) -> str:
-    """A text or a number as text; else nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return str(value)

@@ -1,31 +1,59 @@
 """One module a sender: how it signs, and where in its messages things are.
 
-A module in this folder that defines SENDER is a sender, under its own name. The guide is
-docs/adding_a_sender.md.
+A module in this folder that defines SENDER is a sender, under its own name; so is a file of the
+tracking plan that names the scheme its sender signs by. The guide is docs/adding_a_sender.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 from desireline.receive.senders.sender import Sender
+from desireline.resources import TRACKING_PLAN
+from desireline.tracking_plan import SenderWords, sender_words
 
-NAMES = frozenset(
+FILES = TRACKING_PLAN / "senders"
+
+_MODULES = frozenset(
     module.name
     for module in iter_modules([str(Path(__file__).parent)])
     if module.name != "sender" and not module.name.startswith("_")
 )
+
+
+def configured(folder: Path = FILES) -> dict[str, SenderWords]:
+    """The senders that are a file alone, by name. Raises as `load_plan` does."""
+    files = (file for file in sorted(folder.glob("*.yaml")) if file.stem not in _MODULES)
+    return {words.sender: words for words in map(sender_words, files) if words.scheme}
+
+
+_CONFIGURED: Mapping[str, SenderWords] = configured()
+
+NAMES = _MODULES | _CONFIGURED.keys()
 """All senders there are."""
 
 
-def known(names: Iterable[str] = NAMES) -> dict[str, Sender]:
-    """The senders of these names. Raises ValueError for a name that is none."""
+def known(names: Iterable[str] = NAMES, *, folder: Path = FILES) -> dict[str, Sender]:
+    """The senders of these names; folder: where senders without a module are. Raises ValueError
+    for a name that is none."""
+    files = _CONFIGURED if folder == FILES else configured(folder)
+    there = _MODULES | files.keys()
     found: dict[str, Sender] = {}
     for name in sorted(names):
-        if name not in NAMES:
-            raise ValueError(f"no sender {name!r}: known are {', '.join(sorted(NAMES))}")
-        found[name] = import_module(f"{__name__}.{name}").SENDER
+        if name not in there:
+            raise ValueError(f"no sender {name!r}: known are {', '.join(sorted(there))}")
+        found[name] = _configured(files[name]) if name in files else _of_module(name)
     return found
+
+
+def _of_module(name: str) -> Sender:
+    sender: Sender = import_module(f"{__name__}.{name}").SENDER
+    return sender
+
+
+def _configured(words: SenderWords) -> Sender:
+    sender: Sender = import_module(f"{__name__}._{words.scheme}").configured(words)
+    return sender

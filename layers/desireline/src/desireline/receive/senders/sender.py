@@ -66,7 +66,7 @@ class Sender(ABC):
     name: str
     secret: str
     mapped_as: str = ""
-    deadline: ClassVar[float] = 5.0
+    deadline: float = 5.0
     kept_headers: ClassVar[tuple[str, ...]] = ()
     signs_body: ClassVar[bool] = True
     signs_time: ClassVar[bool] = True
