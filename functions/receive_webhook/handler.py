@@ -74,7 +74,7 @@ def use_case() -> ReceiveWebhook:
 
 def quick(service: str) -> Any:
     """A client that gives up while the sender still waits."""
-    return client(service, attempts=2, read_timeout=CALL_SECONDS)
+    return client(service, attempts=2, read_timeout=CALL_SECONDS, connect_timeout=CALL_SECONDS)
 
 
 @logger.inject_lambda_context

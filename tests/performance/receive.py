@@ -29,7 +29,7 @@ from desireline.contracts import TOPICS, Topic
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, create_topics
 from desireline_local.signing import sign
-from tests.performance import receive_senders
+from tests.performance import receive_batches, receive_senders
 
 SINGLES, BATCHES, BATCH, ROUNDS = 400, 12, 500, 3
 SECRET = b"benchmark"
@@ -87,6 +87,7 @@ def measure() -> list[dict[str, Any]]:
             for side, found in rounds.items():
                 found.append(_in_a_process(side, kafka.bootstrap))
         by_sender = receive_senders.measure(kafka.bootstrap)
+        by_sender += receive_batches.measure(kafka.bootstrap)
     ours, peer = (
         {name: median(one[name] for one in found) for name in found[0]}
         for found in (rounds["ours"], rounds["peer"])

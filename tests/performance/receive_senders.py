@@ -130,9 +130,9 @@ def peer(name: str, producer: KafkaProducer) -> Take:
 
     app = APIGatewayHttpResolver()
     sent = chosen(name).signed(name, SECRET, Silent().now())
-    parse = _parser(sent)
+    parse = parser(sent)
     first = parse(sent.body)[0]
-    model = _model(name, first) if isinstance(first, dict) else Anything
+    model = model_of(name, first) if isinstance(first, dict) else Anything
 
     @app.post("/webhooks/<sender>")
     def take_webhook(sender: str) -> dict[str, int]:
@@ -164,7 +164,7 @@ def peer(name: str, producer: KafkaProducer) -> Take:
     return take
 
 
-def _parser(sent: WebhookRequest) -> Callable[[bytes], list[Any]]:
+def parser(sent: WebhookRequest) -> Callable[[bytes], list[Any]]:
     """The events of a body: a list, the members of a batch, lines, a form's field, or the body."""
     sender = known([sent.source])[sent.source]
 
@@ -183,7 +183,7 @@ def _parser(sent: WebhookRequest) -> Callable[[bytes], list[Any]]:
     return parse
 
 
-def _model(name: str, value: dict[str, Any]) -> type[BaseModel]:
+def model_of(name: str, value: dict[str, Any]) -> type[BaseModel]:
     """A model as one would write it for this body, nested as it is."""
     fields: Any = {
         key: (_type(f"{name}_{key}", one) | None, None)
@@ -195,7 +195,7 @@ def _model(name: str, value: dict[str, Any]) -> type[BaseModel]:
 
 def _type(name: str, value: object) -> Any:
     if isinstance(value, dict):
-        return _model(name, value)
+        return model_of(name, value)
     if isinstance(value, list):
         return list[_type(name, value[0])] if value else list[object]  # type: ignore[misc]
     return object if value is None else type(value)

@@ -8,16 +8,20 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import orjson
 import pytest
 
+from desireline.adapters.aws import _session
 from desireline.adapters.clock import WallClock
 from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.aliases import Fragments
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
+from desireline.ports import Suppressions
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
@@ -25,9 +29,11 @@ from desireline.receive.webhook import ReceiveWebhook
 from desireline.tracking_plan import load_plan
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
 from desireline_local.signing import sign
+from receive_webhook.handler import quick
 from tests.integration.edge.conftest import everything
 
 SECRET = b"secret"
+TIGHTEST = min(sender.deadline for sender in known().values())
 PLAN = load_plan()
 
 
@@ -43,7 +49,7 @@ class Ports:
     def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
 
 
-def receiving(bootstrap: str) -> ReceiveWebhook:
+def receiving(bootstrap: str, suppressions: Suppressions | None = None) -> ReceiveWebhook:
     ports, wall = Ports(), WallClock()
     return ReceiveWebhook(
         senders=known(["segment", "stripe"]),
@@ -54,7 +60,30 @@ def receiving(bootstrap: str) -> ReceiveWebhook:
         clock=wall,
         wall=wall,
         metrics=ports,
+        suppressions=suppressions,
     )
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that takes connections and never says anything."""
+    held: list[socket.socket] = []
+    stopped = threading.Event()
+    with socket.create_server((LOOPBACK, 0)) as server:
+        server.settimeout(0.1)
+
+        def accept() -> None:
+            while not stopped.is_set():
+                with suppress(TimeoutError):
+                    held.append(server.accept()[0])
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield server.getsockname()[1]
+        stopped.set()
+        thread.join()
+        for connection in held:
+            connection.close()
 
 
 def webhook(number: int) -> WebhookRequest:
@@ -126,37 +155,33 @@ def test_a_broker_that_stands_still_is_a_503_while_the_sender_waits(own_kafka: K
 
 @pytest.mark.parametrize("deadline", [3.0, 5.0])
 def test_an_address_that_never_speaks_is_a_503_in_time(
-    monkeypatch: pytest.MonkeyPatch, deadline: float
+    monkeypatch: pytest.MonkeyPatch, silent: int, deadline: float
 ) -> None:
     """Given something that takes connections and says nothing, then the tightest sender too is
     answered before it gives up, and a function's own end is kept as well."""
     monkeypatch.setattr(type(known(["segment"])["segment"]), "deadline", deadline)
-    with socket.create_server((LOOPBACK, 0)) as server:
-        held: list[socket.socket] = []
-        stopped = threading.Event()
-        server.settimeout(0.1)
+    receive = receiving(f"{LOOPBACK}:{silent}")
+    for number in range(2):
+        assert _seconds(receive, webhook(number), status=503) < deadline * 0.8
+    short = webhook(9)
+    hurried = WebhookRequest(short.source, short.headers, short.body, deadline=1.0)
+    assert _seconds(receive, hurried, status=503) < 1.0
 
-        def accept() -> None:
-            while not stopped.is_set():
-                try:
-                    held.append(server.accept()[0])
-                except TimeoutError:
-                    continue
 
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            receive = receiving(f"{LOOPBACK}:{server.getsockname()[1]}")
-            for number in range(2):
-                assert _seconds(receive, webhook(number), status=503) < deadline * 0.8
-            short = webhook(9)
-            hurried = WebhookRequest(short.source, short.headers, short.body, deadline=1.0)
-            assert _seconds(receive, hurried, status=503) < 1.0
-        finally:
-            stopped.set()
-            thread.join()
-            for connection in held:
-                connection.close()
+def test_a_table_that_never_speaks_is_a_503_before_the_tightest_sender_gives_up(
+    monkeypatch: pytest.MonkeyPatch, silent: int
+) -> None:
+    """Given that it cannot be known who is suppressed, then nothing is taken, and in time."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{LOOPBACK}:{silent}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    _session.cache_clear()
+    with closing(quick("dynamodb")) as client:
+        suppressions = DynamoSuppressions(client, "table", WallClock(), Ports())
+        receive = receiving(f"{LOOPBACK}:{silent}", suppressions)
+        assert _seconds(receive, webhook(1), status=503) < TIGHTEST
+    _session.cache_clear()
 
 
 def _seconds(receive: ReceiveWebhook, request: WebhookRequest, *, status: int) -> float:

@@ -124,6 +124,16 @@ def test_what_is_larger_than_the_burst_takes_all_of_it() -> None:
     assert not passes(scene.environment(), 1_000)
 
 
+def test_a_long_pause_saves_up_no_more_than_a_burst() -> None:
+    scene = Scene(segment=LIMIT)
+    throttle = scene.environment()
+    assert passes(throttle, 1)
+    scene.at += 3_600_000
+
+    assert passes(throttle, 5_000)
+    assert not passes(throttle, 1_000)
+
+
 def test_a_limit_takes_the_largest_batch() -> None:
     with pytest.raises(ValidationError, match="largest batch"):
         Limit(rate=10, burst=EVENTS_LIMIT - 1)
@@ -150,10 +160,21 @@ class Broken(MemoryStore):
         raise self.error
 
 
-@pytest.mark.parametrize("error", [UnavailableError("no table"), ConflictError("another")])
-def test_without_its_bucket_everything_passes_and_that_is_counted(error: Exception) -> None:
+def test_who_always_comes_second_passes_and_that_is_counted_and_lends_nothing_more() -> None:
     store = Broken()
-    store.error = error
+    store.error = ConflictError("another")
+    scene = Scene(store, segment=LIMIT)
+    throttle = scene.environment()
+    assert all(passes(throttle, 100) for _ in range(20))
+    assert scene.counts["throttle_contended"] == 20
+
+    throttle._store = scene.store = MemoryStore()
+    assert passes(throttle, 5_000), "a full bucket"
+    assert not passes(throttle, 100), "and nothing beyond it was put back"
+
+
+def test_without_its_bucket_everything_passes_and_that_is_counted() -> None:
+    store = Broken()
     scene = Scene(store, segment=LIMIT)
     throttle = scene.environment()
 

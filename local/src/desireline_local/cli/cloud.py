@@ -125,6 +125,7 @@ def show_addresses(addresses: Addresses) -> None:
     """Where everything is."""
     places = {
         "webhooks": f"{addresses.webhooks}/SENDER ({', '.join(sorted(NAMES))})",
+        "sites, servers": f"{addresses.host}/v1/CALL (docs/http_api.md)",
         "AWS": addresses.aws,
         "Kafka": addresses.kafka,
         "warehouse": f"{addresses.warehouse} (Snowflake's protocol, http)",

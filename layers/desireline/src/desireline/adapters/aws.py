@@ -28,10 +28,10 @@ THROTTLES = frozenset(
 )
 
 
-def config(*, attempts: int = 4, read_timeout: float = 5.0) -> Config:
+def config(*, attempts: int = 4, read_timeout: float = 5.0, connect_timeout: float = 2.0) -> Config:
     """Waits that end before a function does; `attempts` counts the first call."""
     return Config(
-        connect_timeout=2,
+        connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
@@ -45,9 +45,9 @@ def _session() -> Any:
     return Session()
 
 
-def client(service: str, *, attempts: int = 4, read_timeout: float = 5.0) -> Any:
-    """A boto3 client of that service."""
-    return _session().client(service, config=config(attempts=attempts, read_timeout=read_timeout))
+def client(service: str, **waits: Any) -> Any:
+    """A boto3 client of that service; waits: as of `config`."""
+    return _session().client(service, config=config(**waits))
 
 
 def error_of(error: ClientError | BotoCoreError) -> Exception:

@@ -94,6 +94,10 @@ class Throttle:
         if lease.tokens < cost or now >= lease.until:
             try:
                 self._renew(name, limit, lease, cost, now)
+            except ConflictError:
+                # Others were faster each time: this request passes, the next one asks again.
+                self._metrics.count("throttle_contended")
+                lease.tokens, lease.until, lease.unasked = cost, now, True
             except RetryableError:
                 self._metrics.count("throttle_unavailable")
                 # Nothing is asked for a while: whatever is wrong, this is not to make it worse.
