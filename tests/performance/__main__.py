@@ -12,11 +12,11 @@ from typing import Any
 
 from tests.performance.figures import PAGE, Figure, number, render, save
 
-GROUPS = ("receive", "resolve", "score", "functions", "warehouse", "running", "faults")
+GROUPS = ("receive", "imports", "resolve", "score", "functions", "warehouse", "running", "faults")
 """Modules of this package with a function `measure() -> list of rows`. `running` measures what
 needs a running cloud: latency.*, local.*, demo.*, receive.http_rate."""
 
-ALIASES = {"latency": "running", "local": "running", "demo": "running"}
+ALIASES = {"import": "imports", "latency": "running", "local": "running", "demo": "running"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,6 +24,7 @@ class Redriving:
         )
         topics = KafkaPlaces(target.bootstrap, target.auth, region=target.region)
         counted = StoredCounts(target.store())
+        suppressed = target.suppressed()
         client = target.client("lambda", attempts=1, read_timeout=FUNCTION_SECONDS)
         self.redrive = Redrive(
             bucket=self.bucket,
@@ -31,6 +32,7 @@ class Redriving:
             functions=LambdaFunctions(client),
             counted=counted,
             wall=WallClock(),
+            suppressed=lambda event: any(one.fragment in suppressed for one in event.aliases),
         )
         self.see_through = SeeThrough(
             bucket=self.bucket, topics=topics, counted=counted, deployment=target.deployment

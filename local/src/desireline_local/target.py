@@ -18,8 +18,10 @@ from desireline.adapters.aws import translated
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import Auth
+from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.contracts import Table, parameter
 from desireline.ports import Clock
+from desireline_local.backends import NoMetrics
 from desireline_local.cloud import Addresses
 
 Client = Callable[..., Any]
@@ -44,6 +46,12 @@ class Target:
         """The tables."""
         tables = {table: f"{self.deployment}-{table}" for table in Table}
         return DynamoStore(self.client("dynamodb"), tables)
+
+    def suppressed(self) -> frozenset[str]:
+        """Fragments of whom nothing may be taken. Raises UnavailableError."""
+        table = f"{self.deployment}-{Table.INTERVENTIONS}"
+        client = self.client("dynamodb")
+        return DynamoSuppressions(client, table, WallClock(), NoMetrics()).current()
 
     def secret(self, name: str) -> bytes:
         """The current value of a secret."""

@@ -8,6 +8,7 @@ from desireline_local.cli import (
     ask,
     cloud,
     demo,
+    history,
     plan,
     redrive,
     replay,
@@ -34,6 +35,7 @@ app.command()(sources.pull)
 app.command()(ask.explain)
 app.command()(redrive.redrive)
 app.command()(replay.replay)
+app.command("import")(history.import_history)
 app.command()(demo.demo)
 app.add_typer(plan.app, name="plan")
 app.add_typer(suppress.app, name="suppress")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from desireline.adapters.kafka import SETTINGS, Auth, security
 from desireline.errors import UnavailableError
@@ -64,6 +65,13 @@ class KafkaPlaces:
         except KafkaException as error:
             raise UnavailableError(str(error)) from error
         return {place.partition: place.offset for place in found if place.offset >= 0}
+
+    def cluster(self) -> str:
+        """The cluster's own id: another one has none of its records. Raises UnavailableError."""
+        try:
+            return str(AdminClient(self._settings).list_topics(timeout=TIMEOUT).cluster_id)
+        except KafkaException as error:
+            raise UnavailableError(str(error)) from error
 
     def close(self) -> None:
         """Close what is open."""

@@ -1,0 +1,228 @@
+"""Import history."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from platformdirs import user_state_path
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from desireline.adapters.kafka_places import KafkaPlaces
+from desireline.errors import DesirelineError
+from desireline.tracking_plan import TrackingPlan, load_plan
+from desireline_local.cli.console import console, fail, interruptible
+from desireline_local.cli.targets import Deployment, the_target
+from desireline_local.history import use_case as history
+from desireline_local.history.files import FileError, Format, digest, look_at
+from desireline_local.history.journal import Journal, Totals
+from desireline_local.history.sources import FileWords, MappingError, SourceSpec, read_mapping
+from desireline_local.history.worker import Place, Work
+from desireline_local.target import Target
+
+DRY = "dry-run"
+MAPPED = "with --mapping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the options say of how files are read."""
+
+    format: Format | None
+    mapping: Path | None
+    zone: str
+    account_property: str
+    left_out: frozenset[str]
+
+
+def import_history(
+    *,
+    files: Annotated[list[Path], typer.Argument(help="NDJSON, CSV or Parquet; gzip as well")],
+    form: Annotated[
+        Format | None, typer.Option("--format", help="what they hold, where that cannot be seen")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="YAML that says where things are in a row, and what they are"),
+    ] = None,
+    time_zone: Annotated[str, typer.Option(help="of the Mixpanel project")] = "UTC",
+    account_property: Annotated[
+        str, typer.Option(help="the property that holds an account's key, in Mixpanel and GA4")
+    ] = "",
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="an event that is not wanted; may be given several times"),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0, help="events a second at most; 0: no limit")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="processes; 0: one for each core")] = 0,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(help="folder for rows that are not taken; beside the file without"),
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="folder of the journals")] = None,
+    again: Annotated[bool, typer.Option("--again", help="forget what was imported before")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="read and map everything, send nothing")
+    ] = False,
+    deployment: Deployment = None,
+) -> None:
+    """Import months of past events from files; they start no playbook.
+
+    Interrupted or killed, run it again: it goes on where it was. An event that has come before,
+    from a file or from its sender, is counted once. Rows that cannot be taken go to
+    FILE.rejects.ndjson with line and reason. Ends with 1 if there are any.
+    """
+    wanted = Wanted(
+        format=form,
+        mapping=mapping,
+        zone=time_zone,
+        account_property=account_property,
+        left_out=frozenset(leave_out or ()),
+    )
+    plan = load_plan()
+    try:
+        works = [_work(file, wanted, plan) for file in files]
+    except (FileError, MappingError) as error:
+        raise fail(str(error), 2) from error
+    target = None if dry_run else the_target(deployment)
+    folder = state or user_state_path("desireline") / "imports"
+    options = history.Options(rate=rate)
+    with interruptible(), ExitStack() as stack:
+        try:
+            place, cluster = _place(target)
+            count = workers or len(os.sched_getaffinity(0))
+            processes = stack.enter_context(history.Processes(place, count))
+            total = Totals()
+            for work in works:
+                name = history.journal_name(work, cluster=cluster, plan_version=plan.version)
+                journal = folder / (f"{DRY}-{place.mark}-{name}" if dry_run else name)
+                if again or dry_run:
+                    journal.unlink(missing_ok=True)
+                total += _imported(
+                    work,
+                    journal,
+                    history.rejects_beside(work.file.path, rejects),
+                    processes,
+                    options,
+                )
+                if dry_run:
+                    journal.unlink(missing_ok=True)
+        except DesirelineError as error:
+            raise fail(f"stopped, and may be run again: {error}") from error
+        except FileError as error:
+            raise fail(str(error), 2) from error
+        except OSError as error:
+            raise fail(f"{error}: see --rejects and --state", 2) from error
+    _show(total, dry_run=dry_run)
+    if total.rejected:
+        raise typer.Exit(1)
+
+
+def _work(path: Path, wanted: Wanted, plan: TrackingPlan) -> Work:
+    words, told = None, FileWords()
+    if wanted.mapping is not None:
+        words, told = read_mapping(wanted.mapping, plan)
+    file = look_at(path, delimiter=told.delimiter)
+    form = Format.MAPPED if wanted.mapping else wanted.format or file.format
+    if form is None or (form is Format.MAPPED and words is None):
+        known = ", ".join(one for one in Format if one is not Format.MAPPED)
+        raise FileError(
+            f"{path} ({file.container}) is of no format that can be recognised: "
+            f"--format is one of {known}, and --mapping says how to read any other"
+        )
+    spec = SourceSpec(
+        format=form,
+        words=words,
+        file=told,
+        zone=wanted.zone,
+        account_property=wanted.account_property,
+        left_out=wanted.left_out,
+        table=_table(path),
+    )
+    return Work(file=file, spec=spec, digest=_digest(path))
+
+
+def _table(path: Path) -> str:
+    """The name before the first dot: of a table, if it is one of Segment's warehouse."""
+    return path.name.partition(".")[0].lower()
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest(path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error}") from error
+
+
+def _place(target: Target | None) -> tuple[Place, str]:
+    """Where events go, and the name of the Kafka cluster."""
+    mark = f"import-{uuid.uuid4()}"
+    now = time.time_ns() // 1_000_000
+    if target is None:
+        place = Place(
+            bootstrap="",
+            auth="plaintext",
+            region="",
+            secret=b"nobody",
+            received_at=now,
+            stamped=now,
+            mark=mark,
+        )
+        return place, DRY
+    place = Place(
+        bootstrap=target.bootstrap,
+        auth=target.auth,
+        region=target.region,
+        secret=target.secret("identity"),
+        received_at=target.clock.now(),
+        stamped=now,
+        mark=mark,
+        suppressed=target.suppressed(),
+    )
+    places = KafkaPlaces(target.bootstrap, target.auth, region=target.region)
+    return place, places.cluster()
+
+
+def _imported(
+    work: Work, path: Path, rejects: Path, processes: history.Processes, options: history.Options
+) -> Totals:
+    name = work.file.path.name
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    began = time.monotonic()
+    with Journal(path, rejects) as journal, Progress(*columns, console=console) as progress:
+        if journal.finished:
+            console.print(f"{name}: imported before; --again does it again", markup=False)
+            return journal.totals
+        if journal.done:
+            console.print(
+                f"{name}: going on after {journal.totals.accepted:,} events", markup=False
+            )
+        task = progress.add_task(name, total=1.0)
+
+        def report(share: float, events: int) -> None:
+            speed = events / max(0.001, time.monotonic() - began)
+            text = f"{name}: {events:,} events, {speed:,.0f}/s"
+            progress.update(task, completed=share, description=text)
+
+        history.import_file(work, journal, processes, options=options, report=report)
+        progress.update(task, completed=1.0)
+        if journal.totals.rejected:
+            console.print(f"{name}: rows not taken are in {rejects}", markup=False)
+        return journal.totals
+
+
+def _show(total: Totals, *, dry_run: bool) -> None:
+    table = Table("rows", "", box=None, show_header=False)
+    table.add_row(f"{total.accepted:,}", "would be sent" if dry_run else "in events.received")
+    for name, count in sorted(total.left_out.items()):
+        table.add_row(f"{count:,}", f"left out: {name}")
+    for reason, count in sorted(total.rejected.items()):
+        table.add_row(f"{count:,}", f"not taken: {reason}")
+    console.print(table)

@@ -1,0 +1,233 @@
+"""`desireline redrive` and `desireline import` on the whole local cloud; prints what was found as
+JSON.
+
+Run by test_operators.py in a process of its own: `python -m tests.e2e.operators_run`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+from click.testing import Result
+from confluent_kafka import Consumer, TopicPartition
+from typer.testing import CliRunner
+
+from desireline.contracts import Header, Table, Topic
+from desireline.events import AliasType, CanonicalEvent, JourneyScored
+from desireline.rows import DecisionRow, EnrolmentRow, StateRow
+from desireline_local import backends, target
+from desireline_local.cli import targets
+from desireline_local.cli.main import app
+from desireline_local.cloud import LocalCloud
+from desireline_local.ledger import all_rows
+from desireline_local.redriving import Redriving
+from desireline_local.supervisor import Running
+from desireline_local.world import CloudWorld
+from tests.e2e.fault_run import Sender
+
+USER = "u_redriven"
+
+
+def run(*arguments: str) -> Result:
+    """`desireline redrive` as a person runs it."""
+    return command("redrive", *arguments)
+
+
+def command(*arguments: str) -> Result:
+    """A command of `desireline`."""
+    done = CliRunner().invoke(app, arguments)
+    sys.stderr.write(f"$ desireline {' '.join(arguments)}\n{done.output}\n")
+    return done
+
+
+def of_a_topic(cloud: LocalCloud) -> dict[str, Any]:
+    """A record that resolve cannot handle until its retries end; the cause goes; redriven."""
+    poisoned = backends.fragments(cloud.at).alias(AliasType.USER, USER)
+    assert poisoned is not None
+    cloud.at.clock().faults(poison=poisoned.fragment)
+    Sender(cloud).post(_call(1))
+    _until_set_aside(cloud)
+    cloud.at.clock().faults(poison="")
+    without_why, counted = run("--go"), run()
+    gone = run("--go", "--why", "the table had been throttled; it has room now", "--wait", "60")
+    again = run()
+    return {
+        "codes": [one.exit_code for one in (without_why, counted, gone, again)],
+        "counted": counted.output,
+        "again": again.output,
+        "outcomes": [row["outcome"] for row in _runs(cloud)],
+        "redriven": _headers(cloud, Topic.EVENTS_RECEIVED, Header.REDRIVE_OF),
+    }
+
+
+def of_a_stream(cloud: LocalCloud) -> dict[str, Any]:
+    """A change of a journey in the bucket, as Lambda writes what it gave up on; redriven."""
+    Sender(cloud).post(_call(2))
+    with CloudWorld(cloud.at) as world:
+        world.settle()
+    (item,) = cloud.at.client("dynamodb").scan(TableName=cloud.at.table(Table.JOURNEYS))["Items"]
+    bucket = target.local(cloud.at).parameter("archive", "dead-letters")
+    key = "aws/lambda/mapping/shardId-0/2026/01/05/one"
+    cloud.at.client("s3").put_object(Bucket=bucket, Key=key, Body=_stream_object(cloud, item))
+    before = len(_scored(cloud))
+    done = run("--topic", cloud.at.table(Table.JOURNEYS), "--go", "--why", "Kafka was away")
+    scored = _scored(cloud)
+    return {
+        "code": done.exit_code,
+        "announced": len(scored) - before,
+        "same": scored[-1].subject == item["subject"]["S"],
+    }
+
+
+def of_history(cloud: LocalCloud, folder: Path) -> dict[str, Any]:
+    """A history whose trials began a moment ago, and a line that is none; imported twice."""
+    calls = [orjson.loads(_call(number, user=f"past-{number % 50}")) for number in range(400)]
+    archive = folder / "archive.ndjson"
+    archive.write_bytes(b"\n".join([*map(orjson.dumps, calls), b"{"]))
+    told = ("import", str(archive), "--state", str(folder / "state"))
+    before = _counted(cloud)
+    first = command(*told)
+    with CloudWorld(cloud.at, patience=120) as world:
+        world.settle()
+    counted = _counted(cloud) - before
+    again, anew = command(*told), command(*told, "--again")
+    with CloudWorld(cloud.at, patience=120) as world:
+        world.settle()
+    rows = all_rows(cloud.at, Table.INTERVENTIONS)
+    enrolled = [row for row in rows if isinstance(row, EnrolmentRow)]
+    reasons = {row.reason for row in rows if isinstance(row, DecisionRow)}
+    return {
+        "codes": [first.exit_code, again.exit_code, anew.exit_code],
+        "said": first.output + again.output,
+        "counted": counted,
+        "after": _counted(cloud) - before,
+        "enrolled": len([row for row in enrolled if row.entry_id not in _live(cloud)]),
+        "replays": "replay" in reasons,
+    }
+
+
+def _counted(cloud: LocalCloud) -> int:
+    rows = [row for row in all_rows(cloud.at, Table.STATES) if isinstance(row, StateRow)]
+    return sum(sum(row.state.counts.values()) for row in rows)
+
+
+def _live(cloud: LocalCloud) -> set[str]:
+    """The ids of what senders delivered: events, and crossings of the subjects they moved."""
+    live = {
+        CanonicalEvent.decode(message.value()).event_id
+        for message in _messages(cloud, Topic.EVENTS_RECEIVED)
+        if Header.REPLAY not in dict(message.headers() or ())
+    }
+    return live | {
+        JourneyScored.decode(message.value()).id
+        for message in _messages(cloud, Topic.JOURNEYS_SCORED)
+        if Header.REPLAY not in dict(message.headers() or ())
+    }
+
+
+def _call(number: int, *, user: str = USER) -> bytes:
+    return orjson.dumps(
+        {
+            "type": "track",
+            "messageId": f"{user}-{number}",
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "userId": user,
+            "event": "Trial Started",
+            "properties": {"plan": "trial"},
+            "context": {"groupId": "acme"},
+        }
+    )
+
+
+def _until_set_aside(cloud: LocalCloud) -> None:
+    bucket = Redriving(target.local(cloud.at)).bucket
+    until = time.monotonic() + 120
+    while not any(True for _ in bucket.objects()):
+        assert time.monotonic() < until, "the poisoned record was not set aside"
+        time.sleep(0.5)
+
+
+def _runs(cloud: LocalCloud) -> list[dict[str, Any]]:
+    bucket = Redriving(target.local(cloud.at)).bucket
+    return [orjson.loads(note) for note in bucket.notes("redrives/runs/")]
+
+
+def _stream_object(cloud: LocalCloud, item: dict[str, Any]) -> bytes:
+    table = cloud.at.table(Table.JOURNEYS)
+    arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{table}/stream/2026-01-01T00:00:00.000"
+    record = {
+        "eventID": "one",
+        "eventName": "INSERT",
+        "eventSourceARN": arn,
+        "dynamodb": {
+            "ApproximateCreationDateTime": time.time(),
+            "NewImage": item,
+            "SequenceNumber": "1",
+        },
+    }
+    name = f"{cloud.at.deployment}-publish-changes"
+    context = {
+        "functionArn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}",
+        "condition": "RetryAttemptsExhausted",
+        "approximateInvokeCount": 1001,
+    }
+    return json.dumps(
+        {
+            "requestContext": context,
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "DDBStreamBatchInfo": {"streamArn": arn},
+            "payload": json.dumps({"Records": [record]}),
+        }
+    ).encode()
+
+
+def _scored(cloud: LocalCloud) -> list[JourneyScored]:
+    return [
+        JourneyScored.decode(message.value()) for message in _messages(cloud, Topic.JOURNEYS_SCORED)
+    ]
+
+
+def _headers(cloud: LocalCloud, topic: Topic, name: str) -> list[str]:
+    """The values of a header on a topic, where there is one."""
+    found = [dict(message.headers() or ()) for message in _messages(cloud, topic)]
+    return [headers[name].decode() for headers in found if name in headers]
+
+
+def _messages(cloud: LocalCloud, topic: Topic) -> list[Any]:
+    """Everything on a topic, in the order of time."""
+    consumer = Consumer({"bootstrap.servers": cloud.bootstrap, "group.id": "e2e"})
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    places = [TopicPartition(topic, number, 0) for number in partitions]
+    missing = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+    consumer.assign(places)
+    found: list[Any] = []
+    while len(found) < missing:
+        found += consumer.consume(missing - len(found), timeout=5)
+    consumer.close()
+    return sorted(found, key=lambda message: message.timestamp())
+
+
+def main() -> None:
+    """Both, on a cloud of their own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCloud(Path(folder) / "cloud", warehouse=False) as cloud,
+    ):
+        targets.the_cloud = lambda: Running(0, cloud.at)
+        found = {
+            "topic": of_a_topic(cloud),
+            "stream": of_a_stream(cloud),
+            "history": of_history(cloud, Path(folder)),
+        }
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""`python import_here.py BOOTSTRAP FILE FOLDER`: imports a Segment archive with two processes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from desireline_local.history.files import Format, digest, look_at
+from desireline_local.history.journal import Journal
+from desireline_local.history.sources import SourceSpec
+from desireline_local.history.use_case import Options, Processes, import_file
+from desireline_local.history.worker import Place, Work
+
+
+def main() -> None:
+    bootstrap, path, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    place = Place(
+        bootstrap=bootstrap,
+        auth="plaintext",
+        region="",
+        secret=b"secret",
+        received_at=1_767_600_000_000,
+        stamped=1_767_600_000_000,
+        mark="import-1",
+    )
+    work = Work(file=look_at(path), spec=SourceSpec(format=Format.SEGMENT), digest=digest(path))
+    with (
+        Processes(place, 2) as processes,
+        Journal(folder / "journal", folder / "rejects") as journal,
+    ):
+        import_file(work, journal, processes, options=Options(chunk_bytes=20_000))
+    sys.stdout.write(f"{journal.totals.accepted} {journal.totals.rejected.total()}\n")
+
+
+if __name__ == "__main__":
+    main()

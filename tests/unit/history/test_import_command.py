@@ -1,0 +1,86 @@
+"""`desireline import`: what it says and how it ends, without a cloud."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from desireline_local.cli.main import app
+
+from .test_cutting_and_resuming import call
+from .test_formats import CRM, MIXPANEL
+from .writing import ndjson
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(
+        app, ["import", *map(str, arguments), "--workers", "1"], env={"COLUMNS": "160"}
+    )
+    return done.exit_code, done.output
+
+
+def test_a_dry_run_maps_everything_and_sends_nothing(tmp_path: Path) -> None:
+    """Given two files of different formats, a line of which is broken, when tried out, then the
+    counts are told, the broken line is set aside, no journal is left, and it ends with 1."""
+    calls = ndjson(tmp_path / "calls.ndjson", [*[call(n) for n in range(20)], []])
+    export = ndjson(tmp_path / "export.ndjson", [MIXPANEL])
+
+    code, said = run(calls, export, "--dry-run", "--state", tmp_path / "state")
+
+    assert code == 1, said
+    assert "21  would be sent" in said
+    assert "1   not taken: not_an_object" in said
+    (reject,) = (tmp_path / "calls.ndjson.rejects.ndjson").read_text().splitlines()
+    assert json.loads(reject) == {
+        "line": 21,
+        "reason": "not_an_object",
+        "detail": "",
+        "row": "[]",
+    }
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_what_is_left_out_is_counted_and_no_failure(tmp_path: Path) -> None:
+    calls = ndjson(tmp_path / "calls.ndjson", [call(n) for n in range(20)])
+
+    code, said = run(calls, "--dry-run", "--leave-out", "Signed In", "--state", tmp_path / "state")
+
+    assert code == 0, said
+    assert "20  left out: Signed In" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "said"),
+    [
+        ("odd.ndjson", '{"a": 1}\n', (), "of no format that can be recognised"),
+        ("array.json", "[1]", (), "jq -c"),
+        ("absent", None, (), "cannot be read"),
+        ("calls.ndjson", '{"type": "track"}\n', ("--mapping", "absent.yaml"), "absent.yaml"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(
+    tmp_path: Path, name: str, content: str | None, options: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_text(content)
+
+    code, output = run(file, *options, "--dry-run", "--state", tmp_path / "state")
+
+    assert code == 2
+    assert said in output
+
+
+def test_a_mapping_file_from_the_command_line(tmp_path: Path) -> None:
+    mapping = tmp_path / "old_crm.yaml"
+    mapping.write_text(CRM)
+    file = tmp_path / "deals.csv"
+    file.write_text("What;When;Mail;Contact;Company;Amount\nWon;13.09.2020 14:26;a@b.com;7;x;1\n")
+
+    code, said = run(file, "--mapping", mapping, "--dry-run", "--state", tmp_path / "state")
+
+    assert code == 0, said
+    assert "1  would be sent" in said
