@@ -64,7 +64,8 @@ BROKER_IDS = ("1", "2", "3")
 
 
 PULLS_INTERRUPTED = 3
-"""Within six hours. The next run goes on, so that one or two are nothing to tell."""
+PULLS_WATCHED = 6 * 3600
+"""So many within six hours. The next run goes on, so that one or two are nothing to tell."""
 
 
 def alarm_rows(sources: Sources = NO_SOURCES) -> tuple[AlarmRow, ...]:
@@ -94,20 +95,26 @@ def _functions(sources: Sources) -> Iterator[AlarmRow]:
             namespace="AWS/Lambda",
             dimensions={"FunctionName": "{deployment}-" + function.replace("_", "-")},
             statistic="Sum",
-            threshold=1,
         )
+        # What runs once an hour, and one at a time on purpose, is measured by hours, and wakes
+        # nobody.
+        seldom = function is Function.PULL_EXPORTS
         yield of_function(
             name=f"{function}-errors",
             metric="Errors",
-            periods=5,
-            datapoints=3,
+            threshold=PULLS_INTERRUPTED if seldom else 1,
+            period=PULLS_WATCHED if seldom else 60,
+            periods=1 if seldom else 5,
+            datapoints=1 if seldom else 3,
             severity=Severity.TICKET,
             runbook="A function fails",
         )
         yield of_function(
             name=f"{function}-throttles",
             metric="Throttles",
-            severity=Severity.PAGE,
+            threshold=PULLS_INTERRUPTED if seldom else 1,
+            period=PULLS_WATCHED if seldom else 60,
+            severity=Severity.TICKET if seldom else Severity.PAGE,
             runbook="A function is throttled",
         )
 
@@ -208,7 +215,7 @@ def _pulls() -> Iterator[AlarmRow]:
         threshold=PULLS_INTERRUPTED,
         severity=Severity.TICKET,
         runbook="A pull does not get through",
-        period=6 * 3600,
+        period=PULLS_WATCHED,
     )
 
 

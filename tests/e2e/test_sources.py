@@ -58,10 +58,9 @@ def records(cloud: LocalCloud, topic: Topic) -> list[bytes]:
             place = TopicPartition(topic, partition, 0)
             _, end = consumer.get_watermark_offsets(place, timeout=10)
             consumer.assign([place])
-            while consumer.position([place])[0].offset < end:
+            for _ in range(end):
                 message = consumer.poll(5)
-                if message is None:
-                    break
+                assert message is not None
                 found.append(message.value())
     finally:
         consumer.close()

@@ -154,3 +154,12 @@ def test_the_dashboard_shows_the_pipeline_from_left_to_right(dev: Assembly) -> N
     assert titles[-1] == "Alarms"
     assert len(widgets) == 13
     assert all(widget["x"] + widget["width"] <= 24 for widget in widgets)
+
+
+def test_a_function_that_runs_once_an_hour_is_measured_by_hours_and_wakes_nobody() -> None:
+    rows = [row for row in alarm_rows(EXAMPLE) if row.name.startswith("pull_exports")]
+    assert {row.metric for row in rows} == {"Errors", "Throttles"}
+    rows += [row for row in alarm_rows(EXAMPLE) if row.metric == "pulls_interrupted"]
+    assert {row.severity for row in rows} == {Severity.TICKET}
+    assert {(row.period, row.threshold) for row in rows} == {(6 * 3600, 3)}
+    assert not [row for row in alarm_rows() if "pull" in row.name]
