@@ -17,12 +17,15 @@ ANSWERS = (
     "\n".join(
         [
             "- **200** once the raw body, its events and what was set aside are in Kafka, "
-            "acknowledged by all in-sync replicas; the body says how many were accepted and how "
-            "many quarantined. A HEAD request is answered with 200 too.",
+            "acknowledged by all in-sync replicas; the body says how many were accepted, how many "
+            "quarantined, and, where there are some, how many ignored (the plan says that they are "
+            "no events) or withheld (their person is suppressed). A HEAD request is answered with "
+            "200 too.",
             "- **4xx** with a reason for what cannot be taken: 401 `unsigned` or `forged`, 400 "
             "`stale` or `malformed`, 404 `unknown_sender`, 413 `too_large`, 415 "
             "`unknown_encoding`. Nothing is kept of it.",
-            "- **429** from the gateway, above the route's rate.",
+            "- **429** above the gateway's rate for the route, and with `Retry-After` above the "
+            "limit of events that the deployment sets for the sender.",
             "- **503** with `Retry-After` while Kafka cannot be reached, always before the "
             "sender's patience ends.",
         ]

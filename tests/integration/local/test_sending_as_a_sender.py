@@ -76,7 +76,7 @@ def run(*arguments: str, stdin: str | None = None) -> Any:
     return CliRunner().invoke(app, ["send", *arguments], input=stdin)
 
 
-@pytest.mark.parametrize("name", sorted(NAMES - {"direct"}))
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_all_samples_of_a_sender_are_signed_as_it_signs(receiver: Receiver, name: str) -> None:
     found = run(name, "--sample")
 
