@@ -56,7 +56,8 @@ def senders_page() -> str:
             "`POST /webhooks/<sender>`, and its secret in Secrets Manager at "
             "`<deployment>/<sender>`: store there what the sender issued, or tell the sender what "
             "is there. While a secret rotates, the current and the previous version are accepted. "
-            f"A signed time may be {TOLERANCE_MS // 60_000} minutes off, either way. "
+            f"A signed time may be {TOLERANCE_MS // 60_000} minutes off, either way, unless the "
+            "table says otherwise. "
             "`desireline send <sender> --sample` plays it. How to add one is in "
             "[adding_a_sender.md](adding_a_sender.md).",
             *ANSWERS,
@@ -69,9 +70,15 @@ def senders_page() -> str:
 def _signed(sender: Sender) -> str:
     covered = [
         *(["body"] if sender.signs_body else []),
-        *(["time"] if sender.signs_time else []),
+        *([_time(sender)] if sender.signs_time else []),
     ]
     return ", ".join(covered) or "nothing: credentials"
+
+
+def _time(sender: Sender) -> str:
+    if sender.oldest == TOLERANCE_MS:
+        return "time"
+    return f"time (up to {sender.oldest / 86_400_000:g} days old)"
 
 
 def _section(sender: Sender, plan: TrackingPlan) -> str:
