@@ -7,7 +7,6 @@ a process a core; and the usual script, `json.loads`, `Model(**…)`, one idempo
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from desireline.records import Outgoing
 from desireline_local.history.files import digest, look_at
 from desireline_local.history.journal import Journal
 from desireline_local.history.sources import SourceSpec
-from desireline_local.history.use_case import Options, Processes, import_file
+from desireline_local.history.use_case import Options, Processes, cores, import_file
 from desireline_local.history.worker import Place, Work
 from desireline_local.kafka.broker import Kafka, create_topics
 from tests.performance.receive import Call, call
@@ -115,7 +114,7 @@ def ours(bootstrap: str, archive: Path, folder: Path) -> int:
     assert file.format is not None
     work = Work(file=file, spec=SourceSpec(format=file.format), digest=digest(archive))
     with (
-        Processes(place, len(os.sched_getaffinity(0))) as processes,
+        Processes(place, cores()) as processes,
         Journal(folder / "journal", folder / "rejects") as journal,
     ):
         import_file(work, journal, processes, options=Options())

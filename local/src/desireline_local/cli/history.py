@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,6 @@ from desireline_local.history.worker import Place, Work
 from desireline_local.target import Target
 
 DRY = "dry-run"
-MAPPED = "with --mapping"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,35 +42,57 @@ class Wanted:
     left_out: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How an import is run."""
+
+    rate: float
+    workers: int
+    rejects: Path | None
+    journals: Path
+    again: bool
+    plan_version: str
+
+
+Files = Annotated[list[Path], typer.Argument(help="NDJSON, CSV or Parquet; gzip as well")]
+Form = Annotated[
+    Format | None, typer.Option("--format", help="what they hold, where that cannot be seen")
+]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", help="YAML: where things are in a row, and what they are"),
+]
+Zone = Annotated[str, typer.Option("--time-zone", help="of the Mixpanel project")]
+AccountProperty = Annotated[
+    str, typer.Option(help="the property that holds an account's key, in Mixpanel and GA4")
+]
+LeaveOut = Annotated[
+    list[str] | None, typer.Option(help="an event that is not wanted; may be given several times")
+]
+Rate = Annotated[float, typer.Option(min=0, help="events a second at most; 0: no limit")]
+Workers = Annotated[int, typer.Option(min=0, help="processes; 0: one for each core")]
+RejectsFolder = Annotated[
+    Path | None, typer.Option("--rejects", help="folder for rows not taken; else beside the file")
+]
+StateFolder = Annotated[Path | None, typer.Option("--state", help="folder of the journals")]
+Again = Annotated[bool, typer.Option("--again", help="forget what was imported before")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="read and map everything, send nothing")]
+
+
 def import_history(
     *,
-    files: Annotated[list[Path], typer.Argument(help="NDJSON, CSV or Parquet; gzip as well")],
-    form: Annotated[
-        Format | None, typer.Option("--format", help="what they hold, where that cannot be seen")
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(help="YAML that says where things are in a row, and what they are"),
-    ] = None,
-    time_zone: Annotated[str, typer.Option(help="of the Mixpanel project")] = "UTC",
-    account_property: Annotated[
-        str, typer.Option(help="the property that holds an account's key, in Mixpanel and GA4")
-    ] = "",
-    leave_out: Annotated[
-        list[str] | None,
-        typer.Option(help="an event that is not wanted; may be given several times"),
-    ] = None,
-    rate: Annotated[float, typer.Option(min=0, help="events a second at most; 0: no limit")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="processes; 0: one for each core")] = 0,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(help="folder for rows that are not taken; beside the file without"),
-    ] = None,
-    state: Annotated[Path | None, typer.Option(help="folder of the journals")] = None,
-    again: Annotated[bool, typer.Option("--again", help="forget what was imported before")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="read and map everything, send nothing")
-    ] = False,
+    files: Files,
+    form: Form = None,
+    mapping: MappingFile = None,
+    time_zone: Zone = "UTC",
+    account_property: AccountProperty = "",
+    leave_out: LeaveOut = None,
+    rate: Rate = 0,
+    workers: Workers = 0,
+    rejects: RejectsFolder = None,
+    state: StateFolder = None,
+    again: Again = False,
+    dry_run: DryRun = False,
     deployment: Deployment = None,
 ) -> None:
     """Import months of past events from files; they start no playbook.
@@ -91,38 +113,42 @@ def import_history(
         works = [_work(file, wanted, plan) for file in files]
     except (FileError, MappingError) as error:
         raise fail(str(error), 2) from error
-    target = None if dry_run else the_target(deployment)
-    folder = state or user_state_path("desireline") / "imports"
-    options = history.Options(rate=rate)
+    how = How(
+        rate=rate,
+        workers=workers or history.cores(),
+        rejects=rejects,
+        journals=state or user_state_path("desireline") / "imports",
+        again=again or dry_run,
+        plan_version=plan.version,
+    )
+    total = _run(works, None if dry_run else the_target(deployment), how)
+    _show(total, dry_run=dry_run)
+    if total.rejected:
+        raise typer.Exit(1)
+
+
+def _run(works: Sequence[Work], target: Target | None, how: How) -> Totals:
+    """Import them all, or end the command."""
+    total = Totals()
     with interruptible(), ExitStack() as stack:
         try:
             place, cluster = _place(target)
-            count = workers or len(os.sched_getaffinity(0))
-            processes = stack.enter_context(history.Processes(place, count))
-            total = Totals()
+            journals = how.journals
+            if target is None:
+                journals = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            processes = stack.enter_context(history.Processes(place, how.workers))
             for work in works:
-                name = history.journal_name(work, cluster=cluster, plan_version=plan.version)
-                journal = folder / (f"{DRY}-{place.mark}-{name}" if dry_run else name)
-                if again or dry_run:
-                    journal.unlink(missing_ok=True)
-                total += _imported(
-                    work,
-                    journal,
-                    history.rejects_beside(work.file.path, rejects),
-                    processes,
-                    options,
-                )
-                if dry_run:
-                    journal.unlink(missing_ok=True)
+                name = history.journal_name(work, cluster=cluster, plan_version=how.plan_version)
+                if how.again:
+                    (journals / name).unlink(missing_ok=True)
+                total += _imported(work, journals / name, processes, how)
         except DesirelineError as error:
             raise fail(f"stopped, and may be run again: {error}") from error
         except FileError as error:
             raise fail(str(error), 2) from error
         except OSError as error:
             raise fail(f"{error}: see --rejects and --state", 2) from error
-    _show(total, dry_run=dry_run)
-    if total.rejected:
-        raise typer.Exit(1)
+    return total
 
 
 def _work(path: Path, wanted: Wanted, plan: TrackingPlan) -> Work:
@@ -190,9 +216,9 @@ def _place(target: Target | None) -> tuple[Place, str]:
     return place, places.cluster()
 
 
-def _imported(
-    work: Work, path: Path, rejects: Path, processes: history.Processes, options: history.Options
-) -> Totals:
+def _imported(work: Work, path: Path, processes: history.Processes, how: How) -> Totals:
+    rejects = history.rejects_beside(work.file.path, how.rejects)
+    options = history.Options(rate=how.rate)
     name = work.file.path.name
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     began = time.monotonic()

@@ -21,38 +21,45 @@ from desireline_local.redriving import Redriving
 ALWAYS_SHOWN = (Became.FOLDED, Became.DUPLICATE, Became.FAILED)
 
 
+OfTopic = Annotated[
+    str | None, typer.Option("--topic", help="only of this topic, or of this table's stream")
+]
+OfFunction = Annotated[
+    str | None,
+    typer.Option("--function", help="only what this function did not take: resolve_identity"),
+]
+Since = Annotated[
+    str | None, typer.Option(help="only set aside since: 2026-01-05T10:00 (UTC), 90m, 4h, 2d")
+]
+Until = Annotated[str | None, typer.Option(help="only set aside before: as --since")]
+Reason = Annotated[str | None, typer.Option(help="only given up for this: RetryAttemptsExhausted")]
+EventIds = Annotated[
+    list[str] | None,
+    typer.Option("--event-id", help="only these events; may be given several times"),
+]
+Limit = Annotated[int, typer.Option(min=1, help="records in one run at most")]
+Rate = Annotated[float, typer.Option(min=0.1, help="records a second")]
+Wait = Annotated[float, typer.Option(min=0, help="seconds to wait until all are through")]
+Force = Annotated[bool, typer.Option("--force", help="also what was redriven twice and came back")]
+Why = Annotated[str, typer.Option(help="what was wrong and is right now; it is kept")]
+Go = Annotated[bool, typer.Option("--go", help="do it; without, only count")]
+
+
 def redrive(
     *,
-    topic: Annotated[
-        str | None, typer.Option(help="only of this topic, or of this table's stream")
-    ] = None,
-    function: Annotated[
-        str | None, typer.Option(help="only what this function did not take: resolve_identity")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(help="only set aside since: 2026-01-05T10:00 (UTC), or 90m, 4h, 2d"),
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="only set aside before: as --since")] = None,
-    reason: Annotated[
-        str | None, typer.Option(help="only given up for this: RetryAttemptsExhausted")
-    ] = None,
-    event_id: Annotated[
-        list[str] | None, typer.Option(help="only these events; may be given several times")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="records in one run at most")] = 10_000,
-    rate: Annotated[float, typer.Option(min=0.1, help="records a second")] = 200.0,
-    wait: Annotated[
-        float, typer.Option(min=0, help="seconds to wait until all are through")
-    ] = 600.0,
-    force: Annotated[
-        bool, typer.Option("--force", help="also what was redriven twice and came back")
-    ] = False,
-    why: Annotated[
-        str, typer.Option(help="what was wrong and is right now; kept with the marks")
-    ] = "",
+    topic: OfTopic = None,
+    function: OfFunction = None,
+    since: Since = None,
+    until: Until = None,
+    reason: Reason = None,
+    event_id: EventIds = None,
+    limit: Limit = 10_000,
+    rate: Rate = 200.0,
+    wait: Wait = 600.0,
+    force: Force = False,
+    why: Why = "",
     deployment: Deployment = None,
-    go: Annotated[bool, typer.Option("--go", help="do it; without, only count")] = False,
+    go: Go = False,
 ) -> None:
     """Count dead letters; with --go send them their way again, and wait for what comes of it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -59,6 +60,13 @@ class Processes:
     def give(self, work: Work, chunk: Chunk) -> Future[Done]:
         """Have a chunk taken."""
         return self._pool.submit(take, work, chunk)
+
+
+def cores() -> int:
+    """How many processes may run at once here."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def journal_name(work: Work, *, cluster: str, plan_version: str) -> str:
