@@ -69,8 +69,6 @@ def redrive(
     """
     if go and not why.strip():
         raise fail("--go needs --why: what was wrong, and why it is right now", 2)
-    if topic is not None and "." in topic and topic not in set(Topic):
-        raise fail(f"no topic '{topic}'; there are {', '.join(Topic)}", 2)
     selection = Selection(
         topic=topic,
         function=function,
