@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+import desireline
 from desireline.receive import senders
 from desireline_local.cli.main import app
 from desireline_local.plan import check as checking
 from tests.unit.tracking_plan.small import Tool, edit, write
 
+PACKAGE = Path(desireline.__file__).parent
 PRODUCT, TOOL, HEAD = "events/product.yaml", "senders/tool.yaml", "plan.yaml"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small plan that is right, where the only sender is its own."""
-    monkeypatch.setattr(checking, "known", lambda: {"tool": Tool()})
+    monkeypatch.setattr(checking, "known", lambda _: {"tool": Tool()})
     monkeypatch.setattr(checking.uses, "problems", lambda *_, **__: iter(()))
     return write(tmp_path / "plan")
 
@@ -227,3 +231,24 @@ def test_a_plan_that_cannot_be_read_is_not_shown(folder: Path) -> None:
 def test_the_repositorys_own_plan_is_checked_by_default() -> None:
     assert checking.known is senders.known
     assert run("check", "--quiet").output == ""
+
+
+@pytest.mark.parametrize("written", ["sender: [", "sender: company_events\nmappigns: []\n", "- 1"])
+def test_a_file_that_is_wrong_does_not_keep_the_command_from_saying_so(
+    written: str, tmp_path: Path
+) -> None:
+    """Senders without code are read from the shipped plan when the code starts."""
+    package = tmp_path / "desireline"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = package / "resources" / "tracking_plan"
+    (folder / "senders" / "company_events.yaml").write_text(written)
+    answer = subprocess.run(
+        [sys.executable, "-m", "desireline_local.cli.plan", "check", "--plan", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    assert answer.returncode == 2
+    assert f"{folder}/senders/company_events.yaml" in answer.stderr
+    assert "Traceback" not in answer.stderr

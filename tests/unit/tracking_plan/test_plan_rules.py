@@ -259,6 +259,12 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "ignored: [{call: x}]\nmappings:",
         "senders/tool.yaml:2: ignored.0.why is missing: add it",
     ),
+    "a scheme without places": (
+        TOOL,
+        "sender: tool",
+        "sender: tool\nscheme: standard_webhooks",
+        "senders/tool.yaml:2: has a scheme and no `message`: write where things are",
+    ),
     "a mapping without a call": (
         TOOL,
         "{call: track, event: Trial Started, as: trial_signup}",
@@ -281,13 +287,13 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "sender: tool",
         "sender: tool\nmessage: {call: type, time: 'at[', aliases: {user: who}}",
-        "senders/tool.yaml:1: message.time: 'at['",
+        "senders/tool.yaml:2: message.time: 'at['",
     ),
     "a place of an alias that is no expression": (
         TOOL,
         "sender: tool",
         "sender: tool\nmessage: {call: type, aliases: {user: 'no_such(who)'}}",
-        "senders/tool.yaml:1: message.aliases.user: 'no_such(who)'",
+        "senders/tool.yaml:2: message.aliases.user: 'no_such(who)'",
     ),
     "a trait that alerts say": (
         HEAD,
@@ -351,6 +357,18 @@ def test_a_sender_that_gives_properties_may_fill_what_no_mapping_does(tmp_path: 
 
     edit(write(tmp_path), TOOL, "{limit: what, used: share}", "{used: share}")
     assert said(tmp_path, {"tool": Open()}) == []
+
+
+TOPIC = "sender: tool\nmessage: {call: type, aliases: {user: who}%s}"
+
+
+@pytest.mark.parametrize(("properties", "wrong"), [("", 1), (", properties: data", 0)])
+def test_a_source_without_code_fills_what_its_properties_may_hold(
+    properties: str, wrong: int, tmp_path: Path
+) -> None:
+    edit(write(tmp_path), TOOL, "sender: tool", TOPIC % properties)
+    edit(tmp_path, TOOL, "{limit: what, used: share}", "{used: share}")
+    assert len(said(tmp_path, {})) == wrong
 
 
 def test_all_is_said_at_once(tmp_path: Path) -> None:

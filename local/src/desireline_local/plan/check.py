@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from desireline.receive.senders import known
+from desireline.receive.senders import MODULES, known
 from desireline.receive.senders.sender import Sender
 from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.paths import PROJECT
@@ -50,7 +50,7 @@ def check(
     draft = read_draft(folder)
     found = [
         *draft.problems,
-        *rules.problems(draft, known() if senders is None else senders),
+        *rules.problems(draft, known(MODULES) if senders is None else senders),
     ]
     shown = folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder
     found = [replace(one, file=str(shown / one.file)) for one in found]

@@ -210,6 +210,8 @@ def _unreported(draft: Draft) -> Iterator[Problem]:
 
 def _gives_properties(words: SenderWords, senders: Mapping[str, Sender]) -> bool:
     """Whether a sender with these mappings may bring parameters that no mapping names."""
+    if words.message is not None:
+        return words.message.properties is not None
     using = [sender for sender in senders.values() if sender.mapped_as == words.sender]
     return not using or any(sender.gives_properties for sender in using)
 
@@ -221,10 +223,14 @@ def _without_code(words: SenderWords) -> bool:
 
 def _places(sender: DraftSender) -> Iterator[Problem]:
     """What is wrong with where a source's file says that things are."""
-    places = sender.words.message
+    places, document = sender.words.message, sender.spot.document
     if places is None:
+        if sender.words.scheme:
+            yield document.at("scheme").problem(
+                "has a scheme and no `message`: write where things are in its messages"
+            )
         return
     aliases = {f"aliases.{name}": path for name, path in places.aliases.items()}
     for name, path in {**places.paths, **aliases}.items():
-        for said in mistakes(path):
-            yield sender.spot.problem(f"message.{name}: {path!r} {said}")
+        spot = document.at("message", *name.split("."))
+        yield from (spot.problem(f"message.{name}: {path!r} {said}") for said in mistakes(path))

@@ -11,28 +11,40 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+import yaml
+
 from desireline.receive.senders.sender import Sender
 from desireline.resources import TRACKING_PLAN
 from desireline.tracking_plan import SenderWords, sender_words
 
 FILES = TRACKING_PLAN / "senders"
 
-_MODULES = frozenset(
+MODULES = frozenset(
     module.name
     for module in iter_modules([str(Path(__file__).parent)])
     if module.name != "sender" and not module.name.startswith("_")
 )
+"""Those with code of their own."""
 
 
 def configured(folder: Path = FILES) -> dict[str, SenderWords]:
     """The senders that are a file alone, by name. Raises as `load_plan` does."""
-    files = (file for file in sorted(folder.glob("*.yaml")) if file.stem not in _MODULES)
+    files = (file for file in sorted(folder.glob("*.yaml")) if file.stem not in MODULES)
     return {words.sender: words for words in map(sender_words, files) if words.scheme}
 
 
-_CONFIGURED: Mapping[str, SenderWords] = configured()
+def _readable() -> Mapping[str, SenderWords]:
+    """None where a file is wrong: `load_plan` stops a function then, and `desireline plan check`
+    says what is wrong, for which it has to start."""
+    try:
+        return configured()
+    except (TypeError, ValueError, yaml.YAMLError):
+        return {}
 
-NAMES = _MODULES | _CONFIGURED.keys()
+
+_CONFIGURED = _readable()
+
+NAMES = MODULES | _CONFIGURED.keys()
 """All senders there are."""
 
 
@@ -40,7 +52,7 @@ def known(names: Iterable[str] = NAMES, *, folder: Path = FILES) -> dict[str, Se
     """The senders of these names; folder: where senders without a module are. Raises ValueError
     for a name that is none."""
     files = _CONFIGURED if folder == FILES else configured(folder)
-    there = _MODULES | files.keys()
+    there = MODULES | files.keys()
     found: dict[str, Sender] = {}
     for name in sorted(names):
         if name not in there:
