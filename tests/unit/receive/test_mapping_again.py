@@ -15,9 +15,10 @@ from desireline.events import Quarantined, RawWebhook
 from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import Arrival, Mapped, MapWebhook, Refusal, reports_of
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import NAMES, known
+from desireline_local.samples import load
 from desireline_local.signing import sign
-from tests.unit.receive.test_receiving_webhooks import PLAN, SECRET, World, track
+from tests.unit.receive.test_receiving_webhooks import NOW, PLAN, SECRET, World, track
 
 
 def mapped_again(raw: RawWebhook) -> tuple[list[Mapped], list[Refusal], list[Quarantined]]:
@@ -57,6 +58,21 @@ def test_the_same_events_and_refusals_as_the_first_time(calls, zipped):
     assert [one.fragment for one in events] == [one.key for one in world.of(Topic.EVENTS_RECEIVED)]
     assert told == world.quarantined()
     assert len(events) + len(refusals) == len(calls)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_what_a_sender_needs_besides_the_body_is_kept(name: str) -> None:
+    """Ids in headers, the address called: a body of any sender is mapped again without it."""
+    for sample in load(name).samples:
+        world = World()
+        world.receive(sample.signed(name, SECRET, NOW))
+        if world.quarantined() and not world.events():
+            continue
+        events, _, told = mapped_again(RawWebhook.decode(world.of(Topic.WEBHOOKS_RAW)[0].value))
+
+        sent = world.of(Topic.EVENTS_RECEIVED)
+        assert [one.event for one in events] == [one.value for one in sent], sample.name
+        assert told == world.quarantined()
 
 
 def test_what_followed_the_source_in_the_path_is_kept():
