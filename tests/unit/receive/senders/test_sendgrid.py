@@ -96,6 +96,11 @@ def test_five_minutes_both_ways(seconds: int) -> None:
         verify(now=AT + seconds)
 
 
+def test_a_key_may_be_stored_as_a_pem_file() -> None:
+    lines = [b"-----BEGIN PUBLIC KEY-----", KEY[:64], KEY[64:], b"-----END PUBLIC KEY-----", b""]
+    verify(BODY, b"\n".join(lines))
+
+
 def test_nobody_but_sendgrid_signs_for_its_public_key() -> None:
     with pytest.raises(ValueError, match="public key"):
         SENDER.sign(WebhookRequest("sendgrid", {}, BODY), KEY, NOW)

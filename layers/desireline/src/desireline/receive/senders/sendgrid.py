@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ ENGAGEMENT = ("open", "click")
 
 _P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 """What a public key on P-256 begins with in DER; the point follows."""
+
+_PEM = re.compile(rb"-----[A-Z ]+-----|\s")
 
 
 class SendGrid(Sender):
@@ -114,9 +117,9 @@ def _public_key(secret: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def _point(secret: bytes) -> bytes | None:
-    """The point of a public key as SendGrid shows it; None for what is no such key."""
+    """The point of a public key, as SendGrid shows it or as a PEM file; None for anything else."""
     try:
-        der = base64.b64decode(secret.strip(), validate=True)
+        der = base64.b64decode(_PEM.sub(b"", secret), validate=True)
     except ValueError:
         return None
     return der[len(_P256_HEAD) :] if der.startswith(_P256_HEAD) else None
