@@ -90,6 +90,8 @@ def test_events_are_ordered_by_when_they_occurred() -> None:
         ("adjustment.created", {"action": "refund", "status": "pending_approval"}, None),
         ("adjustment.created", {"action": "credit", "status": "approved"}, None),
         ("adjustment.updated", {"action": "refund", "status": "approved"}, "refund_issued"),
+        ("transaction.completed", {"details": {"totals": {"grand_total": "0"}}}, None),
+        ("transaction.completed", {"details": {"totals": {"grand_total": "1"}}}, "invoice_paid"),
         ("transaction.paid", {"origin": "web"}, None),
         ("transaction.paid", {"origin": "subscription_recurring"}, "subscription_renewed"),
         ("transaction.ready", {"origin": "subscription_recurring"}, None),
