@@ -66,7 +66,7 @@ def damaged(draw: st.DrawFn) -> dict[str, str]:
     return {name: yaml.safe_dump(part) for name, part in content.items()}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=80)
 @given(damaged())
 @example({name: "- {" for name in FILES})
 @example({name: "a: &a [*a]" for name in FILES})

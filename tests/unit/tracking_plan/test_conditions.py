@@ -157,7 +157,7 @@ PARAMETERS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(PATHS, PARAMETERS, MESSAGES)
 @example("(a == b || length(a))", Parameter(type="boolean"), {"a": "x"})
 def test_a_path_that_is_called_unfit_never_fills_the_parameter(

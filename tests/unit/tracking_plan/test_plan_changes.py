@@ -430,13 +430,13 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(plans())
 def test_a_plan_compared_with_itself_has_no_changes(content: dict[str, Any]) -> None:
     assert changes(plan(content), plan(copy.deepcopy(content))) == []
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(plans(), plans())
 def test_plans_without_changes_between_them_are_equal(
     old: dict[str, Any], new: dict[str, Any]
@@ -446,7 +446,7 @@ def test_plans_without_changes_between_them_are_equal(
     assert asked(found) in ({None} if not found else {PATCH, MINOR, MAJOR})
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(plans(), st.data())
 def test_any_single_change_is_found(content: dict[str, Any], data: st.DataObject) -> None:
     """A leaf is set to another value, or a member is taken away: the comparison says something."""

@@ -123,7 +123,7 @@ MESSAGES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(EXPRESSIONS, MESSAGES)
 @example("!(a)", {"a": 0})
 @example("(a || b)", {"a": 0, "b": 1})
