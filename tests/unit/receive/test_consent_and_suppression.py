@@ -67,6 +67,22 @@ def test_one_alias_is_enough_and_then_nothing_at_all_is_written(alias: Any) -> N
     assert world.counts["events_withheld:suppressed"] == 1
 
 
+@pytest.mark.parametrize("user", [{}, {"user_id": "ada"}])
+def test_an_address_is_enough_where_it_is_no_alias_but_a_trait(user: dict[str, str]) -> None:
+    """Given a message went to an address, and its sender says whose it is."""
+    sent = {"event": "delivered", "email": "Ada@acme.com", "sg_event_id": "e1", **user}
+    other = {"event": "delivered", "email": "bob@acme.com", "sg_event_id": "e2"}
+    body = orjson.dumps([sent, other])
+    world = suppressing((AliasType.EMAIL, "ada@acme.com"))
+
+    answer = world.receive(WebhookRequest("sendgrid", sign("sendgrid", body, SECRET, NOW), body))
+
+    assert (answer.accepted, answer.withheld) == (1, 1)
+    _, raw = kept(world)
+    assert b"da@acme.com" not in raw
+    assert b"bob@acme.com" in raw
+
+
 def test_what_breaks_the_plan_is_not_set_aside_in_clear_either() -> None:
     world = suppressing((AliasType.USER, "ada"))
 

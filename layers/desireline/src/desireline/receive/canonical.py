@@ -124,11 +124,14 @@ class Canonical:
 
     def _refuse_if_unwanted(self, reported: Reported, suppressed: frozenset[str]) -> None:
         """Looks before anything else does: what is withheld must not reach quarantine either. Any
-        alias counts, also an address that would identify nobody here."""
+        alias counts, also an address that would identify nobody here or is a trait alone."""
         needed = self._plan.needed_consent
         if needed is not None and reported.consent.get(needed) is False:
             raise WithheldError("consent")
-        for alias_type, value in reported.aliases if suppressed else ():
+        if not suppressed:
+            return
+        address = (AliasType.EMAIL, reported.person_traits.get("email"))
+        for alias_type, value in (*reported.aliases, address):
             named = None if value is None else self._fragments.named(alias_type, value)
             if named is not None and named.fragment in suppressed:
                 raise WithheldError("suppressed")
