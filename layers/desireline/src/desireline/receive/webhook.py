@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from desireline.contracts import Topic
 from desireline.errors import InvalidEventError, RefusedError, RetryableError
@@ -17,7 +18,6 @@ from desireline.ports import Clock, Metrics, Producer, Secrets, Suppressions
 from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import (
     Arrival,
-    Ignored,
     Mapped,
     MapWebhook,
     Outcome,
@@ -44,6 +44,15 @@ BUSY = 429
 
 UNREADABLE = Reported("", "", None, NOTHING, None, ())
 """A body of which nothing can be told apart."""
+
+
+class Found(NamedTuple):
+    """What was in a body. reasons: of what is set aside, how often each; withheld: by place."""
+
+    total: int
+    reasons: Mapping[str, int]
+    withheld: Mapping[int, str]
+    ignored: int
 
 
 class ReceiveWebhook:
@@ -103,55 +112,59 @@ class ReceiveWebhook:
         if self._throttle:
             self._throttle.take(sender.name, key, len(reports))
         arrival = Arrival(raw_id(sender.name, body), self._clock.now(), self._wall.now())
-        outcomes = [*self._map(sender, reports, arrival), *unreadable]
-        withheld = {one.place: one.reason for one in outcomes if isinstance(one, Withheld)}
-        kept = sender.kept(request, body)
-        if withheld:
-            kept = without_withheld(sender, request, payload, withheld, len(outcomes))
-        if kept is body:
-            self._produce_raw(sender, request, arrival, body=request.body)
-        elif kept:
-            self._produce_raw(
-                sender, request, arrival, body=kept, rewritten=True, withheld=len(withheld)
-            )
-        reasons = self._produce(sender, outcomes, arrival)
+        # Made before anything is produced, for a body that cannot be stored is refused.
+        whole = _raw(sender, request, arrival, sender.kept(request, body), body)
+        outcomes = chain(self._map(sender, reports, arrival), unreadable)
+        found = self._produce(sender, outcomes, arrival)
+        raw = _raw_without(sender, request, arrival, payload, found) if found.withheld else whole
+        if raw is not None:
+            self._producer.produce(raw)
         patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
         spent = (self._wall.now() - began) / 1000
         self._producer.flush(max(SHORTEST_FLUSH, min(FLUSH_SECONDS, patience - spent)))
-        for reason, count in reasons.items():
-            self._metrics.count("events_quarantined", count, reason=reason)
-        for reason, count in Counter(withheld.values()).items():
-            self._metrics.count("events_withheld", count, reason=reason)
-        ignored = sum(isinstance(one, Ignored) for one in outcomes)
-        if ignored:
-            self._metrics.count("events_ignored", ignored, sender=sender.name)
-        quarantined = reasons.total()
+        self._count(sender, found)
+        quarantined, withheld = sum(found.reasons.values()), len(found.withheld)
         return Answer(
             200,
-            accepted=len(outcomes) - quarantined - len(withheld) - ignored,
+            accepted=found.total - quarantined - withheld - found.ignored,
             quarantined=quarantined,
-            withheld=len(withheld),
-            ignored=ignored,
+            withheld=withheld,
+            ignored=found.ignored,
             reply=sender.reply(payload),
         )
 
-    def _produce(
-        self, sender: Sender, outcomes: Iterable[Outcome], arrival: Arrival
-    ) -> Counter[str]:
-        """Events and refusals to their topics; how many were refused, by reason."""
-        reasons: Counter[str] = Counter()
+    def _produce(self, sender: Sender, outcomes: Iterable[Outcome], arrival: Arrival) -> Found:
+        """Events and refusals to their topics, one by one: to hold a batch of them takes longer
+        than to map it."""
+        count = ignored = 0
+        reasons: dict[str, int] = {}
+        withheld: dict[int, str] = {}
         for outcome in outcomes:
+            count += 1
             if isinstance(outcome, Mapped):
                 self._producer.produce(
                     Outgoing(Topic.EVENTS_RECEIVED, outcome.fragment, outcome.event)
                 )
             elif isinstance(outcome, Refusal):
-                reasons[outcome.error.reason] += 1
+                reasons[outcome.reason] = reasons.get(outcome.reason, 0) + 1
                 message = self._map.quarantined(sender.name, outcome, arrival)
                 self._producer.produce(
                     Outgoing(Topic.EVENTS_QUARANTINED, sender.name, message.encode())
                 )
-        return reasons
+            elif isinstance(outcome, Withheld):
+                withheld[outcome.place] = outcome.reason
+            else:
+                ignored += 1
+        return Found(count, reasons, withheld, ignored)
+
+    def _count(self, sender: Sender, found: Found) -> None:
+        for reason, count in found.reasons.items():
+            self._metrics.count("events_quarantined", count, reason=reason)
+        if found.withheld:
+            for reason, count in Counter(found.withheld.values()).items():
+                self._metrics.count("events_withheld", count, reason=reason)
+        if found.ignored:
+            self._metrics.count("events_ignored", found.ignored, sender=sender.name)
 
     def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> str | None:
         """With the secrets known; on a failure with those of now: one may just have rotated."""
@@ -163,25 +176,27 @@ class ReceiveWebhook:
                 raise
             return sender.verify(request, body, self._secrets.current(sender.name), now)
 
-    def _produce_raw(
-        self,
-        sender: Sender,
-        request: WebhookRequest,
-        arrival: Arrival,
-        *,
-        body: bytes,
-        rewritten: bool = False,
-        withheld: int = 0,
-    ) -> None:
-        """body: as it is stored; rewritten: not as it was sent. Where somebody's messages were
-        taken out of it, what tells of the connection goes with them: it may be theirs."""
-        names = {*KEPT_HEADERS, *sender.kept_headers}
-        if rewritten:
-            names.discard(ENCODING)
-        if withheld:
-            names.discard(USER_AGENT)
-        raw = raw_record(request, arrival, body=body, kept=names, withheld=withheld)
-        self._producer.produce(raw)
+
+def _raw(
+    sender: Sender, request: WebhookRequest, arrival: Arrival, kept: bytes, body: bytes
+) -> Outgoing:
+    """The raw body as it was sent, or what of the unpacked one is kept. Raises RefusedError."""
+    names = {*KEPT_HEADERS, *sender.kept_headers}
+    if kept is body:
+        return raw_record(request, arrival, body=request.body, kept=names)
+    return raw_record(request, arrival, body=kept, kept=names - {ENCODING})
+
+
+def _raw_without(
+    sender: Sender, request: WebhookRequest, arrival: Arrival, payload: Any, found: Found
+) -> Outgoing | None:
+    """The raw body without what was withheld, and without what tells of the connection: it may be
+    theirs. None where nothing of it is kept."""
+    kept = without_withheld(sender, request, payload, found.withheld, found.total)
+    names = {*KEPT_HEADERS, *sender.kept_headers} - {ENCODING, USER_AGENT}
+    if not kept:
+        return None
+    return raw_record(request, arrival, body=kept, kept=names, withheld=len(found.withheld))
 
 
 def _read(
