@@ -210,6 +210,7 @@ def quarantined(row: QuarantineRow) -> Quarantined:
         reason=row.reason,
         detail=row.detail,
         record=row.record or None,
+        key=row.key,
         at=row.at,
     )
 

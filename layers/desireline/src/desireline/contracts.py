@@ -98,6 +98,7 @@ class Table(StrEnum):
     JOURNEYS = "journeys"
     INTERVENTIONS = "interventions"
     SOURCES = "sources"
+    QUARANTINE = "quarantine"
 
 
 ANNOUNCED_TABLES = frozenset({Table.IDENTITY, Table.JOURNEYS, Table.INTERVENTIONS})
@@ -143,6 +144,8 @@ class Function(StrEnum):
     ARCHIVE_HISTORY = "archive_history"
     RECEIVE_TOPIC = "receive_topic"
     PULL_EXPORTS = "pull_exports"
+    INDEX_QUARANTINE = "index_quarantine"
+    SERVE_QUARANTINE = "serve_quarantine"
 
 
 CONSUMED_TOPICS: dict[Function, tuple[Topic, ...]] = {
@@ -150,6 +153,7 @@ CONSUMED_TOPICS: dict[Function, tuple[Topic, ...]] = {
     Function.SCORE_JOURNEY: (Topic.EVENTS_RESOLVED, Topic.IDENTITY_CHANGED),
     Function.START_INTERVENTIONS: (Topic.EVENTS_RESOLVED, Topic.JOURNEYS_SCORED),
     Function.ARCHIVE_HISTORY: tuple(Topic),
+    Function.INDEX_QUARANTINE: (Topic.EVENTS_QUARANTINED,),
 }
 
 

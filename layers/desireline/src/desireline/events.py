@@ -314,7 +314,10 @@ class RawWebhook(Message):
 
 
 class Quarantined(Message):
-    """Something that could not be taken further (topic events.quarantined)."""
+    """Something that could not be taken further (topic events.quarantined).
+
+    raw: of an event that its sender's body holds. record, key: of a record of a later stage.
+    """
 
     id: str
     source: str
@@ -325,6 +328,7 @@ class Quarantined(Message):
     plan_version: str | None = None
     raw: RawPointer | None = None
     record: str | None = None
+    key: str | None = None
     at: int
     stamps: Stamps = Stamps()
 

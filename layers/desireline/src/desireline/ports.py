@@ -126,13 +126,17 @@ class Span:
     parts: tuple[Part, ...]
 
 
-class RawBodies(Protocol):
-    """Raw webhooks as they were received, each with the wall time of its arrival."""
+class KeptBodies(Protocol):
+    """Raw webhooks by their ids, each with the wall time of its arrival."""
 
     def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
         """Those of these ids, id -> wall time of its arrival (epoch ms); the first arrival, where
         there are several near that time. Raises UnavailableError."""
         ...
+
+
+class RawBodies(KeptBodies, Protocol):
+    """Raw webhooks as they were received, also all of some time."""
 
     def span(self, since: int, until: int) -> Span:
         """What there is now of these times. Raises UnavailableError."""

@@ -30,8 +30,9 @@ ANSWER_SECONDS = 10.0
 SILENCE_SECONDS = 30.0
 """How long the brokers may say nothing before a reading ends with an error."""
 
-EARLIER_MS, LATER_MS = 5_000, 60_000
-"""Around the stamps that are looked for: clocks differ, and a record may wait for its flush."""
+EARLIER_MS, LATER_MS = 1_000, 60_000
+"""Around the stamps that are looked for: a record's time is that of the same clock, somewhat later,
+for it may wait for its flush."""
 
 SETTINGS: dict[str, Any] = {
     "group.id": READER_GROUP,
@@ -153,7 +154,7 @@ def _windows(wanted: Mapping[str, int]) -> list[tuple[int, int]]:
     """The times to look at, joined where they overlap."""
     found: list[tuple[int, int]] = []
     for at in sorted(wanted.values()):
-        since, until = at - EARLIER_MS, at + EARLIER_MS
+        since, until = at - EARLIER_MS, at + LATER_MS
         if found and since <= found[-1][1]:
             found[-1] = (found[-1][0], until)
         else:

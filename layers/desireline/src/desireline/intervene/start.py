@@ -106,6 +106,8 @@ class StartInterventions:
             source=record.topic,
             reason=error.reason,
             detail=error.detail,
+            record=(record.value or b"").decode("utf-8", "replace"),
+            key=(record.key or b"").decode("utf-8", "replace"),
             at=self._clock.now(),
         )
         try:

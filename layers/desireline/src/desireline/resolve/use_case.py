@@ -104,6 +104,7 @@ class ResolveIdentity:
             reason=reason,
             detail=detail,
             record=(record.value or b"").decode("utf-8", "replace"),
+            key=(record.key or b"").decode("utf-8", "replace"),
             at=self._clock.now(),
         )
         self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, message.source, message.encode()))

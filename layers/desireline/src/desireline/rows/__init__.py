@@ -23,6 +23,7 @@ from desireline.rows.interventions import (
     SuppressionRow,
 )
 from desireline.rows.journeys import JourneyRow
+from desireline.rows.quarantine import CaseGroupRow, CasePageRow, CaseRow
 from desireline.rows.sources import PullRow
 from desireline.rows.states import BucketRow, SealedIdsRow, StateRow
 
@@ -30,6 +31,9 @@ __all__ = [
     "AccountRow",
     "AliasRow",
     "BucketRow",
+    "CaseGroupRow",
+    "CasePageRow",
+    "CaseRow",
     "Change",
     "Check",
     "ClaimRow",
@@ -75,6 +79,9 @@ ROW_TYPES: dict[str, type[Row]] = {
         SuppressionRow,
         EdgeSuppressionRow,
         PullRow,
+        CaseRow,
+        CaseGroupRow,
+        CasePageRow,
     )
 }
 """By the name that the codec stores in the attribute `kind`."""

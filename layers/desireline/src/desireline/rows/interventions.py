@@ -199,6 +199,7 @@ class QuarantineRow(Row):
     reason: str
     detail: str = ""
     record: str = ""
+    key: str | None = None
     at: int
 
     @property

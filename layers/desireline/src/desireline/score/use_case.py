@@ -134,6 +134,7 @@ class ScoreJourneys:
             reason=reason,
             detail=detail,
             record=(record.value or b"").decode("utf-8", "replace"),
+            key=(record.key or b"").decode("utf-8", "replace"),
             at=self._wall.now(),
         )
         try:

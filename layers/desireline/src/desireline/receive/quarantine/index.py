@@ -1,0 +1,167 @@
+"""IndexQuarantine: records of events.quarantined -> rows that are found by what they are.
+
+A case is written with its page and the count of its group in one transaction, if it is not there
+yet: a record that comes again changes nothing, so the counts are exact.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from desireline.batch import BatchResult, Tally
+from desireline.errors import ConflictError, RetryableError
+from desireline.events import Quarantined
+from desireline.ports import Metrics, Store
+from desireline.records import Record
+from desireline.rows import CaseGroupRow, CasePageRow, CaseRow, Put
+from desireline.rows.quarantine import PAGE, Group
+
+DAY = 86_400_000
+KEPT_SECONDS = 30 * 86_400
+"""As long as raw bodies are archived: what lies here can be repaired."""
+RECORD_LIMIT = 40_000
+"""Bytes of a record in its row: a page of such rows fits into a transaction, which takes 4 MB."""
+GROUPS = 500
+"""Kinds of a day that are counted apart; a sender that makes up names would else fill the day."""
+OTHERS = "(others)"
+ATTEMPTS = 10
+
+
+class IndexQuarantine:
+    """Takes records of events.quarantined."""
+
+    def __init__(self, *, store: Store, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+
+    def __call__(self, records: Sequence[Record]) -> BatchResult:
+        """Index a batch. Groups are independent: the records of one that cannot be written are to
+        be tried again, those of the others are done."""
+        tally = Tally()
+        groups: dict[tuple[int, Group], dict[str, tuple[CaseRow, list[Record]]]]
+        groups = defaultdict(dict)
+        for record in records:
+            if record.value is None:
+                tally.skipped.append(record)
+                continue
+            try:
+                case = case_of(Quarantined.decode(record.value), record.timestamp)
+            except ValidationError:
+                # Nobody but us writes this topic, and there is nowhere further to put it.
+                tally.quarantined.append((record, "unreadable_record"))
+                continue
+            place = groups[case.arrived // DAY, case.group]
+            place.setdefault(case.id, (case, []))[1].append(record)
+        for (day, group), cases in groups.items():
+            self._index(day, group, cases, tally)
+        return tally.result()
+
+    def _index(
+        self, day: int, group: Group, cases: dict[str, tuple[CaseRow, list[Record]]], tally: Tally
+    ) -> None:
+        known: list[CaseRow] = [case for case, _ in cases.values()]
+        try:
+            counted = self._within_limit(day, group)
+        except RetryableError as error:
+            records = [record for _, of_case in cases.values() for record in of_case]
+            return tally.fail(records, type(error).__name__)
+        if counted != group:
+            known = [case.but(counted_as=counted.event) for case in known]
+        for start in range(0, len(known), PAGE):
+            some = known[start : start + PAGE]
+            records = [record for case in some for record in cases[case.id][1]]
+            try:
+                self._write(day, counted, some)
+            except RetryableError as error:
+                tally.fail(records, type(error).__name__)
+            else:
+                tally.done += records
+        return None
+
+    def _within_limit(self, day: int, group: Group) -> Group:
+        if self._store.get(CaseGroupRow.place(day, group)) is not None:
+            return group
+        kinds = len(self._store.query(CaseGroupRow, f"G#{day}"))
+        return group if kinds < GROUPS else group._replace(event=OTHERS)
+
+    def _write(self, day: int, group: Group, cases: Sequence[CaseRow]) -> None:
+        """Those that are new. Raises RetryableError."""
+        for _ in range(ATTEMPTS):
+            stored = self._store.get_all([case.ref for case in cases])
+            new = sorted(
+                (case for case in cases if case.ref not in stored),
+                key=lambda case: (case.arrived, case.id),
+            )
+            if not new:
+                return
+            try:
+                self._add(day, group, new)
+            except ConflictError:
+                continue
+        raise ConflictError(f"a group changed {ATTEMPTS} times while it was added to")
+
+    def _add(self, day: int, group: Group, new: Sequence[CaseRow]) -> None:
+        """As many as the page has room for, then the rest: the next round looks what is missing.
+
+        Raises ConflictError."""
+        place = CaseGroupRow.place(day, group)
+        source, stage, reason, event = group
+        counted = self._store.get(place) or CaseGroupRow(
+            day=day,
+            source=source,
+            stage=stage,
+            reason=reason,
+            event_name=event,
+            first=new[0].arrived,
+            expires=_expires(day),
+        )
+        number, used = divmod(counted.found, PAGE)
+        some = new[: PAGE - used]
+        page = self._store.get(CasePageRow.place(day, group, number)) or CasePageRow(
+            day=day, group_key="#".join(group), number=number, expires=_expires(day)
+        )
+        arrivals = [case.arrived for case in some]
+        self._store.write(
+            *(Put(case) for case in some),
+            Put(page.but(ids=(*page.ids, *(case.id for case in some)))),
+            Put(
+                counted.but(
+                    found=counted.found + len(some),
+                    first=min(counted.first, *arrivals),
+                    last=max(counted.last, *arrivals),
+                )
+            ),
+        )
+        self._metrics.count("quarantine_indexed", len(some))
+        if len(some) < len(new):
+            self._add(day, group, new[len(some) :])
+
+
+def case_of(message: Quarantined, timestamp: int) -> CaseRow:
+    """The case that a message means; timestamp: the record's, epoch ms."""
+    arrived = message.stamps.received or timestamp
+    record = message.record
+    if record is not None and (len(record.encode()) > RECORD_LIMIT or "\ufffd" in record):
+        record = None
+    return CaseRow(
+        id=message.id,
+        source=message.source,
+        stage=message.stage,
+        reason=message.reason,
+        detail=message.detail,
+        event_name=message.event_name or "",
+        plan_version=message.plan_version,
+        raw=message.raw,
+        key=message.key,
+        record=record,
+        at=message.at,
+        arrived=arrived,
+        expires=_expires(arrived // DAY),
+    )
+
+
+def _expires(day: int) -> int:
+    return day * 86_400 + KEPT_SECONDS

@@ -1,0 +1,118 @@
+"""Table quarantine: what could not be taken further, so that it is found by what it is.
+
+Whatever lies here points to a raw body, or holds the record of a later stage; it goes when the raw
+archive's bodies go.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from desireline.contracts import Table
+from desireline.events import RawPointer
+from desireline.rows.base import Ref, Row
+
+PAGE = 80
+"""Cases of a page: they are written in one transaction with their page and group, at most."""
+
+
+class Group(NamedTuple):
+    """What cases are counted by."""
+
+    source: str
+    stage: str
+    reason: str
+    event: str
+
+
+class CaseRow(Row):
+    """Q#id: one thing in quarantine, written once, then marked when it is replayed.
+
+    arrived: wall time, epoch ms; at: journey time. key, record: of a later stage's record; record
+    is None where it was too large or no text. counted_as: the event that it is counted under, where
+    the day has too many. replayed: the replay's id; repaired_as: the id of what it became.
+    """
+
+    table: ClassVar[Table] = Table.QUARANTINE
+    id: str
+    source: str
+    stage: str
+    reason: str
+    detail: str = ""
+    event_name: str = ""
+    plan_version: str | None = None
+    raw: RawPointer | None = None
+    key: str | None = None
+    record: str | None = None
+    at: int
+    arrived: int
+    counted_as: str | None = None
+    replayed: str | None = None
+    replayed_at: int | None = None
+    repaired_as: str | None = None
+
+    @property
+    def pk(self) -> str:
+        return self.place(self.id).pk
+
+    @property
+    def group(self) -> Group:
+        event = self.event_name if self.counted_as is None else self.counted_as
+        return Group(self.source, self.stage, self.reason, event)
+
+    @classmethod
+    def place(cls, case_id: str) -> Ref[CaseRow]:
+        return Ref(cls, f"Q#{case_id}")
+
+
+class CaseGroupRow(Row):
+    """G#day / group: how many cases of a kind arrived on a day. first, last: of arrivals."""
+
+    table: ClassVar[Table] = Table.QUARANTINE
+    day: int
+    source: str
+    stage: str
+    reason: str
+    event_name: str
+    found: int = 0
+    replayed: int = 0
+    first: int = 0
+    last: int = 0
+
+    @property
+    def group(self) -> Group:
+        return Group(self.source, self.stage, self.reason, self.event_name)
+
+    @property
+    def pk(self) -> str:
+        return f"G#{self.day}"
+
+    @property
+    def sk(self) -> str:
+        return "#".join(self.group)
+
+    @classmethod
+    def place(cls, day: int, group: Group) -> Ref[CaseGroupRow]:
+        return Ref(cls, f"G#{day}", "#".join(group))
+
+
+class CasePageRow(Row):
+    """L#day#group / page: the ids of up to PAGE cases of a group and day, in order of arrival."""
+
+    table: ClassVar[Table] = Table.QUARANTINE
+    day: int
+    group_key: str
+    number: int
+    ids: tuple[str, ...] = ()
+
+    @property
+    def pk(self) -> str:
+        return f"L#{self.day}#{self.group_key}"
+
+    @property
+    def sk(self) -> str:
+        return f"{self.number:09d}"
+
+    @classmethod
+    def place(cls, day: int, group: Group, number: int) -> Ref[CasePageRow]:
+        return Ref(cls, f"L#{day}#{'#'.join(group)}", f"{number:09d}")
