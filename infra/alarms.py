@@ -186,7 +186,8 @@ def _lag(sources: Sources) -> Iterator[AlarmRow]:
 
 
 def _behind(function: Function, topic: str, group: str) -> AlarmRow:
-    archiving = function is Function.ARCHIVE_HISTORY
+    # Nobody waits within the minute for what these write.
+    patient = function in (Function.ARCHIVE_HISTORY, Function.INDEX_QUARANTINE)
     return AlarmRow(
         name=f"{function}-{topic}-lag",
         namespace="AWS/Kafka",
@@ -197,11 +198,11 @@ def _behind(function: Function, topic: str, group: str) -> AlarmRow:
             "Topic": topic,
         },
         statistic="Maximum",
-        threshold=ARCHIVE_LAG_SECONDS if archiving else LAG_SECONDS,
-        severity=Severity.TICKET if archiving else Severity.PAGE,
+        threshold=ARCHIVE_LAG_SECONDS if patient else LAG_SECONDS,
+        severity=Severity.TICKET if patient else Severity.PAGE,
         runbook="A consumer lags",
-        periods=5 if archiving else 3,
-        datapoints=5 if archiving else 2,
+        periods=5 if patient else 3,
+        datapoints=5 if patient else 2,
     )
 
 

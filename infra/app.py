@@ -25,6 +25,7 @@ from infra.settings import Synthesis, context, stage_settings
 from infra.stacks.archive import ArchiveStack
 from infra.stacks.intervene import InterveneStack
 from infra.stacks.network import NetworkStack
+from infra.stacks.quarantine import QuarantineStack
 from infra.stacks.receive import ReceiveStack
 from infra.stacks.resolve import ResolveStack
 from infra.stacks.score import ScoreStack
@@ -71,6 +72,7 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
             if deployment.settings.sources.functions
             else []
         ),
+        QuarantineStack(app, deployment=deployment),
         WatchStack(app, deployment=deployment),
     ]
     for earlier, later in zip(stacks, stacks[1:], strict=False):

@@ -23,6 +23,7 @@ PRODUCERS = frozenset(
         Function.RECEIVE_TOPIC,
         Function.RESOLVE_IDENTITY,
         Function.PUBLISH_CHANGES,
+        Function.SERVE_QUARANTINE,
     }
 )
 """Functions that hold connections to every broker; only these live in the VPC."""
@@ -98,7 +99,7 @@ class MappingSettings(_Part):
 
 
 class WebhookSettings(_Part):
-    """Throttle of the webhook route: requests a second, and how many at once."""
+    """Throttle of a route: requests a second, and how many at once."""
 
     rate: Annotated[int, Field(ge=1)]
     burst: Annotated[int, Field(ge=1)]
@@ -127,6 +128,7 @@ class StageSettings(_Part):
     webhooks: WebhookSettings
     direct: DirectSettings
     limits: dict[str, Limit] = {}
+    quarantine: WebhookSettings
     kafka: KafkaSettings
     mappings: MappingSettings
     functions: dict[Function, FunctionSettings]

@@ -28,6 +28,7 @@ ENVIRONMENT = frozenset(
         "TABLE_JOURNEYS",
         "TABLE_INTERVENTIONS",
         "TABLE_SOURCES",
+        "TABLE_QUARANTINE",
         "KAFKA_BOOTSTRAP",
         "KAFKA_AUTH",
         "CLOCK_URL",

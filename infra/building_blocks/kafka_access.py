@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from desireline.contracts import Topic
+from desireline.contracts import READER_GROUP, Topic
 from infra.deployment import StageStack
 
 POLLER_INTERFACES = (
@@ -51,6 +51,25 @@ def produce(stack: StageStack, topics: Iterable[Topic]) -> list[iam.PolicyStatem
         iam.PolicyStatement(
             actions=["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
             resources=[topic_arn(stack, topic) for topic in topics],
+        ),
+    ]
+
+
+def read(stack: StageStack, topic: Topic) -> list[iam.PolicyStatement]:
+    """What a reader needs that assigns partitions and commits nothing: it looks for its group's
+    coordinator, and may not change what a group stands at."""
+    return [
+        iam.PolicyStatement(
+            actions=["kafka-cluster:Connect"],
+            resources=[cluster_arn(stack)],
+        ),
+        iam.PolicyStatement(
+            actions=["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"],
+            resources=[topic_arn(stack, topic)],
+        ),
+        iam.PolicyStatement(
+            actions=["kafka-cluster:DescribeGroup"],
+            resources=[group_arn(stack, READER_GROUP)],
         ),
     ]
 

@@ -62,6 +62,7 @@ class ReceiveStack(StageStack):
         self.function = self._function()
         self.api = self._api()
         url = f"{self.api.api_endpoint}/webhooks"
+        self.publish("receive", "identity", value=self.secrets["identity"].secret_arn)
         self.publish("receive", "api", value=self.api.api_id)
         self.publish("receive", "url", value=url)
         for name in SHARED_SECRETS & self.secrets.keys():

@@ -10,9 +10,9 @@ ROUTES = {"POST /webhooks/{source}", "HEAD /webhooks/{source}", "POST /v1/{call}
 
 
 def test_all_routes_lead_to_the_function(dev: Assembly) -> None:
-    routes = dev.of_type("AWS::ApiGatewayV2::Route")
+    routes = dev.of_type("AWS::ApiGatewayV2::Route", stack="receive")
     assert {route.properties["RouteKey"] for route in routes} == ROUTES
-    (integration,) = dev.of_type("AWS::ApiGatewayV2::Integration")
+    (integration,) = dev.of_type("AWS::ApiGatewayV2::Integration", stack="receive")
     target = f"integrations/<{integration.name}>"
     assert {route.properties["Target"] for route in routes} == {target}
     assert integration.properties["PayloadFormatVersion"] == "2.0"
@@ -22,7 +22,7 @@ def test_all_routes_lead_to_the_function(dev: Assembly) -> None:
 
 def test_each_is_throttled_and_any_other_is_shut(dev: Assembly, prod: Assembly) -> None:
     for assembly, rate, burst in ((dev, 50, 100), (prod, 1000, 2000)):
-        (stage,) = assembly.of_type("AWS::ApiGatewayV2::Stage")
+        (stage,) = assembly.of_type("AWS::ApiGatewayV2::Stage", stack="receive")
         settings = stage.properties["RouteSettings"]
         assert set(settings) == ROUTES
         for one in settings.values():
@@ -33,19 +33,36 @@ def test_each_is_throttled_and_any_other_is_shut(dev: Assembly, prod: Assembly) 
 
 
 def test_only_browsers_of_named_sites_read_its_answers(dev: Assembly, prod: Assembly) -> None:
-    (api,) = dev.of_type("AWS::ApiGatewayV2::Api")
+    (api,) = dev.of_type("AWS::ApiGatewayV2::Api", stack="receive")
     cors = api.properties["CorsConfiguration"]
     assert cors["AllowOrigins"] == ["http://localhost:3000"]
     assert cors["AllowMethods"] == ["POST"]
     assert set(cors["AllowHeaders"]) >= {"authorization", "content-type"}
     assert "AllowCredentials" not in cors
-    (api,) = prod.of_type("AWS::ApiGatewayV2::Api")
+    (api,) = prod.of_type("AWS::ApiGatewayV2::Api", stack="receive")
     assert "CorsConfiguration" not in api.properties
 
 
-def test_its_log_tells_no_path_and_no_address(dev: Assembly) -> None:
-    (stage,) = dev.of_type("AWS::ApiGatewayV2::Stage")
-    log = json.loads(stage.properties["AccessLogSettings"]["Format"])
-    told = set(log.values())
-    assert "$context.routeKey" in told
-    assert not told & {"$context.path", "$context.identity.sourceIp", "$context.identity.userAgent"}
+def test_no_log_tells_a_path_or_an_address(dev: Assembly) -> None:
+    for stage in dev.of_type("AWS::ApiGatewayV2::Stage"):
+        log = json.loads(stage.properties["AccessLogSettings"]["Format"])
+        told = set(log.values())
+        assert "$context.routeKey" in told
+        kept_out = {"$context.path", "$context.identity.sourceIp", "$context.identity.userAgent"}
+        assert not told & kept_out
+
+
+def test_quarantine_is_served_to_whom_iam_lets_in_and_to_nobody_else(dev: Assembly) -> None:
+    routes = dev.of_type("AWS::ApiGatewayV2::Route", stack="quarantine")
+    assert {route.properties["RouteKey"] for route in routes} == {
+        "GET /quarantine",
+        "GET /quarantine/{id}",
+        "POST /quarantine/preview",
+        "POST /quarantine/replay",
+    }
+    assert {route.properties["AuthorizationType"] for route in routes} == {"AWS_IAM"}
+    (integration,) = dev.of_type("AWS::ApiGatewayV2::Integration", stack="quarantine")
+    function = dev.functions()["serve_quarantine"]
+    assert integration.properties["IntegrationUri"] == f"<{function.name}.Arn>"
+    (stage,) = dev.of_type("AWS::ApiGatewayV2::Stage", stack="quarantine")
+    assert stage.properties["DefaultRouteSettings"]["ThrottlingRateLimit"] == 5

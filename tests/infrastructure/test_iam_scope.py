@@ -10,6 +10,7 @@ import pytest
 from desireline.contracts import (
     ANNOUNCED_TABLES,
     CONSUMED_TOPICS,
+    READER_GROUP,
     Function,
     Table,
     Topic,
@@ -46,7 +47,16 @@ PRODUCED = {
         Topic.DECISIONS_MADE,
         Topic.EVENTS_QUARANTINED,
     },
+    Function.SERVE_QUARANTINE: {
+        Topic.EVENTS_RECEIVED,
+        Topic.EVENTS_RESOLVED,
+        Topic.IDENTITY_CHANGED,
+        Topic.JOURNEYS_SCORED,
+    },
 }
+
+READ = {Function.SERVE_QUARANTINE: {Topic.WEBHOOKS_RAW}}
+"""Read by a client, not by a mapping: partitions are assigned, and nothing is committed."""
 
 TOPIC_ACTIONS = (
     "AlterTopic",
@@ -97,6 +107,8 @@ ROWS = {
     Function.DELIVER_ACTION: {Table.INTERVENTIONS: {GET, PUT, CHECK}},
     Function.RECEIVE_TOPIC: {Table.INTERVENTIONS: {QUERY}},
     Function.PULL_EXPORTS: {Table.SOURCES: {GET, PUT}},
+    Function.INDEX_QUARANTINE: {Table.QUARANTINE: {GET, BATCH, QUERY, PUT}},
+    Function.SERVE_QUARANTINE: {Table.QUARANTINE: {GET, BATCH, QUERY, PUT}},
 }
 """What the use cases do with rows; everything that is not here is denied."""
 
@@ -142,6 +154,7 @@ def test_topics(dev: Assembly, function: Function) -> None:
     statements = dev.statements(function)
     produced = PRODUCED.get(function, set())
     consumed = {*CONSUMED_TOPICS.get(function, ()), *(one.topic for one in sources(function))}
+    consumed |= READ.get(function, set())
     theirs = [source.topic for source in EXAMPLE.topics]
     for topic, action in product([*Topic, *theirs, "another.topic"], TOPIC_ACTIONS):
         expected = (
@@ -162,8 +175,9 @@ def test_groups(dev: Assembly, function: Function) -> None:
         consumer_group(f, topic) for f, topics in CONSUMED_TOPICS.items() for topic in topics
     }
     everyones |= {source.consumer_group for source in EXAMPLE.topics}
-    for group, action in product(everyones | {"anything.else"}, GROUP_ACTIONS):
-        expected = group in own and action != "DeleteGroup"
+    for group, action in product(everyones | {READER_GROUP, "anything.else"}, GROUP_ACTIONS):
+        reads = group == READER_GROUP and function in READ and action == "DescribeGroup"
+        expected = (group in own and action != "DeleteGroup") or reads
         arn = group_arn("desireline-dev", group)
         assert allowed(statements, f"kafka-cluster:{action}", arn) is expected, (group, action)
 
@@ -253,10 +267,11 @@ def test_who_may_send_publish_start_and_read_secrets(dev: Assembly) -> None:
         Function.RECEIVE_WEBHOOK,
         Function.RECEIVE_TOPIC,
         Function.PULL_EXPORTS,
+        Function.SERVE_QUARANTINE,
     }
     assert holders["ssm:GetParameter"] == {Function.CHECK_PLAYBOOK, Function.DELIVER_ACTION}
     assert "ssm:PutParameter" not in holders
-    assert "s3:GetObject" not in holders
+    assert holders["s3:GetObject"] == {Function.SERVE_QUARANTINE}
     assert "s3:DeleteObject" not in holders
 
 
@@ -281,6 +296,20 @@ def test_the_archive_is_written_below_the_topics_and_nowhere_else(dev: Assembly)
             key = f"{archive}/{topic}/v1/2026/01/01/00/file.ndjson.gz"
             assert allowed(statements, "s3:PutObject", key) is writes
         assert not allowed(statements, "s3:PutObject", f"{archive}/elsewhere/file")
+
+
+def test_of_the_archive_raw_bodies_are_read_and_nothing_else_and_of_secrets_the_identity(
+    dev: Assembly,
+) -> None:
+    archive = f"arn:aws:s3:::desireline-dev-archive-{ACCOUNT}"
+    statements = dev.statements(Function.SERVE_QUARANTINE)
+    for topic in Topic:
+        key = f"{archive}/{topic}/v1/2026/01/01/00/file.ndjson.gz"
+        assert allowed(statements, "s3:GetObject", key) is (topic is Topic.WEBHOOKS_RAW)
+    (listing,) = (one for one in statements if "s3:ListBucket" in one.actions)
+    assert listing.conditions == {"StringLike": {"s3:prefix": ["webhooks.raw/*"]}}
+    (secret,) = (one for one in statements if "secretsmanager:GetSecretValue" in one.actions)
+    assert secret.resources == ("ssm:/desireline/desireline-dev/receive/identity",)
 
 
 def test_no_action_is_a_pattern(dev: Assembly, prod: Assembly) -> None:

@@ -111,6 +111,7 @@ def test_nothing_else_calls_a_function_but_the_api_the_machine_and_the_clock(dev
         Function.RECEIVE_WEBHOOK,
         Function.CHECK_PLAYBOOK,
         Function.PULL_EXPORTS,
+        Function.SERVE_QUARANTINE,
     }
     principals = {p.properties["Principal"] for p in dev.of_type("AWS::Lambda::Permission")}
     assert sorted(principals) == ["apigateway.amazonaws.com", "events.amazonaws.com"]

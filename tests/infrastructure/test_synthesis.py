@@ -13,7 +13,9 @@ from infra.settings import LOCAL_ARCHIVE_WINDOW
 from tests.infrastructure.assembly import Assembly
 from tests.infrastructure.conftest import SOURCES, synthesise
 
-STAGES = {"receive", "archive", "resolve", "score", "intervene", "sources", "watch"}
+STAGES = {
+    "receive", "archive", "resolve", "score", "intervene", "sources", "quarantine", "watch",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_stacks_hold_no_exports_that_would_lock_them(dev: Assembly) -> None:
 def test_a_parameter_is_written_before_it_is_read(dev: Assembly) -> None:
     order = [
         "network", "streaming", "archive", "resolve", "score", "intervene", "receive", "sources",
-        "watch",
+        "quarantine", "watch",
     ]  # fmt: skip
     written: set[str] = set()
     for stack in order:
@@ -116,7 +118,8 @@ def test_the_manifest_deploys_the_stacks_in_that_order(dev: Assembly) -> None:
     assert "desireline-dev-intervene" in needs["receive"]
     assert "desireline-dev-archive" in needs["resolve"]
     assert "desireline-dev-receive" in needs["sources"]
-    assert "desireline-dev-sources" in needs["watch"]
+    assert "desireline-dev-sources" in needs["quarantine"]
+    assert "desireline-dev-quarantine" in needs["watch"]
 
 
 def test_a_deployment_may_have_another_name(synthesised: Callable[..., Assembly]) -> None:
@@ -129,6 +132,7 @@ def test_a_deployment_may_have_another_name(synthesised: Callable[..., Assembly]
         "cell-two-journeys",
         "cell-two-interventions",
         "cell-two-sources",
+        "cell-two-quarantine",
     }
     assert "desireline-dev" not in json.dumps(list(cell.templates.values()))
 

@@ -43,6 +43,7 @@ _EXTRA = {
     Function.SCORE_JOURNEY: (Layer.SCORE, Layer.MODELS),
     Function.CHECK_PLAYBOOK: (Layer.SCORE, Layer.MODELS),
     Function.PUBLISH_CHANGES: (Layer.KAFKA,),
+    Function.SERVE_QUARANTINE: (Layer.KAFKA, Layer.VERIFY),
 }
 """The layers besides base and desireline; tests/infrastructure holds the templates to the same."""
 
@@ -70,6 +71,7 @@ _ENVIRONMENT = {
             "requests": 30,
         }
     ),
+    "TABLE_QUARANTINE": "quarantine",
     # Nobody listens: the invocation below is one that Kafka is not needed for.
     "KAFKA_BOOTSTRAP": "127.0.0.1:9",
     "KAFKA_AUTH": "plaintext",
@@ -128,6 +130,15 @@ _NOTHING_FOLDED = {
 }
 """A record without a value, which every consumer skips and counts."""
 
+_ASKED_WRONGLY: Mapping[str, Any] = {
+    "version": "2.0",
+    "routeKey": "GET /quarantine",
+    "rawPath": "/quarantine",
+    "queryStringParameters": {"limit": "0"},
+    "headers": {},
+    "requestContext": {"http": {"method": "GET", "path": "/quarantine"}, "stage": "$default"},
+}
+
 _INVOCATIONS: dict[Function, tuple[Mapping[str, Any], str]] = {
     Function.RECEIVE_WEBHOOK: (_UNSIGNED_WEBHOOK, ""),
     Function.CHECK_PLAYBOOK: ({"enrolment": "nobody"}, "TerminalError"),
@@ -135,6 +146,7 @@ _INVOCATIONS: dict[Function, tuple[Mapping[str, Any], str]] = {
     Function.PUBLISH_CHANGES: ({"Records": []}, ""),
     # Its credentials are a placeholder here, which it says before it calls anyone.
     Function.PULL_EXPORTS: ({}, "TerminalError"),
+    Function.SERVE_QUARANTINE: (_ASKED_WRONGLY, ""),
 }
 """What each is asked, and the error that is the right answer; the others get a record to skip."""
 

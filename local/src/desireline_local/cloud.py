@@ -56,6 +56,7 @@ class Addresses:
     poller: str
     warehouse: str
     alerts_topic: str
+    quarantine: str
     archive_bucket: str
     mixpanel: str
     deployment: str = DEPLOYMENT
@@ -249,9 +250,8 @@ class LocalCloud:
 
     def _addresses(self, outputs: dict[str, str]) -> Addresses:
         url = urlsplit(outputs["WebhooksUrl"])
-        api = str(url.hostname).partition(".")[0]
         return Addresses(
-            webhooks=f"{self.aws.endpoint}/_aws/execute-api/{api}/$default/webhooks",
+            webhooks=self._called(outputs["WebhooksUrl"]),
             called=f"https://{url.hostname}{url.path}",
             aws=self.aws.endpoint,
             control=self.aws.control.url,
@@ -259,9 +259,16 @@ class LocalCloud:
             poller=f"http://{LOOPBACK}:{self._poller_port}",
             warehouse=self.warehouse.address if self.warehouse else "",
             alerts_topic=outputs["CsmAlertsTopic"],
+            quarantine=self._called(outputs["QuarantineUrl"]),
             archive_bucket=f"{DEPLOYMENT}-archive-{ACCOUNT}",
             mixpanel=self._mixpanel,
         )
+
+    def _called(self, address: str) -> str:
+        """Where an address of API Gateway's is answered on this machine."""
+        url = urlsplit(address)
+        api = str(url.hostname).partition(".")[0]
+        return f"{self.aws.endpoint}/_aws/execute-api/{api}/$default{url.path}"
 
     def _warm_up(self) -> None:
         """Let every function initialise: its first work would wait for that."""
@@ -300,6 +307,14 @@ WARM: dict[Function, dict[str, Any]] = {
     Function.SCORE_JOURNEY: _NO_RECORDS,
     Function.START_INTERVENTIONS: _NO_RECORDS,
     Function.ARCHIVE_HISTORY: _NO_RECORDS,
+    Function.INDEX_QUARANTINE: _NO_RECORDS,
+    Function.SERVE_QUARANTINE: {
+        "version": "2.0",
+        "routeKey": "GET /quarantine",
+        "rawPath": "/quarantine",
+        "headers": {},
+        "requestContext": {"http": {"method": "GET", "path": "/quarantine"}, "stage": "$default"},
+    },
     Function.PUBLISH_CHANGES: {"Records": []},
     Function.DELIVER_ACTION: {"Records": []},
     Function.CHECK_PLAYBOOK: {"enrolment": "00000000-0000-0000-0000-000000000000"},

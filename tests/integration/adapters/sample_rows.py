@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from desireline.contracts import Channel
-from desireline.events import Assessment, Lifecycle, Reason, Stage, Stamps, Tier
+from desireline.events import Assessment, Lifecycle, RawPointer, Reason, Stage, Stamps, Tier
 from desireline.journey.state import Fact, JourneyState
 from desireline.rows import (
     AccountRow,
     AliasRow,
     BucketRow,
+    CaseGroupRow,
+    CasePageRow,
+    CaseRow,
     ClaimRow,
     ClaimState,
     DecisionRow,
@@ -177,6 +180,37 @@ def full(name: str) -> list[Row]:
         SuppressionRow(who=name, channel="email", reason="unsubscribed", at=1, lifted_at=2),
         EdgeSuppressionRow(who=name, at=1, lifted=True),
         BucketRow(name=name, tokens=-1, filled_at=2**42),
+        CaseRow(
+            id=name,
+            source="segment",
+            stage="receive",
+            reason="unmapped",
+            detail="d",
+            event_name="Tea # Drunk",
+            plan_version="1",
+            raw=RawPointer(id="r", index=3),
+            key="k",
+            record='{"a": 1}',
+            at=1,
+            arrived=2,
+            counted_as="(others)",
+            replayed="r1",
+            replayed_at=3,
+            repaired_as="e",
+            expires=4,
+        ),
+        CaseGroupRow(
+            day=20_000,
+            source=name,
+            stage="receive",
+            reason="unmapped",
+            event_name="Tea # Drunk",
+            found=3,
+            replayed=2,
+            first=1,
+            last=2,
+        ),
+        CasePageRow(day=20_000, group_key=f"{name}#receive", number=7, ids=("a", "b")),
     ]
 
 
@@ -213,4 +247,7 @@ def bare(name: str) -> list[Row]:
         QuarantineRow(topic=name, partition=0, offset=0, stage="s", source="s", reason="r", at=0),
         SuppressionRow(who=name, reason="r", at=0),
         EdgeSuppressionRow(who=name, at=0),
+        CaseRow(id=name, source="s", stage="s", reason="r", at=0, arrived=0),
+        CaseGroupRow(day=0, source=name, stage="s", reason="r", event_name=""),
+        CasePageRow(day=0, group_key=name, number=0),
     ]

@@ -10,6 +10,7 @@ from desireline_local.cli import (
     demo,
     history,
     plan,
+    quarantine,
     redrive,
     replay,
     send,
@@ -39,6 +40,7 @@ app.command("import")(history.import_history)
 app.command()(demo.demo)
 app.add_typer(plan.app, name="plan")
 app.add_typer(suppress.app, name="suppress")
+app.add_typer(quarantine.app, name="quarantine")
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,48 @@
+"""index_quarantine: records of events.quarantined -> rows of the table quarantine.
+
+In: an MSK event. Out: a partial batch response that names the records to try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from desireline.adapters.aws import client
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.event_source import kafka_failures, kafka_records
+from desireline.adapters.metrics import EmfMetrics
+from desireline.contracts import METRICS_NAMESPACE
+from desireline.receive.quarantine.index import IndexQuarantine
+from index_quarantine.settings import Settings
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+
+
+@cache
+def use_case() -> IndexQuarantine:
+    """The composition root."""
+    store = DynamoStore(client("dynamodb"), Settings().tables)
+    return IndexQuarantine(store=store, metrics=EmfMetrics(metrics))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Index the batch."""
+    records = kafka_records(event)
+    metrics.add_metric("records", MetricUnit.Count, len(records))
+    result = use_case()(records)
+    for record, reason in result.failed:
+        logger.warning("to be tried again", topic=record.topic, offset=record.offset, why=reason)
+    for record, reason in result.quarantined:
+        logger.error("cannot be indexed", topic=record.topic, offset=record.offset, why=reason)
+    return kafka_failures(result)

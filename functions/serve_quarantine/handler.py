@@ -1,0 +1,152 @@
+"""serve_quarantine: what is in quarantine, shown, repaired and replayed, over HTTP.
+
+In: HTTP API events, payload version 2.0, of callers that API Gateway has authorised by IAM. Out:
+JSON; 400 with a reason, 404, 503 while the brokers or the archive cannot be reached.
+docs/quarantine.md says what is asked and answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
+from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
+from desireline.adapters.secrets import SecretsManager
+from desireline.aliases import Fragments
+from desireline.contracts import METRICS_NAMESPACE, Topic
+from desireline.errors import RetryableError
+from desireline.receive.canonical import Canonical
+from desireline.receive.kept_bodies import AnyOf
+from desireline.receive.quarantine.asked import Asked, InvalidPlanError
+from desireline.receive.quarantine.cases import Cases
+from desireline.receive.quarantine.serve import ServeQuarantine
+from desireline.receive.senders import known
+from desireline.tracking_plan import load_plan
+from serve_quarantine.settings import Settings
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
+app = APIGatewayHttpResolver(serializer=lambda said: orjson.dumps(said).decode())
+
+
+class InvalidRequestError(ValueError):
+    """What was asked is not understood; the message says where."""
+
+
+SEVERAL = ("source", "stage", "reason", "event", "ids")
+
+
+@cache
+def use_case() -> ServeQuarantine:
+    """The composition root."""
+    settings = Settings()
+    brokers = (settings.kafka_bootstrap, settings.kafka_auth)
+    secrets = SecretsManager(client("secretsmanager"), settings.deployment)
+    fragments = Fragments(secrets.current("identity")[0])
+    return ServeQuarantine(
+        cases=Cases(DynamoStore(client("dynamodb"), settings.tables)),
+        bodies=AnyOf(
+            KafkaRawBodies(*brokers, region=settings.aws_region),
+            ArchivedRawBodies(client("s3"), settings.archive_bucket),
+        ),
+        senders=known(settings.senders),
+        canonical=lambda plan: Canonical(plan, fragments),
+        plan=load_plan(),
+        producer=KafkaProducer(*brokers, probe=Topic.EVENTS_RECEIVED, region=settings.aws_region),
+        wall=WallClock(),
+    )
+
+
+@app.get("/quarantine")
+def list_cases() -> dict[str, Any]:
+    """Counts by kind and the newest cases."""
+    return use_case().list(_asked_in_the_query())
+
+
+@app.get("/quarantine/<case_id>")
+def show_case(case_id: str) -> Response[str] | dict[str, Any]:
+    """One case."""
+    found = use_case().show(case_id)
+    return found if found is not None else _refusal(404, "unknown_case", case_id[:100])
+
+
+@app.post("/quarantine/preview")
+def preview() -> dict[str, Any]:
+    """What a correction would make of the cases."""
+    return use_case().preview(_asked_in_the_body())
+
+
+@app.post("/quarantine/replay")
+def replay() -> dict[str, Any]:
+    """Replay what it repairs."""
+    return use_case().replay(_asked_in_the_body())
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    metrics.add_metric("requests", MetricUnit.Count, 1)
+    answer = _answer(event, context)
+    logger.info("answered", route=event.get("routeKey"), status=answer["statusCode"])
+    return answer
+
+
+def _answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Nothing is half done that asking again would not complete."""
+    try:
+        return app.resolve(dict(event), context)
+    except InvalidRequestError as error:
+        refused = _refusal(400, "invalid_request", str(error))
+    except InvalidPlanError as error:
+        refused = _refusal(400, "invalid_plan", str(error)[:500])
+    except RetryableError as error:
+        refused = _refusal(503, "unavailable", type(error).__name__)
+    headers = {"content-type": refused.content_type}
+    return {"statusCode": refused.status_code, "headers": headers, "body": refused.body}
+
+
+def _asked_in_the_query() -> Asked:
+    given: dict[str, Any] = dict(app.current_event.query_string_parameters or {})
+    return _asked({name: _several(name, value) for name, value in given.items()})
+
+
+def _several(name: str, value: str) -> Any:
+    return value.split(",") if name in SEVERAL else value
+
+
+def _asked_in_the_body() -> Asked:
+    try:
+        return _asked(orjson.loads(app.current_event.decoded_body or "{}"))
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError("not JSON") from error
+
+
+def _asked(given: Any) -> Asked:
+    """Raises InvalidRequestError: where it is wrong, without the values."""
+    try:
+        return Asked.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidRequestError(f"{where}: {first['msg']}") from error
+
+
+def _refusal(status: int, reason: str, detail: str) -> Response[str]:
+    said = orjson.dumps({"reason": reason, "detail": detail}).decode()
+    return Response(status, content_type="application/json", body=said)

@@ -1,0 +1,27 @@
+"""What serve_quarantine reads from its environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic_settings import BaseSettings
+
+from desireline.contracts import Table
+
+
+class Settings(BaseSettings):
+    """Where the cases and the raw bodies are, and whose they may be. The identity secret goes by
+    the name that the deployment gave it."""
+
+    deployment: str
+    aws_region: str
+    table_quarantine: str
+    archive_bucket: str
+    kafka_bootstrap: str
+    kafka_auth: Literal["iam", "plaintext"]
+    senders: frozenset[str]
+
+    @property
+    def tables(self) -> dict[Table, str]:
+        """The deployed name of the table that this function touches."""
+        return {Table.QUARANTINE: self.table_quarantine}

@@ -1,0 +1,309 @@
+"""`desireline quarantine`: what could not be taken further, and how it counts after all."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Iterable
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.table import Table
+
+from desireline.adapters.clock import WallClock
+from desireline.errors import RetryableError
+from desireline.receive.kept_bodies import AnyOf
+from desireline.receive.quarantine import told
+from desireline.receive.quarantine.asked import DEFAULT_DAYS, InvalidPlanError, read_plan
+from desireline.receive.quarantine.cases import Cases, Filters, State
+from desireline.receive.quarantine.index import DAY
+from desireline.receive.quarantine.repair import Outcome, Repair
+from desireline.receive.quarantine.show import ShowCase
+from desireline.rows import CaseRow
+from desireline_local import backends
+from desireline_local.cli.console import console, errors, fail, the_cloud
+from desireline_local.cloud import Addresses
+from desireline_local.replays import moment
+
+app = typer.Typer(
+    no_args_is_help=True, help="What could not be taken further: list, show, repair, replay."
+)
+
+MOST = 100_000
+Ids = Annotated[
+    list[str] | None, typer.Argument(help="ids of cases; without, those that the options choose")
+]
+Only = Annotated[list[str] | None, typer.Option(help="only these; may be given several times")]
+Event = Annotated[list[str] | None, typer.Option(help="only these names, as the sender says them")]
+Since = Annotated[str | None, typer.Option(help="arrived at or after: a time, or 4h, 2d (ago)")]
+Until = Annotated[str | None, typer.Option(help="arrived before: a time, or 4h, 2d (ago)")]
+Plan = Annotated[
+    Path | None,
+    typer.Option(exists=True, file_okay=False, help="a tracking plan with the corrected mapping"),
+]
+Go = Annotated[bool, typer.Option("--go", help="do it; without, only show what would come of it")]
+
+
+@app.command("list")
+def list_cases(
+    *,
+    source: Only = None,
+    stage: Only = None,
+    reason: Only = None,
+    event: Event = None,
+    since: Since = None,
+    until: Until = None,
+    state: Annotated[State | None, typer.Option(help="only these")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="cases shown, newest first")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Count what is in quarantine, by kind, and list the newest cases. The last 7 days without
+    --since."""
+    addresses = the_cloud().addresses
+    with _told():
+        filters = _filters(source, stage, reason, event, since=since, until=until, state=state)
+        cases = Cases(backends.store(addresses))
+        groups, found = cases.groups(filters), cases.cases(filters, limit) if limit else []
+    if as_json:
+        _print_json({"groups": [*map(told.group, groups)], "cases": [*map(told.case, found)]})
+        return
+    table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
+    for one in groups:
+        table.add_row(*one.group, str(one.found), str(one.repaired), _time(one.last))
+    console.print(table if groups else "Nothing is in quarantine.")
+    if found:
+        console.print()
+        console.print(_listed(found))
+
+
+@app.command()
+def show(
+    case_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Show a case: the raw body, what the mapping saw of it, where in the plan it broke."""
+    addresses = the_cloud().addresses
+    with _told():
+        (case,) = _named(Cases(backends.store(addresses)), [case_id])
+        shower = ShowCase(
+            bodies=_bodies(addresses), senders=backends.senders(), plan=backends.plan()
+        )
+        found = told.shown(shower(case))
+    if as_json:
+        _print_json(found)
+        return
+    for part, said in found.items():
+        console.print(f"[bold]{part}[/bold]")
+        text = said if isinstance(said, str) else _json(said)
+        console.print(_indented(_pretty(text) if part == "body" else text), markup=False)
+
+
+@app.command()
+def repair(
+    ids: Ids = None,
+    *,
+    plan: Plan = None,
+    source: Only = None,
+    stage: Only = None,
+    reason: Only = None,
+    event: Event = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Preview a correction on the very events: before, after, and what still fails.
+
+    The correction is another tracking plan (--plan FOLDER), or the deployed one after a fix.
+    Nothing is changed.
+    """
+    addresses = the_cloud().addresses
+    with _told():
+        cases = Cases(backends.store(addresses))
+        chosen = _chosen(
+            cases, ids, _filters(source, stage, reason, event, since=since, until=until)
+        )
+        found = _repair(addresses, cases, plan).preview(chosen)
+    if as_json:
+        _print_json([*map(told.difference, found)])
+        return
+    for one in found:
+        case = one.case
+        console.print(f"[bold]{case.id}[/bold] {case.source} {case.event_name}", soft_wrap=True)
+        console.print(f"  - {_outcome(one.before)}", markup=False, soft_wrap=True)
+        console.print(f"  + {_outcome(one.after)}", markup=False, soft_wrap=True)
+    failing = sum(bool(one.after.reason) for one in found)
+    console.print(f"{len(found) - failing} of {len(found)} are repaired, {failing} still fail.")
+
+
+@app.command()
+def replay(
+    ids: Ids = None,
+    *,
+    plan: Plan = None,
+    source: Only = None,
+    stage: Only = None,
+    reason: Only = None,
+    event: Event = None,
+    since: Since = None,
+    until: Until = None,
+    go: Go = False,
+) -> None:
+    """Replay exactly the cases that are repaired, under the ids and times of their first arrival.
+
+    They are marked: a second replay passes them over, and nothing is sent because of them. It may
+    be interrupted and given again.
+    """
+    addresses = the_cloud().addresses
+    with _told():
+        cases = Cases(backends.store(addresses))
+        chosen = _chosen(
+            cases, ids, _filters(source, stage, reason, event, since=since, until=until)
+        )
+        repairing = _repair(addresses, cases, plan)
+        if not go:
+            sound = sum(not one.after.reason for one in repairing.preview(chosen))
+            console.print(f"{sound} of {len(chosen)} cases would be replayed: run it with --go.")
+            return
+        name = f"repair-{uuid.uuid4().hex[:12]}"
+        done = None
+        with console.status("replaying") as status:
+            for done in repairing.replay(chosen, name):
+                status.update(f"replaying: {done.replayed} of {len(chosen)}")
+    if done is None:
+        console.print("There is nothing to replay.")
+        return
+    console.print(f"{done.replayed} cases are replayed, marked {name}.")
+    if done.already:
+        console.print(f"{done.already} had been replayed before.")
+    for why, count in sorted(done.failing.items()):
+        console.print(f"{count} still fail: {why}")
+
+
+@contextmanager
+def _told() -> Any:
+    """Errors as a person is told them."""
+    try:
+        yield
+    except RetryableError as error:
+        raise fail(f"stopped, and may be run again: {error}") from error
+    except (InvalidPlanError, LookupError, ValueError) as error:
+        raise fail(str(error), 2) from error
+    except KeyboardInterrupt as error:
+        errors.print("interrupted, and may be run again")
+        raise typer.Exit(130) from error
+
+
+def _filters(
+    source: list[str] | None,
+    stage: list[str] | None,
+    reason: list[str] | None,
+    event: list[str] | None,
+    *,
+    since: str | None,
+    until: str | None,
+    state: State | None = None,
+) -> Filters:
+    now = time.time_ns() // 1_000_000
+    last = moment(until, now) if until else now + 1
+    return Filters(
+        sources=_set(source),
+        stages=_set(stage),
+        reasons=_set(reason),
+        events=_set(event),
+        state=state,
+        since=moment(since, now) if since else last - DEFAULT_DAYS * DAY,
+        until=last,
+    )
+
+
+def _set(names: list[str] | None) -> frozenset[str] | None:
+    return frozenset(names) if names else None
+
+
+def _chosen(cases: Cases, ids: list[str] | None, filters: Filters) -> list[CaseRow]:
+    """Those named; else all that wait and that the options choose."""
+    if ids:
+        return _named(cases, ids)
+    return [case for case in cases.cases(filters, MOST) if not case.replayed]
+
+
+def _named(cases: Cases, ids: Iterable[str]) -> list[CaseRow]:
+    wanted = list(ids)
+    found = cases.named(wanted)
+    missing = set(wanted) - {case.id for case in found}
+    if missing:
+        raise LookupError(f"no such case: {', '.join(sorted(missing))}")
+    return found
+
+
+def _repair(addresses: Addresses, cases: Cases, plan: Path | None) -> Repair:
+    deployed = backends.mapping(addresses)
+    corrected = backends.mapping(addresses, read_plan(plan)) if plan else deployed
+    return Repair(
+        cases=cases,
+        bodies=_bodies(addresses),
+        senders=backends.senders(),
+        deployed=deployed,
+        corrected=corrected,
+        producer=backends.producer(addresses),
+        wall=WallClock(),
+    )
+
+
+def _bodies(addresses: Addresses) -> AnyOf:
+    return AnyOf(
+        backends.raw_bodies(addresses, archived=False),
+        backends.raw_bodies(addresses, archived=True),
+    )
+
+
+def _listed(cases: Iterable[CaseRow]) -> Table:
+    table = Table("arrived", "state", "source", "event", "reason", "detail", "id", box=None)
+    for case in cases:
+        state = f"repaired by {case.replayed}" if case.replayed else State.OPEN.value
+        words = (case.source, case.event_name, case.reason, case.detail, case.id)
+        table.add_row(_time(case.arrived), state, *words)
+    return table
+
+
+def _outcome(outcome: Outcome) -> str:
+    if outcome.reason:
+        return f"{outcome.reason}: {outcome.detail}" if outcome.detail else outcome.reason
+    said = []
+    for event in outcome.events:
+        of = event.get("event", event)
+        occurred = _time(int(of["occurred_at"])) if "occurred_at" in of else ""
+        said.append(f"{of.get('name', '')} {_flat(of.get('properties', {}))} {occurred}".strip())
+    return "; ".join(said)
+
+
+def _flat(found: Any) -> str:
+    return orjson.dumps(found).decode()
+
+
+def _pretty(text: str) -> str:
+    try:
+        return _json(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _json(found: Any) -> str:
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
+
+
+def _print_json(found: Any) -> None:
+    sys.stdout.write(_json(found) + "\n")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _time(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,68 @@
+"""index_quarantine's shell: an MSK event in, rows, a partial batch response out."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from desireline.adapters.memory import MemoryStore
+from desireline.contracts import Topic
+from desireline.errors import UnavailableError
+from desireline.receive.quarantine.cases import Cases
+from desireline.receive.quarantine.index import IndexQuarantine
+from desireline_local.in_memory import Silent
+from index_quarantine import handler
+from tests.unit.receive.quarantine.test_indexing import NOW, quarantined, wanted
+
+
+@dataclass
+class Context:
+    function_name: str = "index_quarantine"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:index"
+    aws_request_id: str = "request"
+
+
+class Broken(MemoryStore):
+    def write(self, *writes: Any) -> None:
+        raise UnavailableError("no answer")
+
+
+def handled(store: MemoryStore, *values: bytes, monkeypatch: pytest.MonkeyPatch) -> Any:
+    use_case = IndexQuarantine(store=store, metrics=Silent())
+    monkeypatch.setattr(handler, "use_case", lambda: use_case)
+    topic = Topic.EVENTS_QUARANTINED
+    records = [
+        {
+            "topic": topic,
+            "partition": 1,
+            "offset": offset,
+            "timestamp": NOW,
+            "key": base64.b64encode(b"segment").decode(),
+            "value": base64.b64encode(value).decode(),
+            "headers": [],
+        }
+        for offset, value in enumerate(values)
+    ]
+    event = {"eventSource": "aws:kafka", "records": {f"{topic}-1": records}}
+    return handler.handle(event, cast(Any, Context()))
+
+
+def test_a_batch_is_indexed(monkeypatch):
+    store = MemoryStore()
+    values = (quarantined(1).encode(), quarantined(2).encode(), b"{}")
+
+    answer = handled(store, *values, monkeypatch=monkeypatch)
+
+    assert answer == {"batchItemFailures": []}
+    assert [one.found for one in Cases(store).groups(wanted())] == [2]
+
+
+def test_what_cannot_be_written_is_named_to_come_again(monkeypatch):
+    answer = handled(Broken(), quarantined(1).encode(), monkeypatch=monkeypatch)
+    assert answer["batchItemFailures"] == [
+        {"itemIdentifier": {"partition": f"{Topic.EVENTS_QUARANTINED}-1", "offset": 0}}
+    ]

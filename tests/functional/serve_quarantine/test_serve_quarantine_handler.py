@@ -1,0 +1,162 @@
+"""serve_quarantine's shell: HTTP API events in, JSON and status codes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from desireline.aliases import Fragments
+from desireline.contracts import Header, Topic
+from desireline.receive.canonical import Canonical
+from desireline.receive.quarantine.serve import ServeQuarantine
+from desireline.receive.senders import known
+from desireline.resources import TRACKING_PLAN
+from serve_quarantine import handler
+from tests.unit.receive.quarantine.test_repairing import Scene, tea
+from tests.unit.receive.test_receiving_webhooks import PLAN, track
+
+SEGMENT = "senders/segment.yaml"
+MAPPED = (
+    (TRACKING_PLAN / SEGMENT).read_text().rstrip()
+    + "\n  - {call: track, event: Tea Drunk, as: feature_used,"
+    + " properties: {feature_name: properties.kind}}\n"
+)
+
+
+@dataclass
+class Context:
+    function_name: str = "serve_quarantine"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:serve"
+    aws_request_id: str = "request"
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tea(1), track(2), track(3, event="Coffee Drunk"))
+    use_case = ServeQuarantine(
+        cases=made.cases,
+        bodies=made.bodies,
+        senders=known(),
+        canonical=lambda plan: Canonical(plan, Fragments(b"namespace")),
+        plan=PLAN,
+        producer=made.world,
+        wall=made.world,
+        name=lambda: "repair-1",
+    )
+    monkeypatch.setattr(handler, "use_case", lambda: use_case)
+    return made
+
+
+def called(method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": "&".join(f"{name}={value}" for name, value in query.items()),
+        "headers": {"content-type": "application/json"},
+        "queryStringParameters": query or None,
+        "requestContext": {
+            "http": {"method": method, "path": path},
+            "stage": "$default",
+            "requestId": "r",
+        },
+        "body": body if isinstance(body, str) else orjson.dumps(body).decode(),
+        "isBase64Encoded": False,
+    }
+    answer = handler.handle(event, cast(Any, Context()))
+    return answer["statusCode"], orjson.loads(answer["body"])
+
+
+def test_cases_are_listed_with_counts_by_kind(scene):
+    status, said = called("GET", "/quarantine", reason="unmapped,other", limit="1")
+    assert status == 200
+    assert [(one["event"], one["found"]) for one in said["groups"]] == [
+        ("Coffee Drunk", 1),
+        ("Tea Drunk", 1),
+    ]
+    assert len(said["cases"]) == 1
+    assert said["cases"][0]["state"] == "open"
+    assert called("GET", "/quarantine", source="stripe")[1] == {"groups": [], "cases": []}
+
+
+def test_a_case_is_shown_with_its_body_and_its_place_in_the_plan(scene):
+    (case,) = [one for one in scene.all() if one.event_name == "Tea Drunk"]
+    status, said = called("GET", f"/quarantine/{case.id}")
+    assert status == 200
+    assert said["seen"]["properties"] == {"kind": "green"}
+    assert said["place"]["file"] == SEGMENT
+    assert "batch" in orjson.loads(said["body"])
+    assert called("GET", "/quarantine/nothing-0")[0] == 404
+
+
+def test_a_correction_is_previewed_replayed_once_and_listed_as_repaired(scene):
+    asked = {"event": ["Tea Drunk"], "plan": {SEGMENT: MAPPED}}
+
+    status, said = called("POST", "/quarantine/preview", asked)
+    assert (status, said["repaired"], said["failing"]) == (200, 1, 0)
+    assert said["cases"][0]["before"]["reason"] == "unmapped"
+    assert said["cases"][0]["after"]["events"][0]["name"] == "feature_used"
+    assert scene.replayed() == []
+
+    status, said = called("POST", "/quarantine/replay", asked)
+    assert (status, said["replayed"], said["replay"]) == (200, 1, "repair-1")
+    (record,) = scene.replayed()
+    assert (record.topic, record.headers[Header.REPLAY]) == (Topic.EVENTS_RECEIVED, b"repair-1")
+
+    assert called("POST", "/quarantine/replay", asked)[1]["replayed"] == 0
+    ids = {**asked, "ids": [one.id for one in scene.all(state=None)]}
+    again = called("POST", "/quarantine/replay", ids)[1]
+    assert (again["replayed"], again["already"], again["failing"]) == (0, 1, {"unmapped": 1})
+    assert len(scene.replayed()) == 1
+    repaired = called("GET", "/quarantine", state="repaired")[1]
+    assert [one["replayed"] for one in repaired["cases"]] == ["repair-1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "query"),
+    [
+        ("GET", "/quarantine", None, {"limit": "0"}),
+        ("GET", "/quarantine", None, {"limit": "many"}),
+        ("GET", "/quarantine", None, {"colour": "red"}),
+        ("GET", "/quarantine", None, {"state": "lost"}),
+        ("POST", "/quarantine/preview", "not JSON", {}),
+        ("POST", "/quarantine/preview", "[1]", {}),
+        ("POST", "/quarantine/replay", {"since": "yesterday"}, {}),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused_with_a_reason(scene, method, path, body, query):
+    status, said = called(method, path, body, **query)
+    assert (status, said["reason"]) == (400, "invalid_request")
+    assert scene.replayed() == []
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"../../etc/passwd": "x"},
+        {"senders/../plan.yaml": "x"},
+        {SEGMENT: "sender: [not closed"},
+        {SEGMENT: "sender: segment\nmappings:\n  - {call: track, as: nothing_planned}\n"},
+        {SEGMENT: "sender: segment\nmappings:\n  - {call: track, as: logged_in, where: 'a ||'}\n"},
+        {SEGMENT: "just text"},
+    ],
+)
+def test_a_plan_that_is_none_is_refused_with_a_reason(scene, plan):
+    status, said = called("POST", "/quarantine/preview", {"plan": plan})
+    assert (status, said["reason"]) == (400, "invalid_plan")
+    assert said["detail"]
+
+
+def test_a_broker_that_is_away_is_503_and_nothing_is_marked(scene):
+    scene.world.broken = True
+    status, said = called("POST", "/quarantine/replay", {"plan": {SEGMENT: MAPPED}})
+    assert (status, said["reason"]) == (503, "unavailable")
+    assert all(case.replayed is None for case in scene.all())
+
+
+def test_what_is_no_route_is_404(scene):
+    assert called("GET", "/elsewhere")[0] == 404
