@@ -23,17 +23,21 @@ from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
+from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.adapters.secrets import SecretsManager
+from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.aliases import Fragments
 from desireline.contracts import METRICS_NAMESPACE, Topic
 from desireline.errors import RetryableError
 from desireline.receive.canonical import Canonical
 from desireline.receive.kept_bodies import AnyOf
+from desireline.receive.mapping import MapWebhook
 from desireline.receive.quarantine.asked import Asked, InvalidPlanError
 from desireline.receive.quarantine.cases import Cases
 from desireline.receive.quarantine.serve import ServeQuarantine
 from desireline.receive.senders import known
+from desireline.receive.topics import topic_senders
 from desireline.tracking_plan import load_plan
 from serve_quarantine.settings import Settings
 
@@ -54,20 +58,23 @@ SEVERAL = ("source", "stage", "reason", "event", "ids")
 def use_case() -> ServeQuarantine:
     """The composition root."""
     settings = Settings()
+    wall, rows = WallClock(), client("dynamodb")
+    suppressions = DynamoSuppressions(rows, settings.table_interventions, wall, EmfMetrics(metrics))
     brokers = (settings.kafka_bootstrap, settings.kafka_auth)
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
+    plan = load_plan()
     fragments = Fragments(secrets.current("identity")[0])
     return ServeQuarantine(
-        cases=Cases(DynamoStore(client("dynamodb"), settings.tables)),
+        cases=Cases(DynamoStore(rows, settings.tables)),
         bodies=AnyOf(
             KafkaRawBodies(*brokers, region=settings.aws_region),
             ArchivedRawBodies(client("s3"), settings.archive_bucket),
         ),
-        senders=known(settings.senders),
-        canonical=lambda plan: Canonical(plan, fragments),
-        plan=load_plan(),
+        senders={**known(settings.senders), **topic_senders(plan)},
+        mapping=lambda plan: MapWebhook(Canonical(plan, fragments), plan.version, suppressions),
+        plan=plan,
         producer=KafkaProducer(*brokers, probe=Topic.EVENTS_RECEIVED, region=settings.aws_region),
-        wall=WallClock(),
+        wall=wall,
     )
 
 

@@ -10,12 +10,13 @@ from desireline.contracts import Table
 
 
 class Settings(BaseSettings):
-    """Where the cases and the raw bodies are, and whose they may be. The identity secret goes by
-    the name that the deployment gave it."""
+    """Where the cases, the raw bodies and the suppressed people are, and whose webhooks there may
+    be. The identity secret goes by the name that the deployment gave it."""
 
     deployment: str
     aws_region: str
     table_quarantine: str
+    table_interventions: str
     archive_bucket: str
     kafka_bootstrap: str
     kafka_auth: Literal["iam", "plaintext"]

@@ -75,7 +75,7 @@ class QuarantineStack(StageStack):
                 "DEPLOYMENT": self.deployment.name,
                 "SENDERS": json.dumps(sorted(self.deployment.settings.senders)),
                 "ARCHIVE_BUCKET": self.learn("archive", "bucket"),
-                **table_environment(self, Table.QUARANTINE),
+                **table_environment(self, Table.QUARANTINE, Table.INTERVENTIONS),
             },
             produces=REPLAYED,
         )
@@ -83,6 +83,7 @@ class QuarantineStack(StageStack):
         bodies = f"{Topic.WEBHOOKS_RAW}/*"
         function.allow(
             *use_rows(self, Table.QUARANTINE, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT),
+            *use_rows(self, Table.INTERVENTIONS, Do.QUERY, partitions=["XE#"]),
             *kafka_access.read(self, Topic.WEBHOOKS_RAW),
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],

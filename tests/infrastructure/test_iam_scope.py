@@ -108,7 +108,10 @@ ROWS = {
     Function.RECEIVE_TOPIC: {Table.INTERVENTIONS: {QUERY}},
     Function.PULL_EXPORTS: {Table.SOURCES: {GET, PUT}},
     Function.INDEX_QUARANTINE: {Table.QUARANTINE: {GET, BATCH, QUERY, PUT}},
-    Function.SERVE_QUARANTINE: {Table.QUARANTINE: {GET, BATCH, QUERY, PUT}},
+    Function.SERVE_QUARANTINE: {
+        Table.QUARANTINE: {GET, BATCH, QUERY, PUT},
+        Table.INTERVENTIONS: {QUERY},
+    },
 }
 """What the use cases do with rows; everything that is not here is denied."""
 
@@ -215,6 +218,7 @@ def test_rows(dev: Assembly, function: Function) -> None:
         (Function.RECEIVE_WEBHOOK, Table.STATES, GET, ["T#*"]),
         (Function.RECEIVE_WEBHOOK, Table.STATES, PUT, ["T#*"]),
         (Function.RECEIVE_WEBHOOK, Table.INTERVENTIONS, QUERY, ["XE#"]),
+        (Function.SERVE_QUARANTINE, Table.INTERVENTIONS, QUERY, ["XE#"]),
         (Function.RECEIVE_TOPIC, Table.INTERVENTIONS, QUERY, ["XE#"]),
         (Function.SCORE_JOURNEY, Table.INTERVENTIONS, PUT, ["Q#*"]),
         (Function.START_INTERVENTIONS, Table.IDENTITY, PUT, ["J#*"]),

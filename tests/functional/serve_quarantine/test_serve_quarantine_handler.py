@@ -8,14 +8,12 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from desireline.aliases import Fragments
 from desireline.contracts import Header, Topic
-from desireline.receive.canonical import Canonical
 from desireline.receive.quarantine.serve import ServeQuarantine
 from desireline.receive.senders import known
 from desireline.resources import TRACKING_PLAN
 from serve_quarantine import handler
-from tests.unit.receive.quarantine.test_repairing import Scene, tea
+from tests.unit.receive.quarantine.test_repairing import Scene, mapping, tea
 from tests.unit.receive.test_receiving_webhooks import PLAN, track
 
 SEGMENT = "senders/segment.yaml"
@@ -41,7 +39,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
         cases=made.cases,
         bodies=made.bodies,
         senders=known(),
-        canonical=lambda plan: Canonical(plan, Fragments(b"namespace")),
+        mapping=mapping,
         plan=PLAN,
         producer=made.world,
         wall=made.world,

@@ -25,6 +25,7 @@ from desireline.events import (
     ResolvedEvent,
 )
 from desireline.ports import Clock, KeptBodies, Producer
+from desireline.receive import mapping
 from desireline.receive.mapping import STAGE, Arrival, Mapped, MapWebhook, Refusal, reports_of
 from desireline.receive.quarantine.cases import Cases
 from desireline.receive.senders.sender import Sender
@@ -149,7 +150,7 @@ class Repair:
         return self._bodies.find(wanted) if wanted else {}
 
     def _all(
-        self, cases: Sequence[CaseRow], raws: Mapping[str, RawWebhook], mapping: MapWebhook
+        self, cases: Sequence[CaseRow], raws: Mapping[str, RawWebhook], step: MapWebhook
     ) -> dict[str, Outcome]:
         """The outcome of each; a body with several cases is mapped once."""
         by_body: dict[str, list[CaseRow]] = defaultdict(list)
@@ -160,11 +161,11 @@ class Repair:
             else:
                 found[case.id] = _again(case)
         for raw_id, of_body in by_body.items():
-            found.update(self._of_body(raws.get(raw_id), of_body, mapping))
+            found.update(self._of_body(raws.get(raw_id), of_body, step))
         return found
 
     def _of_body(
-        self, raw: RawWebhook | None, cases: Sequence[CaseRow], mapping: MapWebhook
+        self, raw: RawWebhook | None, cases: Sequence[CaseRow], step: MapWebhook
     ) -> Iterator[tuple[str, Outcome]]:
         if raw is None:
             gone = Outcome(reason="raw_gone", detail="neither in its topic nor in the archive")
@@ -180,7 +181,7 @@ class Repair:
             yield from ((case.id, refused) for case in cases)
             return
         arrived = raw.stamped if raw.stamped is not None else raw.received_at
-        outcomes = list(mapping(sender, reports, Arrival(raw.id, raw.received_at, arrived)))
+        outcomes = list(step(sender, reports, Arrival(raw.id, raw.received_at, arrived)))
         for case in cases:
             yield case.id, _outcome(outcomes, case)
 
@@ -189,14 +190,15 @@ def _is_mapped(case: CaseRow) -> bool:
     return case.stage == STAGE
 
 
-def _outcome(outcomes: Sequence[Mapped | Refusal], case: CaseRow) -> Outcome:
+def _outcome(outcomes: Sequence[mapping.Outcome], case: CaseRow) -> Outcome:
     """Of the event at the case's place; of all events where the body could not be read at all."""
     if case.event_name:
         place = case.raw.index if case.raw else 0
         outcomes = outcomes[place : place + 1]
-    refusal = next((one for one in outcomes if isinstance(one, Refusal)), None)
-    if refusal is not None:
-        return Outcome(reason=refusal.error.reason, detail=refusal.error.detail)
+    stays = next((one for one in outcomes if not isinstance(one, Mapped)), None)
+    if stays is not None:
+        detail = stays.error.detail if isinstance(stays, Refusal) else ""
+        return Outcome(reason=stays.reason, detail=detail)
     if not outcomes:
         return Outcome(reason="no_such_event", detail="the body is read in another way now")
     return Outcome(

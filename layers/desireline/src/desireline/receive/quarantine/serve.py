@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from desireline.ports import Clock, KeptBodies, Producer
-from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import MapWebhook
 from desireline.receive.quarantine import told
 from desireline.receive.quarantine.asked import Asked, corrected
@@ -20,7 +19,7 @@ from desireline.tracking_plan import TrackingPlan
 
 
 class ServeQuarantine:
-    """canonical: the mapper of a plan. plan: the deployed one. wall: the clock of arrivals."""
+    """mapping: the mapping step by a plan. plan: the deployed one. wall: the clock of arrivals."""
 
     def __init__(
         self,
@@ -28,7 +27,7 @@ class ServeQuarantine:
         cases: Cases,
         bodies: KeptBodies,
         senders: Mapping[str, Sender],
-        canonical: Callable[[TrackingPlan], Canonical],
+        mapping: Callable[[TrackingPlan], MapWebhook],
         plan: TrackingPlan,
         producer: Producer,
         wall: Clock,
@@ -37,7 +36,7 @@ class ServeQuarantine:
         self._cases = cases
         self._bodies = bodies
         self._senders = senders
-        self._canonical = canonical
+        self._mapping = mapping
         self._plan = plan
         self._producer = producer
         self._wall = wall
@@ -90,11 +89,8 @@ class ServeQuarantine:
         return self._cases.cases(waiting.filters(self._wall.now()), asked.limit)
 
     def _repair(self, asked: Asked) -> Repair:
-        deployed = MapWebhook(self._canonical(self._plan), self._plan.version)
-        tried = deployed
-        if asked.plan:
-            plan = corrected(asked.plan)
-            tried = MapWebhook(self._canonical(plan), plan.version)
+        deployed = self._mapping(self._plan)
+        tried = self._mapping(corrected(asked.plan)) if asked.plan else deployed
         return Repair(
             cases=self._cases,
             bodies=self._bodies,
