@@ -111,7 +111,7 @@ def test_lag_errors_throttles_and_unknown_sends_are_watched() -> None:
     functions = {"{deployment}-" + f.replace("_", "-") for f in Function}
     assert watched("Errors", "FunctionName") == functions
     assert watched("Throttles", "FunctionName") == functions
-    assert len(watched("EstimatedMaxTimeLag", "Consumer Group")) == 13
+    assert len(watched("EstimatedMaxTimeLag", "Consumer Group")) == 14
     assert watched("sends_unknown", "channel") == set(LIVE_CHANNELS)
     assert len(watched("WriteThrottleEvents", "TableName")) == len(Table)
 
