@@ -34,7 +34,12 @@ from desireline_local.signing import sign
 from desireline_local.world import CloudWorld
 
 DESIRELINE = Path(sys.executable).with_name("desireline")
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    # The tables are looked at by clients whose connections live as long as this process.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 DAY = 86_400_000
 WAIT_SECONDS = 60.0
 SEGMENT = "senders/segment.yaml"

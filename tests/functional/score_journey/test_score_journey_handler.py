@@ -85,4 +85,5 @@ def test_the_environment_names_every_table_it_touches(monkeypatch):
     for table in Table:
         monkeypatch.setenv(f"TABLE_{table.upper()}", f"dev-{table}")
 
-    assert Settings().tables == {table: f"dev-{table}" for table in Table}
+    touched = (Table.IDENTITY, Table.STATES, Table.JOURNEYS, Table.INTERVENTIONS)
+    assert Settings().tables == {table: f"dev-{table}" for table in touched}

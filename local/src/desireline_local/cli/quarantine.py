@@ -263,11 +263,12 @@ def _bodies(addresses: Addresses) -> AnyOf:
 
 
 def _listed(cases: Iterable[CaseRow]) -> Table:
-    table = Table("arrived", "state", "source", "event", "reason", "detail", "id", box=None)
+    table = Table("id", "arrived", "source", "event", "reason", "detail", "state", box=None)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for case in cases:
         state = f"repaired by {case.replayed}" if case.replayed else State.OPEN.value
-        words = (case.source, case.event_name, case.reason, case.detail, case.id)
-        table.add_row(_time(case.arrived), state, *words)
+        words = (case.source, case.event_name, case.reason, case.detail, state)
+        table.add_row(case.id, _time(case.arrived), *words)
     return table
 
 
