@@ -430,6 +430,28 @@ def test_code_that_names_what_is_not_planned(tmp_path: Path) -> None:
     ]
 
 
+QUERY = """\
+select count(*) from events
+where
+  events.name in (
+    'trial_signup',
+    'limit_reachd'
+  )
+  and other_name = 'x' and name not in ('trial_signup')
+having min(name) = 'y' or NAME = 'paid'
+"""
+
+
+def test_a_query_that_names_what_is_not_planned(tmp_path: Path) -> None:
+    write(write(tmp_path), {"queries/funnel.sql": QUERY})
+    none = tmp_path / "none"
+    report = check(tmp_path, senders=SENDERS, playbooks=none, sources=[tmp_path / "queries"])
+    assert [str(one).partition(", ")[0] for one in report.problems] == [
+        f"{tmp_path}/queries/funnel.sql:5: names limit_reachd",
+        f"{tmp_path}/queries/funnel.sql:8: names paid",
+    ]
+
+
 def test_this_repositorys_plan_is_right() -> None:
     report = check()
     assert [str(problem) for problem in report.problems] == []

@@ -22,6 +22,7 @@ SOURCES = (
     PROJECT / "layers" / "desireline" / "src",
     PROJECT / "learning" / "src",
     PROJECT / "local" / "src",
+    PROJECT / "warehouse",
 )
 
 

@@ -1,9 +1,10 @@
-"""What relies on the plan: playbooks that wait for events, alerts that say traits, code that names
-events."""
+"""What relies on the plan: playbooks that wait for events, alerts that say traits, code and queries
+that name events."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,15 +16,21 @@ from desireline_local.plan.draft import Draft
 from desireline_local.plan.places import Problem
 
 LIST = "EventName"
+_COMPARED = re.compile(r"\bname\s*(?:(?:=|<>)\s*'[^']*'|(?:not\s+)?in\s*\([^)]*\))", re.IGNORECASE)
+_LITERAL = re.compile(r"'([^']*)'")
 
 
 def problems(
     draft: Draft, *, playbooks: Path, sources: Iterable[Path], top: Path
 ) -> Iterator[Problem]:
-    """All that would look for what the plan does not have. sources: folders of code; top: what
-    their files are named from."""
+    """All that would look for what the plan does not have. sources: folders of code and of SQL;
+    top: what their files are named from."""
     yield from _in_playbooks(draft, playbooks, top)
-    yield from _in_code(draft, sources, top)
+    for source in sources:
+        for file in sorted(source.rglob("*.py")):
+            yield from _in_code(draft, file, top)
+        for file in sorted(source.rglob("*.sql")):
+            yield from _in_query(draft, file, top)
     if draft.traits is not None:
         kept = {*draft.traits.person.values(), *draft.traits.account.values()}
         for trait in sorted(set(TRAITS) - kept):
@@ -60,24 +67,37 @@ def _in_playbooks(draft: Draft, folder: Path, top: Path) -> Iterator[Problem]:
             )
 
 
-def _in_code(draft: Draft, sources: Iterable[Path], top: Path) -> Iterator[Problem]:
+def _in_code(draft: Draft, file: Path, top: Path) -> Iterator[Problem]:
+    text = file.read_text(encoding="utf-8")
+    if f"{LIST}." not in text:
+        return
     members = {name.upper() for name in draft.names}
-    for source in sources:
-        for file in sorted(source.rglob("*.py")):
-            text = file.read_text(encoding="utf-8")
-            if f"{LIST}." not in text:
-                continue
-            for node in ast.walk(ast.parse(text)):
-                if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
-                    continue
-                if node.value.id == LIST and node.attr.isupper() and node.attr not in members:
-                    event = node.attr.lower()
-                    yield Problem(
-                        _name(file, top),
-                        node.lineno,
-                        f"names {event}, which the plan does not have{draft.guess(event)}: "
-                        "change the code first, or leave the event in the plan",
-                    )
+    for node in ast.walk(ast.parse(text)):
+        if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
+            continue
+        if node.value.id == LIST and node.attr.isupper() and node.attr not in members:
+            yield _unplanned(draft, _name(file, top), node.lineno, node.attr.lower())
+
+
+def _in_query(draft: Draft, file: Path, top: Path) -> Iterator[Problem]:
+    """In queries of events the column `name` is the event's."""
+    text = file.read_text(encoding="utf-8")
+    if "events" not in text:
+        return
+    for compared in _COMPARED.finditer(text):
+        for literal in _LITERAL.finditer(compared[0]):
+            if literal[1] not in draft.names:
+                line = text.count("\n", 0, compared.start() + literal.start()) + 1
+                yield _unplanned(draft, _name(file, top), line, literal[1])
+
+
+def _unplanned(draft: Draft, file: str, line: int, event: str) -> Problem:
+    return Problem(
+        file,
+        line,
+        f"names {event}, which the plan does not have{draft.guess(event)}: change this first, or "
+        "leave the event in the plan",
+    )
 
 
 def _name(file: Path, top: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from desireline.contracts import LIVE_CHANNELS, Channel
+from desireline.event_names import EventName
 from desireline.intervene.playbooks import Audience
 from desireline.journey.state import JourneyState
 from desireline.rows import ClaimRow, ClaimState, SubjectRow
@@ -22,7 +23,11 @@ NEVER_SENT = frozenset({ClaimState.CANCELLED, ClaimState.EXPIRED})
 PERSONAL_CHANNELS = frozenset({Channel.EMAIL, Channel.IN_APP, Channel.CRM})
 """Channels that reach the person, or write to the person's record: these need proof of identity."""
 
-EMAIL_OPT_OUTS = ("email_unsubscribed", "email_marked_spam", "email_bounced")
+EMAIL_OPT_OUTS = (
+    EventName.EMAIL_UNSUBSCRIBED,
+    EventName.EMAIL_MARKED_SPAM,
+    EventName.EMAIL_BOUNCED,
+)
 """Events after which no email is sent."""
 
 
