@@ -1,8 +1,8 @@
 """Plays Mixpanel's raw event export on a loopback port: for `desireline pull mixpanel`, and for
 tests, with everything that goes wrong on the way.
 
-It answers as https://docs.mixpanel.com/reference/raw-event-export says: Basic authentication, a day
-or more from `from_date` to `to_date`, JSON lines, packed with gzip above 1,400 bytes.
+It answers as https://docs.mixpanel.com/reference/raw-event-export says: Basic authentication, one
+day as both `from_date` and `to_date`, JSON lines, packed with gzip above 1,400 bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ Event = dict[str, Any] | bytes
 class PlayedMixpanel:
     """days: what has happened, by date. answers: what the next requests are met with, in order:
     a status, 'cut' (the connection breaks in the middle), 'early' (it gives up in the middle),
-    'half-gzip' (a whole answer with half of its packed body), 'hang'; then all is well."""
+    'half-gzip' (a whole answer with half of its packed body), 'short' (whole lines, fewer than
+    announced), 'hang'; then all is well."""
 
     def __init__(self, port: int = 0) -> None:
         self.days: dict[str, list[Event]] = defaultdict(list)
@@ -70,49 +71,54 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:  # noqa: N802 — the base class' name
-        mixpanel = self.mixpanel
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         given = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if url.path != "/api/2.0/export":
-            return self._answer(404, b"no such path")
-        if self.headers["authorization"] != f"Basic {given}":
-            return self._answer(401, b'{"error": "Invalid service account credentials"}')
-        if query.get("project_id") != PROJECT or query["from_date"] != query["to_date"]:
-            return self._answer(400, b'{"error": "bad parameters"}')
-        mixpanel.asked.append(query["from_date"])
-        answer = mixpanel.answers.pop(0) if mixpanel.answers else 200
-        body = mixpanel.body(query["from_date"])
+            self._answer(404, b"no such path")
+        elif self.headers["authorization"] != f"Basic {given}":
+            self._answer(401, b'{"error": "Invalid service account credentials"}')
+        elif query.get("project_id") != PROJECT or query["from_date"] != query["to_date"]:
+            self._answer(400, b'{"error": "bad parameters"}')
+        else:
+            answers = self.mixpanel.answers
+            self.mixpanel.asked.append(query["from_date"])
+            self._meet(answers.pop(0) if answers else 200, self.mixpanel.body(query["from_date"]))
+
+    def _meet(self, answer: int | str, body: bytes) -> None:
+        """Answer, or do what goes wrong instead."""
+        lines = body.splitlines(keepends=True)
+        half = b"".join(lines[: len(lines) // 2])
         match answer:
-            case 200:
-                self._answer(200, body)
             case int():
-                self._answer(answer, b'{"error": "no"}')
+                self._answer(answer, body if answer == 200 else b'{"error": "no"}')
             case "early":
-                lines = body.splitlines(keepends=True)
-                self._answer(200, b"".join(lines[: len(lines) // 2]) + b"terminated early\n")
+                self._answer(200, half + b"terminated early\n")
             case "half-gzip":
                 whole = gzip.compress(body)
                 self._chunked([whole[: len(whole) // 2]], packed=True)
+            case "short":
+                self._whole(200, half, length=len(body))
+                self.close_connection = True
             case "hang":
-                mixpanel.ends.wait(10)
+                self.mixpanel.ends.wait(10)
             case "cut":
                 whole = gzip.compress(body, compresslevel=0)
-                half = len(whole) // 2
-                self._chunked([whole[:half]], packed=True, end=False)
+                self._chunked([whole[: len(whole) // 2]], packed=True, end=False)
                 self.close_connection = True
-        return None
 
     def _answer(self, status: int, body: bytes) -> None:
         if status == 200 and self.mixpanel.packed and len(body) > PACKED_ABOVE:
             whole = gzip.compress(body)
             pieces = [whole[i : i + 999] for i in range(0, len(whole), 999)]
             return self._chunked(pieces, packed=True)
+        return self._whole(status, body, length=len(body))
+
+    def _whole(self, status: int, body: bytes, *, length: int) -> None:
         self.send_response(status)
-        self.send_header("content-length", str(len(body)))
+        self.send_header("content-length", str(length))
         self.end_headers()
         self.wfile.write(body)
-        return None
 
     def _chunked(self, pieces: Sequence[bytes], *, packed: bool, end: bool = True) -> None:
         self.send_response(200)

@@ -185,7 +185,7 @@ def test_events_come_through_small_and_packed(
     assert {event.source for event in ours.world.events()} == {"mixpanel_export"}
 
 
-@pytest.mark.parametrize("how", ["cut", "half-gzip", "early", "hang", 500, 502, 503])
+@pytest.mark.parametrize("how", ["cut", "half-gzip", "short", "early", "hang", 500, 502, 503])
 def test_what_breaks_in_the_middle_is_taken_again(
     puller: Puller,
     mixpanel: PlayedMixpanel,

@@ -90,6 +90,8 @@ class MixpanelExports:
                 "accept-encoding": "gzip",
             },
             preload_content=False,
+            # The default of version 2; a Lambda runtime may still bring version 1.
+            enforce_content_length=True,
             redirect=False,
             retries=Retry(total=0, redirect=False),
             timeout=self._timeout,
