@@ -11,8 +11,11 @@ events. What is found becomes a test: tests/unit/receive/senders.
 from __future__ import annotations
 
 import argparse
+import json
+import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import atheris
 
@@ -33,6 +36,47 @@ ORDER = sorted(NAMES)
 CALL_NAMES = sorted(CALLS)
 BARE, SIGNED, PACKED = range(3)
 LARGEST = 20_000
+
+
+ODD = (
+    *("", "0", "null", "\x00", "\ud7ff", "²", "a" * 300, "1e999", "2026-13-40T99:99:99Z", "@"),
+    *(0, -1, 2**53 + 1, 2**63, 1e308, True, False, None, [], {}, [[]], {"": {}}, [None]),
+)
+
+
+def mutated(data: bytes, largest: int, seed: int) -> bytes:
+    """Two of three times the document with something else in one place, or with nothing there;
+    else what libFuzzer makes of the bytes. Bytes alone seldom stay a document."""
+    chance = random.Random(seed)
+    head, body = data[:3], data[3:]
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    found = _places(document)
+    if not found or chance.random() < 1 / 3:
+        return atheris.Mutate(data, largest)
+    container, key = chance.choice(found)
+    match chance.randrange(4):
+        case 0:
+            del container[key]
+        case 1:
+            other, place = chance.choice(found)
+            container[key] = json.loads(json.dumps(other[place]))
+        case _:
+            container[key] = chance.choice(ODD)
+    return (head + json.dumps(document).encode())[:largest]
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Every place in a document: a container, and a key or an index of it."""
+    if isinstance(value, dict):
+        keys: list[Any] = list(value)
+    elif isinstance(value, list):
+        keys = list(range(len(value)))
+    else:
+        return []
+    return [(value, key) for key in keys] + [one for key in keys for one in _places(value[key])]
 
 
 class Fuzz:
@@ -134,7 +178,7 @@ def main() -> None:
         "-print_final_stats=1",
         str(corpus),
     ]
-    atheris.Setup([sys.argv[0], *settings], fuzz)
+    atheris.Setup([sys.argv[0], *settings], fuzz, custom_mutator=mutated)
     atheris.Fuzz()
 
 
