@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import boto3
 import pytest
 from pydantic import ValidationError
 
+from desireline.adapters.aws import config
 from desireline.adapters.s3 import S3Blobs
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.sns import SnsSender, alert_client
@@ -19,7 +21,8 @@ from desireline.adapters.stepfunctions import StateMachine
 from desireline.adapters.switches import ParameterSwitches
 from desireline.errors import TerminalError, UnavailableError
 from desireline.ports import Alert
-from desireline_local.aws.cloud import Control, LocalAws
+from desireline_local.aws.cloud import REGION, Control, LocalAws
+from desireline_local.kafka.broker import free_port
 
 Clients = Callable[..., Any]
 ALERT = Alert("Trial goes cold", "Who: …\nWhat: call", {"tier": "hot", "score": 12, "none": ""})
@@ -184,6 +187,42 @@ def test_a_rotated_secret_has_two_values_for_a_while(clients: Clients, unique: s
     wall.at += 60_000
     assert secrets.refresh("segment") is True
     assert secrets.current("segment") == (b"three", b"two")
+
+
+def test_a_withdrawn_secret_holds_for_an_hour_at_most_also_where_nothing_else_asks(
+    clients: Clients, unique: str
+) -> None:
+    client, wall = clients("secretsmanager"), Hands()
+    arn = client.create_secret(Name=f"{unique}/direct", SecretString="one")["ARN"]
+    secrets = SecretsManager(client, unique, wall)
+    assert secrets.current("direct") == (b"one",)
+    for value in ("two", "three"):
+        client.put_secret_value(SecretId=arn, SecretString=value)
+
+    wall.at += 3_599_999
+    assert secrets.current("direct") == (b"one",)
+    wall.at += 1
+    assert secrets.current("direct") == (b"three", b"two")
+
+
+def test_what_is_known_of_a_secret_holds_while_it_cannot_be_read(
+    clients: Clients, unique: str
+) -> None:
+    client, wall = clients("secretsmanager"), Hands()
+    client.create_secret(Name=f"{unique}/direct", SecretString="one")
+    secrets = SecretsManager(client, unique, wall)
+    secrets.current("direct")
+    away = boto3.session.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
+    ).client(
+        "secretsmanager", endpoint_url=f"http://127.0.0.1:{free_port()}", config=config(attempts=1)
+    )
+    with closing(away):
+        secrets._client = away
+        wall.at += 3_600_000
+        assert secrets.current("direct") == (b"one",)
+        with pytest.raises(UnavailableError):
+            secrets.refresh("direct")
 
 
 def test_a_secret_that_does_not_exist_is_terminal(clients: Clients, unique: str) -> None:

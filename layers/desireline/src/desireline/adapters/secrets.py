@@ -1,5 +1,5 @@
 """The Secrets port on Secrets Manager: current and previous value, so that a rotation breaks
-nobody, read again at most once a minute."""
+nobody, read again at most once a minute, and at least once an hour."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from botocore.exceptions import ClientError
 
 from desireline.adapters.aws import translated
 from desireline.adapters.clock import WallClock
+from desireline.errors import RetryableError
 from desireline.ports import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 REFRESH_AFTER = 60_000
+REMEMBERED = 3_600_000
+"""Where a withdrawn secret is remembered, it holds for no longer than this."""
+
 STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 
@@ -32,8 +36,15 @@ class SecretsManager:
         self._read_at: dict[str, int] = {}
 
     def current(self, name: str) -> Sequence[bytes]:
-        if name not in self._values:
+        read_at = self._read_at.get(name)
+        if read_at is None:
             self._read(name)
+        elif (now := self._wall.now()) - read_at >= REMEMBERED:
+            try:
+                self._read(name)
+            except RetryableError:
+                # What is known goes on holding; the next look is in a minute.
+                self._read_at[name] = now - REMEMBERED + REFRESH_AFTER
         return self._values[name]
 
     def refresh(self, name: str) -> bool:

@@ -90,7 +90,7 @@ class Throttle:
         lease = self._leases.setdefault(name, _Lease())
         now = self._wall.now()
         if now < lease.shut:
-            raise _busy(lease.shut - now)
+            raise _busy(name, lease.shut - now)
         if lease.tokens < cost or now >= lease.until:
             try:
                 self._renew(name, limit, lease, cost, now)
@@ -122,7 +122,7 @@ class Throttle:
             if granted < cost:
                 wait = -(-(cost * THOUSAND - filled) // limit.rate)
                 lease.shut = now + min(wait, SHUT_MS)
-                raise _busy(wait)
+                raise _busy(name, wait)
             rest = filled - granted * THOUSAND
             try:
                 self._store.write(Put(row.but(tokens=rest, filled_at=max(now, row.filled_at))))
@@ -135,7 +135,7 @@ class Throttle:
                 return
 
 
-def _busy(wait: int) -> RefusedError:
-    """wait: milliseconds."""
+def _busy(name: str, wait: int) -> RefusedError:
+    """name: of the bucket. wait: milliseconds."""
     seconds = min(LONGEST_WAIT, max(1, -(-wait // 1000)))
-    return RefusedError(429, "throttled", "too many events", retry_after=seconds)
+    return RefusedError(429, "throttled", f"too many events of {name}", retry_after=seconds)
