@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 
+import orjson
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import desireline_local.cli.redrive as command
 from desireline_local.cli.main import app
 from desireline_local.cli.targets import moment
+
+from .scene import Scene, event, kafka_object, record
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,52 @@ def test_times_are_moments_or_spans_back_from_now() -> None:
     assert moment("2d", "--since") == pytest.approx(now - 48 * 3_600_000, abs=5_000)
     with pytest.raises(typer.Exit):
         moment("2w", "--since")
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """What the command works on."""
+
+    class Somewhere:
+        def who(self) -> str:
+            return "ada"
+
+    made = Scene()
+    monkeypatch.setattr(command, "the_target", lambda _: Somewhere())
+    monkeypatch.setattr(command, "Redriving", lambda _: made)
+    return made
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["redrive", *arguments], env={"COLUMNS": "200"})
+    return done.exit_code, done.output
+
+
+def test_a_record_that_fails_again_makes_it_end_with_1(scene: Scene) -> None:
+    """Given three dead letters of which one fails for good, when redriven, then the table tells it,
+    the exit code too, and who, why and what came of it are kept."""
+    scene.give_up(kafka_object([record(event(n), n) for n in (1, 2, 3)]))
+    scene.poisoned = {"event-2"}
+
+    code, said = run("--go", "--why", "corrected in 7f3a", "--wait", "5")
+
+    assert code == 1, said
+    assert "folded  duplicate  failed" in said
+    (kept,) = map(orjson.loads, scene.notes("redrives/runs/"))
+    assert (kept["who"], kept["why"]) == ("ada", "corrected in 7f3a")
+    assert kept["outcome"] == {"folded": 2, "failed": 1}
+
+
+def test_all_well_ends_with_0_and_without_go_nothing_is_done(scene: Scene) -> None:
+    scene.give_up(kafka_object([record(event(1), 1)]), b"no dead letter")
+    before = dict(scene.files)
+
+    code, said = run("--limit", "5")
+
+    assert code == 0
+    assert "1 of 1 records to redrive" in said
+    assert "no dead letter of a mapping: aws/lambda/mapping/001" in said
+    assert scene.files == before
+    assert run("--go", "--why", "corrected")[0] == 0
+    assert run("--go", "--why", "corrected")[0] == 0
+    assert len(scene.log) == 1
