@@ -74,12 +74,13 @@ def test_killed_again_and_again_every_event_is_in_kafka(own_kafka: Kafka, tmp_pa
     sender gave it; no process is left over; and a further run sends nothing."""
     file = ndjson(tmp_path / "archive.ndjson", [*[call(n) for n in range(EVENTS)], []])
     rng = random.Random(3)
-    for _ in range(3):
+    for patience in (rng.uniform(0.5, 1.5), rng.uniform(2.5, 3.5), rng.uniform(3.5, 4.5)):
         running = begin(own_kafka, file, tmp_path)
-        time.sleep(rng.uniform(2.5, 4.5))
+        time.sleep(patience)
         children = psutil.Process(running.pid).children() if running.poll() is None else []
         running.kill()
-        running.communicate()
+        # Its children hold the other end of the pipes: an orphan would keep this waiting.
+        running.communicate(timeout=30)
         gone, alive = psutil.wait_procs(children, timeout=10)
         assert not alive, f"{len(gone)} ended, and {alive} did not"
     own_kafka.kill(own_kafka.nodes[2])

@@ -48,7 +48,7 @@ class Processes:
             count,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=begin,
-            initargs=(place,),
+            initargs=(place, os.getpid()),
         )
 
     def __enter__(self) -> Processes:

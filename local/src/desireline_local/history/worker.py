@@ -179,10 +179,11 @@ class Worker:
 _workers: list[Worker] = []
 
 
-def begin(place: Place) -> None:
-    """Called first in a process of its own: Ctrl-C is for its parent, and it ends with it."""
+def begin(place: Place, parent: int) -> None:
+    """Called first in a process of its own: Ctrl-C is for its parent, and it ends with it, also
+    where the parent has ended before this is called."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     producer = None
     if place.bootstrap:
         producer = KafkaProducer(
