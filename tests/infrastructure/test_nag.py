@@ -28,7 +28,8 @@ def note(construct, reasons):
 module.acknowledge = note
 import infra.app
 try:
-    infra.app.synthesise({}, outdir=sys.argv[1], unbuilt_layers=True)
+    with_sources = {"example_sources": "true"}
+    infra.app.synthesise(with_sources, outdir=sys.argv[1], unbuilt_layers=True)
 except RuntimeError:
     pass
 print(json.dumps([[path, rule, reason] for (path, rule), reason in kept.items()]))

@@ -28,6 +28,7 @@ from desireline.tracking_plan import (
     SenderWords,
     TrackingPlan,
 )
+from desireline_local import backends
 from tests.unit.receive.world import NOW, PLAN, Suppressed, World
 
 TOPIC = "company.events"
@@ -342,6 +343,10 @@ def test_what_the_plan_ignores_is_counted_by_its_source() -> None:
     assert (taken.accepted, taken.ignored) == (0, {"other": 1})
     assert not scene.quarantined
     assert len(scene.raw) == 1
+
+
+def test_replay_and_repair_know_the_sources() -> None:
+    assert isinstance(backends.senders()["company_events"], TopicSender)
 
 
 JSON = st.recursive(
