@@ -27,7 +27,7 @@ from desireline.rows import (
     StateRow,
     SubjectRow,
 )
-from desireline_local import backends, supervisor
+from desireline_local import mapping_again, supervisor, target
 from desireline_local.cloud import Addresses
 from desireline_local.ledger import all_rows
 from desireline_local.signing import sign
@@ -248,7 +248,9 @@ def test_a_replay_of_all_raw_webhooks_changes_no_count_and_sends_nothing(
 
 def wait_for_the_archive(cloud: Addresses) -> None:
     """Until it holds all that the topic does."""
-    kafka, archive = (backends.raw_bodies(cloud, archived=one) for one in (False, True))
+    kafka, archive = (
+        mapping_again.raw_bodies(target.local(cloud), archived=one) for one in (False, True)
+    )
 
     def ids(bodies: Any) -> set[str]:
         return {raw.id for raw, _ in bodies.read(bodies.span(0, 2**45)) if raw is not None}

@@ -1,11 +1,10 @@
 """What `desireline replay` keeps of a replay, so that one that was given up goes on where it was;
-and what it takes for a time and for a person."""
+and whom it takes for a person."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +23,6 @@ FOLDER = STATE / "replays"
 EVERYTHING = 2**45
 """A time after all others."""
 
-_SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
 
 class Kept(BaseModel):
     """A replay as it stands. left: of its span; fixed when it began."""
@@ -33,6 +30,7 @@ class Kept(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
+    deployment: str
     origin: Literal["kafka", "archive"]
     selection: Selection
     left: Span
@@ -67,23 +65,6 @@ class Kept(BaseModel):
 def size(span: Span) -> int:
     """Steps that are left: offsets, or files where lines are not known yet."""
     return sum(1 if part.end is None else part.end - part.start for part in span.parts)
-
-
-def moment(text: str, now: int) -> int:
-    """'90m', '4h', '2d' ago, or an ISO 8601 time, in epoch ms; without zone it is UTC.
-
-    Raises ValueError."""
-    if text[:-1].isdigit() and text[-1:] in _SPANS:
-        return now - round(
-            timedelta(**{_SPANS[text[-1]]: int(text[:-1])}) / timedelta(milliseconds=1)
-        )
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(
-            f"'{text}' is no time: write 2026-03-01T08:00, or 90m, 4h, 2d ago"
-        ) from error
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def fragments_of_subject(store: Store, fragments: Fragments, asked: str) -> frozenset[str]:

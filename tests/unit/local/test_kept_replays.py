@@ -1,4 +1,4 @@
-"""What a command keeps of a replay, and what it takes for a time and for a person."""
+"""What a command keeps of a replay, and whom it takes for a person."""
 
 from __future__ import annotations
 
@@ -16,13 +16,10 @@ from desireline_local.replays import (
     Kept,
     fragments_of_person,
     fragments_of_subject,
-    moment,
     size,
 )
 
 FRAGMENTS = Fragments(b"any")
-NOW = 1_767_571_200_000
-HOUR = 3_600_000
 
 
 def fragment(kind: AliasType, value: str) -> str:
@@ -72,30 +69,10 @@ def test_what_identifies_nobody_is_refused(store, asked):
         fragments_of_person(store, FRAGMENTS, asked)
 
 
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("90m", NOW - 90 * 60_000),
-        ("2d", NOW - 48 * HOUR),
-        ("2026-01-05T00:00", NOW),
-        ("2026-01-05T01:00+01:00", NOW),
-        ("2026-01-05", NOW),
-    ],
-)
-def test_times_are_spans_ago_or_iso(text, meant):
-    assert moment(text, NOW) == meant
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "4", "h", "-3h", "2026-13-01"])
-def test_what_is_no_time_is_refused(text):
-    with pytest.raises(ValueError, match="is no time"):
-        moment(text, NOW)
-
-
 def test_a_replay_is_read_as_it_was_kept(tmp_path):
     selection = Selection(sources=frozenset({"segment"}), fragments=frozenset({ADA}))
     span = Span(0, 5, (Part("0", 3, 9), Part("some/key", 0)))
-    kept = Kept(id="replay-1", origin="kafka", selection=selection, left=span)
+    kept = Kept(id="replay-1", deployment="dev", origin="kafka", selection=selection, left=span)
     kept.write(tmp_path)
     assert Kept.read("replay-1", tmp_path) == kept
     assert size(kept.left) == 7

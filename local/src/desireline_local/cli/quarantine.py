@@ -25,10 +25,10 @@ from desireline.receive.quarantine.index import DAY
 from desireline.receive.quarantine.repair import Outcome, Repair
 from desireline.receive.quarantine.show import ShowCase
 from desireline.rows import CaseRow
-from desireline_local import backends
-from desireline_local.cli.console import console, errors, fail, the_cloud
-from desireline_local.cloud import Addresses
-from desireline_local.replays import moment
+from desireline_local import mapping_again
+from desireline_local.cli.console import console, errors, fail
+from desireline_local.cli.targets import Deployment, moment, the_target
+from desireline_local.target import Target
 
 app = typer.Typer(
     no_args_is_help=True, help="What could not be taken further: list, show, repair, replay."
@@ -61,13 +61,14 @@ def list_cases(
     state: Annotated[State | None, typer.Option(help="only these")] = None,
     limit: Annotated[int, typer.Option(min=0, help="cases shown, newest first")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    deployment: Deployment = None,
 ) -> None:
     """Count what is in quarantine, by kind, and list the newest cases. The last 7 days without
     --since."""
-    addresses = the_cloud().addresses
+    target = the_target(deployment)
     with _told():
         filters = _filters(source, stage, reason, event, since=since, until=until, state=state)
-        cases = Cases(backends.store(addresses))
+        cases = Cases(target.store())
         groups, found = cases.groups(filters), cases.cases(filters, limit) if limit else []
     if as_json:
         _print_json({"groups": [*map(told.group, groups)], "cases": [*map(told.case, found)]})
@@ -85,13 +86,14 @@ def list_cases(
 def show(
     case_id: Annotated[str, typer.Argument(metavar="ID")],
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    deployment: Deployment = None,
 ) -> None:
     """Show a case: the raw body, what the mapping saw of it, where in the plan it broke."""
-    addresses = the_cloud().addresses
+    target = the_target(deployment)
     with _told():
-        (case,) = _named(Cases(backends.store(addresses)), [case_id])
+        (case,) = _named(Cases(target.store()), [case_id])
         shower = ShowCase(
-            bodies=_bodies(addresses), senders=backends.senders(), plan=backends.plan()
+            bodies=_bodies(target), senders=mapping_again.senders(), plan=mapping_again.plan()
         )
         found = told.shown(shower(case))
     if as_json:
@@ -115,19 +117,20 @@ def repair(
     since: Since = None,
     until: Until = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    deployment: Deployment = None,
 ) -> None:
     """Preview a correction on the very events: before, after, and what still fails.
 
     The correction is another tracking plan (--plan FOLDER), or the deployed one after a fix.
     Nothing is changed.
     """
-    addresses = the_cloud().addresses
+    target = the_target(deployment)
     with _told():
-        cases = Cases(backends.store(addresses))
+        cases = Cases(target.store())
         chosen = _chosen(
             cases, ids, _filters(source, stage, reason, event, since=since, until=until)
         )
-        found = _repair(addresses, cases, plan).preview(chosen)
+        found = _repair(target, cases, plan).preview(chosen)
     if as_json:
         _print_json([*map(told.difference, found)])
         return
@@ -152,19 +155,20 @@ def replay(
     since: Since = None,
     until: Until = None,
     go: Go = False,
+    deployment: Deployment = None,
 ) -> None:
     """Replay exactly the cases that are repaired, under the ids and times of their first arrival.
 
     They are marked: a second replay passes them over, and nothing is sent because of them. It may
     be interrupted and given again.
     """
-    addresses = the_cloud().addresses
+    target = the_target(deployment)
     with _told():
-        cases = Cases(backends.store(addresses))
+        cases = Cases(target.store())
         chosen = _chosen(
             cases, ids, _filters(source, stage, reason, event, since=since, until=until)
         )
-        repairing = _repair(addresses, cases, plan)
+        repairing = _repair(target, cases, plan)
         if not go:
             sound = sum(not one.after.reason for one in repairing.preview(chosen))
             console.print(f"{sound} of {len(chosen)} cases would be replayed: run it with --go.")
@@ -208,15 +212,14 @@ def _filters(
     until: str | None,
     state: State | None = None,
 ) -> Filters:
-    now = time.time_ns() // 1_000_000
-    last = moment(until, now) if until else now + 1
+    last = moment(until, "--until") or time.time_ns() // 1_000_000 + 1
     return Filters(
         sources=_set(source),
         stages=_set(stage),
         reasons=_set(reason),
         events=_set(event),
         state=state,
-        since=moment(since, now) if since else last - DEFAULT_DAYS * DAY,
+        since=moment(since, "--since") or last - DEFAULT_DAYS * DAY,
         until=last,
     )
 
@@ -241,24 +244,24 @@ def _named(cases: Cases, ids: Iterable[str]) -> list[CaseRow]:
     return found
 
 
-def _repair(addresses: Addresses, cases: Cases, plan: Path | None) -> Repair:
-    deployed = backends.mapping(addresses)
-    corrected = backends.mapping(addresses, read_plan(plan)) if plan else deployed
+def _repair(target: Target, cases: Cases, plan: Path | None) -> Repair:
+    deployed = mapping_again.mapping(target)
+    corrected = mapping_again.mapping(target, read_plan(plan)) if plan else deployed
     return Repair(
         cases=cases,
-        bodies=_bodies(addresses),
-        senders=backends.senders(),
+        bodies=_bodies(target),
+        senders=mapping_again.senders(),
         deployed=deployed,
         corrected=corrected,
-        producer=backends.producer(addresses),
+        producer=mapping_again.producer(target),
         wall=WallClock(),
     )
 
 
-def _bodies(addresses: Addresses) -> AnyOf:
+def _bodies(target: Target) -> AnyOf:
     return AnyOf(
-        backends.raw_bodies(addresses, archived=False),
-        backends.raw_bodies(addresses, archived=True),
+        mapping_again.raw_bodies(target, archived=False),
+        mapping_again.raw_bodies(target, archived=True),
     )
 
 

@@ -16,18 +16,18 @@ from rich.table import Table
 from desireline.errors import UnavailableError
 from desireline.ports import RawBodies
 from desireline.receive.replay import Counts, ReplayWebhooks, Selection
-from desireline_local import backends
-from desireline_local.cli.console import console, errors, fail, the_cloud
-from desireline_local.cloud import Addresses
+from desireline_local import mapping_again
+from desireline_local.cli.console import console, errors, fail
+from desireline_local.cli.targets import Deployment, moment, the_target
 from desireline_local.explain import UnknownSubjectError
 from desireline_local.replays import (
     EVERYTHING,
     Kept,
     fragments_of_person,
     fragments_of_subject,
-    moment,
     size,
 )
+from desireline_local.target import Target
 
 
 class Origin(StrEnum):
@@ -61,6 +61,7 @@ def replay(
     resume: Annotated[
         str | None, typer.Option(metavar="ID", help="go on with a replay that was given up")
     ] = None,
+    deployment: Deployment = None,
     go: Annotated[bool, typer.Option("--go/--dry-run", help="do it; without, only count")] = False,
 ) -> None:
     """Map raw webhooks again and produce their events again, under the ids and times of their
@@ -69,14 +70,16 @@ def replay(
     What was counted is not counted again; what was lost is counted. Nothing is sent: the events
     carry a mark that no playbook starts on. It reads what there was when it began.
     """
-    addresses = the_cloud().addresses
+    target = the_target(deployment)
     try:
         if resume:
             kept = Kept.read(resume)
+            if kept.deployment != target.deployment:
+                raise ValueError(f"{resume} is a replay of {kept.deployment}")
         else:
-            selection = _selection(addresses, source, event, subject, person)
-            kept = _begun(addresses, origin, since, until, selection)
-        counts = _work(addresses, kept, _paced(rate), go=go or bool(resume))
+            selection = _selection(target, source, event, subject, person)
+            kept = _begun(target, origin, since, until, selection)
+        counts = _work(target, kept, _paced(rate), go=go or bool(resume))
     except (ValueError, OSError, UnknownSubjectError, ValidationError) as error:
         raise fail(str(error), 2) from error
     _show(counts)
@@ -87,7 +90,7 @@ def replay(
 
 
 def _selection(
-    addresses: Addresses,
+    target: Target,
     sources: list[str] | None,
     events: list[str] | None,
     subject: str | None,
@@ -98,9 +101,9 @@ def _selection(
         raise ValueError("--subject or --person, not both")
     if asked := subject or person:
         of = fragments_of_subject if subject else fragments_of_person
-        found = of(backends.store(addresses), backends.fragments(addresses), asked)
-    unknown = set(sources or ()) - set(backends.senders())
-    unknown |= set(events or ()) - set(backends.plan().events)
+        found = of(target.store(), mapping_again.fragments(target), asked)
+    unknown = set(sources or ()) - set(mapping_again.senders())
+    unknown |= set(events or ()) - set(mapping_again.plan().events)
     if unknown:
         raise ValueError(f"neither a sender nor an event of the plan: {', '.join(sorted(unknown))}")
     return Selection(
@@ -109,29 +112,30 @@ def _selection(
 
 
 def _begun(
-    addresses: Addresses,
+    target: Target,
     origin: Origin,
     since: str | None,
     until: str | None,
     selection: Selection,
 ) -> Kept:
-    now = time.time_ns() // 1_000_000
-    first = moment(since, now) if since else 0
-    last = moment(until, now) if until else EVERYTHING
+    first = moment(since, "--since") or 0
+    last = moment(until, "--until") or EVERYTHING
     try:
-        span = _bodies(addresses, origin).span(first, last)
+        span = _bodies(target, origin).span(first, last)
     except UnavailableError as error:
         raise fail(f"nothing was done: {error}") from error
     name = f"replay-{uuid.uuid4().hex[:12]}"
-    return Kept(id=name, origin=origin.value, selection=selection, left=span)
+    return Kept(
+        id=name, deployment=target.deployment, origin=origin.value, selection=selection, left=span
+    )
 
 
-def _work(addresses: Addresses, kept: Kept, pace: Callable[[int], None], *, go: bool) -> Counts:
+def _work(target: Target, kept: Kept, pace: Callable[[int], None], *, go: bool) -> Counts:
     use_case = ReplayWebhooks(
-        bodies=_bodies(addresses, Origin(kept.origin)),
-        senders=backends.senders(),
-        mapping=backends.mapping(addresses),
-        producer=backends.producer(addresses),
+        bodies=_bodies(target, Origin(kept.origin)),
+        senders=mapping_again.senders(),
+        mapping=mapping_again.mapping(target),
+        producer=mapping_again.producer(target),
     )
     counts = Counts()
     total = size(kept.left)
@@ -165,8 +169,8 @@ def _how_to_go_on(kept: Kept, *, go: bool) -> str:
     return f"; go on with: desireline replay --resume {kept.id}" if go else ""
 
 
-def _bodies(addresses: Addresses, origin: Origin) -> RawBodies:
-    return backends.raw_bodies(addresses, archived=origin is Origin.ARCHIVE)
+def _bodies(target: Target, origin: Origin) -> RawBodies:
+    return mapping_again.raw_bodies(target, archived=origin is Origin.ARCHIVE)
 
 
 def _paced(rate: int) -> Callable[[int], None]:

@@ -107,6 +107,17 @@ class Contested(MemoryStore):
         super().write(*writes)
 
 
+def test_pages_are_filled_one_after_the_other():
+    store = MemoryStore()
+    for start in range(0, 250, 50):
+        indexed(store, *(quarantined(n) for n in range(start, start + 50)))
+    pages = sorted(
+        (row for row in store.rows.values() if isinstance(row, CasePageRow)),
+        key=lambda page: page.number,
+    )
+    assert [len(page.ids) for page in pages] == [PAGE, PAGE, PAGE, 250 - 3 * PAGE]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
