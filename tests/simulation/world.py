@@ -111,7 +111,10 @@ class World:
                 self.scheduler.at(at, lambda t=topic: self.topics.grow(t))  # type: ignore[misc]
         if self.scheduler.faults.replay:
             for number in range(rng.randint(1, 3)):
-                at = START + rng.choice((rng.randint(0, HOUR), rng.randint(0, END)))
+                at = START + rng.randint(0, END)
+                if self.scenario.posts and rng.random() < 0.7:
+                    # While a webhook's events are on their way, which a replay may overtake.
+                    at = rng.choice(self.scenario.posts).at + rng.randint(0, 2_000)
                 self.scheduler.at(at, lambda n=number: self._begin_replay(n))  # type: ignore[misc]
 
     def _begin_replay(self, number: int) -> None:
@@ -154,6 +157,9 @@ class World:
         def done(status: int) -> None:
             if status != 200:
                 assert status == 503, f"answered {status}: {post.body!r}"
+                if scheduler.strikes(0.5 * scheduler.faults.replay):
+                    # Its raw body may be there and its events not: now a replay overtakes them.
+                    scheduler.after(1, 500, lambda: self._begin_replay(100 + number))
                 again()
                 return
             self.answered.setdefault(number, scheduler.now)
