@@ -28,7 +28,7 @@ from desireline.tracking_plan import (
     SenderWords,
     TrackingPlan,
 )
-from desireline_local import backends
+from desireline_local import mapping_again
 from tests.unit.receive.world import NOW, PLAN, Suppressed, World
 
 TOPIC = "company.events"
@@ -346,7 +346,7 @@ def test_what_the_plan_ignores_is_counted_by_its_source() -> None:
 
 
 def test_replay_and_repair_know_the_sources() -> None:
-    assert isinstance(backends.senders()["company_events"], TopicSender)
+    assert isinstance(mapping_again.senders()["company_events"], TopicSender)
 
 
 JSON = st.recursive(
