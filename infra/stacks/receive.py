@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Sequence
 
 import aws_cdk as cdk
@@ -80,7 +81,11 @@ class ReceiveStack(StageStack):
             description=description,
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                password_length=SECRET_LENGTH, exclude_punctuation=True
+                password_length=SECRET_LENGTH,
+                exclude_punctuation=True,
+                # The same once more, for the local cloud, which knows only the list. A colon or a
+                # brace in a secret would make Basic credentials or a document of it.
+                exclude_characters=string.punctuation,
             ),
             removal_policy=self.deployment.removal,
         )

@@ -142,6 +142,9 @@ def test_each_sender_has_a_secret_and_so_has_identity(dev: Assembly) -> None:
         assert key.startswith("<Key") or key == "ssm:/desireline/desireline-dev/receive/key"
         assert "SecretString" not in secret.properties
         assert secret.properties["GenerateSecretString"]["PasswordLength"] >= 32
+    for name in NAMES:
+        generated = secrets[f"desireline-dev/{name}"].properties["GenerateSecretString"]
+        assert set(":{}") <= set(generated["ExcludeCharacters"])
 
 
 def test_sends_are_off_until_someone_turns_them_on(dev: Assembly, prod: Assembly) -> None:
