@@ -15,6 +15,9 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from desireline.contracts import Table
 from desireline.resources import TRACKING_PLAN
@@ -28,6 +31,7 @@ from desireline.rows import (
     SubjectRow,
 )
 from desireline_local import mapping_again, supervisor, target
+from desireline_local.aws.cloud import REGION
 from desireline_local.cloud import Addresses
 from desireline_local.ledger import all_rows
 from desireline_local.signing import sign
@@ -70,6 +74,18 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / SEGMENT
     file.write_text(file.read_text().rstrip() + "\n" + MAPPING)
     return folder
+
+
+class Signed(httpx.Auth):
+    """Signature version 4, as a caller on AWS signs."""
+
+    requires_request_body = True
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        signed = AWSRequest(request.method, str(request.url), data=request.content)
+        SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(signed)
+        request.headers.update(dict(signed.headers.items()))
+        yield request
 
 
 def desireline(*words: str) -> str:
@@ -190,7 +206,7 @@ def test_an_event_is_quarantined_repaired_replayed_and_counts_once_at_its_own_ti
 
 
 def test_the_api_repairs_as_the_command_does(cloud: Addresses, corrected: Path) -> None:
-    """The local API Gateway checks no signature: that IAM is asked for is the template's test."""
+    """The local API Gateway asks for a signature, and does not check it."""
     at = now() - DAY
     post(cloud, call(10, "Tea Drunk", at), call(11, "Tea Drunk", at, properties={}))
     waiting(lambda: len(open_cases("Tea Drunk")), 2)
@@ -200,7 +216,8 @@ def test_the_api_repairs_as_the_command_does(cloud: Addresses, corrected: Path) 
         "plan": {SEGMENT: corrected.joinpath(SEGMENT).read_text()},
     }
 
-    with httpx.Client(timeout=60) as http:
+    assert httpx.get(cloud.quarantine, timeout=60).status_code == 403
+    with httpx.Client(timeout=60, auth=Signed()) as http:
         listed = http.get(cloud.quarantine, params={"event": "Tea Drunk", "state": "open"}).json()
         shown = http.get(f"{cloud.quarantine}/{listed['cases'][0]['id']}").json()
         preview = http.post(f"{cloud.quarantine}/preview", json=asked).json()
