@@ -22,6 +22,7 @@ from desireline.rows import (
     JourneyRow,
     Outcome,
     PersonRow,
+    PullRow,
     QuarantineRow,
     Row,
     SealedIdsRow,
@@ -211,6 +212,16 @@ def full(name: str) -> list[Row]:
             last=2,
         ),
         CasePageRow(day=20_000, group_key=f"{name}#receive", number=7, ids=("a", "b")),
+        PullRow(
+            source="mixpanel_export",
+            project=name,
+            settled="2026-01-01",
+            through="2026-01-03",
+            since=2**42,
+            sweep=1,
+            day="2026-01-02",
+            taken=("a", "b"),
+        ),
     ]
 
 
@@ -250,4 +261,5 @@ def bare(name: str) -> list[Row]:
         CaseRow(id=name, source="s", stage="s", reason="r", at=0, arrived=0),
         CaseGroupRow(day=0, source=name, stage="s", reason="r", event_name=""),
         CasePageRow(day=0, group_key=name, number=0),
+        PullRow(source="s", project=name),
     ]
