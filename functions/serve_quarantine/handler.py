@@ -16,7 +16,6 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import ValidationError
 
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock
@@ -33,25 +32,19 @@ from desireline.errors import RetryableError
 from desireline.receive.canonical import Canonical
 from desireline.receive.kept_bodies import AnyOf
 from desireline.receive.mapping import MapWebhook
-from desireline.receive.quarantine.asked import Asked, InvalidPlanError
+from desireline.receive.quarantine.asked import InvalidPlanError
 from desireline.receive.quarantine.cases import Cases
 from desireline.receive.quarantine.serve import ServeQuarantine
 from desireline.receive.senders import known
 from desireline.receive.topics import topic_senders
 from desireline.tracking_plan import load_plan
+from serve_quarantine.asking import InvalidRequestError, asked_in_body, asked_in_query
 from serve_quarantine.settings import Settings
 
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
 app = APIGatewayHttpResolver(serializer=lambda said: orjson.dumps(said).decode())
-
-
-class InvalidRequestError(ValueError):
-    """What was asked is not understood; the message says where."""
-
-
-SEVERAL = ("source", "stage", "reason", "event", "ids")
 
 
 @cache
@@ -81,7 +74,7 @@ def use_case() -> ServeQuarantine:
 @app.get("/quarantine")
 def list_cases() -> dict[str, Any]:
     """Counts by kind and the newest cases."""
-    return use_case().list(_asked_in_the_query())
+    return use_case().list(asked_in_query(app.current_event.query_string_parameters))
 
 
 @app.get("/quarantine/<case_id>")
@@ -94,13 +87,13 @@ def show_case(case_id: str) -> Response[str] | dict[str, Any]:
 @app.post("/quarantine/preview")
 def preview() -> dict[str, Any]:
     """What a correction would make of the cases."""
-    return use_case().preview(_asked_in_the_body())
+    return use_case().preview(asked_in_body(app.current_event.decoded_body))
 
 
 @app.post("/quarantine/replay")
 def replay() -> dict[str, Any]:
     """Replay what it repairs."""
-    return use_case().replay(_asked_in_the_body())
+    return use_case().replay(asked_in_body(app.current_event.decoded_body))
 
 
 @logger.inject_lambda_context
@@ -126,32 +119,6 @@ def _answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         refused = _refusal(503, "unavailable", type(error).__name__)
     headers = {"content-type": refused.content_type}
     return {"statusCode": refused.status_code, "headers": headers, "body": refused.body}
-
-
-def _asked_in_the_query() -> Asked:
-    given: dict[str, Any] = dict(app.current_event.query_string_parameters or {})
-    return _asked({name: _several(name, value) for name, value in given.items()})
-
-
-def _several(name: str, value: str) -> Any:
-    return value.split(",") if name in SEVERAL else value
-
-
-def _asked_in_the_body() -> Asked:
-    try:
-        return _asked(orjson.loads(app.current_event.decoded_body or "{}"))
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequestError("not JSON") from error
-
-
-def _asked(given: Any) -> Asked:
-    """Raises InvalidRequestError: where it is wrong, without the values."""
-    try:
-        return Asked.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidRequestError(f"{where}: {first['msg']}") from error
 
 
 def _refusal(status: int, reason: str, detail: str) -> Response[str]:

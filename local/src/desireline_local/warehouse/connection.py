@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import snowflake.connector
-
 DATABASE = "DESIRELINE"
 SCHEMA = "RAW"
 
 
 def connect(port: int) -> Any:
     """A connection to the stand-in on loopback."""
-    return snowflake.connector.connect(
+    # Half a second, which commands that ask no warehouse need not wait for.
+    from snowflake import connector  # noqa: PLC0415
+
+    return connector.connect(
         **parameters(port), session_parameters={"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False}
     )
 

@@ -27,12 +27,7 @@ from desireline.errors import RefusedError
 from desireline.receive.placed import reported
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import signed_at
-from desireline.receive.senders.sender import (
-    Reported,
-    Sender,
-    equals_any,
-    refuse_unless_fresh,
-)
+from desireline.receive.senders.sender import Reported, Sender, equals_any, refuse_unless_fresh
 from desireline.tracking_plan import MessagePlaces, SenderWords
 
 if TYPE_CHECKING:

@@ -13,32 +13,20 @@ https://developer.calendly.com/api-docs/overview/webhooks/webhook-signatures
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders._timed import (
-    fields,
-    header,
-    hex_hmac,
-    refuse_unless_signed,
-    signed_at,
-)
-from desireline.receive.senders.sender import (
-    Reported,
-    Sender,
-    mapping,
-    refuse_unless_fresh,
-    text,
-)
+from desireline.receive.senders._timed import TimedFields
+from desireline.receive.senders.sender import Reported, mapping, text
 from desireline.receive.times import epoch_ms
 
 SIGNATURE = "calendly-webhook-signature"
 
 
-class Calendly(Sender):
+class Calendly(TimedFields):
     """See the module."""
 
     name = "calendly"
@@ -46,32 +34,15 @@ class Calendly(Sender):
     deadline = 15.0
     keeps_unreadable = True
     kept_headers = (SIGNATURE,)
-
-    def verify(
-        self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
-    ) -> None:
-        parts = fields(header(request.headers, SIGNATURE), ",")
-        stamp = next((value for name, value in parts if name == "t"), "")
-        at = signed_at(stamp)
-        given = [value for name, value in parts if name == "v1"]
-        refuse_unless_signed(SIGNATURE, given, [_signature(one, stamp, body) for one in secrets])
-        refuse_unless_fresh(at, now)
+    in_header = SIGNATURE
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         if not isinstance(payload, dict) or not text(payload.get("event")):
             raise RefusedError(400, "malformed", "not an event of Calendly")
         return [_reported(payload)]
 
-    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        stamp = str(now // 1000)
-        return {SIGNATURE: f"t={stamp},v1={_signature(secret, stamp, request.body)}"}
-
 
 SENDER = Calendly()
-
-
-def _signature(secret: bytes, stamp: str, body: bytes) -> str:
-    return hex_hmac(secret, stamp.encode(), b".", body)
 
 
 def _reported(event: Mapping[str, Any]) -> Reported:

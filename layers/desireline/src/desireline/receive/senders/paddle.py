@@ -22,33 +22,21 @@ https://developer.paddle.com/webhooks/about/signature-verification
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders._timed import (
-    fields,
-    header,
-    hex_hmac,
-    refuse_unless_signed,
-    signed_at,
-)
-from desireline.receive.senders.sender import (
-    Reported,
-    Sender,
-    mapping,
-    refuse_unless_fresh,
-    text,
-)
+from desireline.receive.senders._timed import TimedFields
+from desireline.receive.senders.sender import Reported, mapping, text
 from desireline.receive.times import epoch_ms
 
 SIGNATURE = "paddle-signature"
 RETRIES_MS = 3 * 24 * 3_600_000
 
 
-class Paddle(Sender):
+class Paddle(TimedFields):
     """See the module."""
 
     name = "paddle"
@@ -56,34 +44,19 @@ class Paddle(Sender):
     deadline = 5.0
     keeps_unreadable = True
     kept_headers = (SIGNATURE,)
+    in_header = SIGNATURE
+    of_time, of_signature = "ts", "h1"
+    between, joint = ";", b":"
     gives_properties = False
     oldest = RETRIES_MS
-
-    def verify(
-        self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
-    ) -> None:
-        parts = fields(header(request.headers, SIGNATURE), ";")
-        stamp = next((value for name, value in parts if name == "ts"), "")
-        at = signed_at(stamp)
-        given = [value for name, value in parts if name == "h1"]
-        refuse_unless_signed(SIGNATURE, given, [_signature(one, stamp, body) for one in secrets])
-        refuse_unless_fresh(at, now, oldest=self.oldest)
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         if not isinstance(payload, dict) or not text(payload.get("event_id")):
             raise RefusedError(400, "malformed", "not an event of Paddle Billing")
         return [_reported(payload)]
 
-    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        stamp = str(now // 1000)
-        return {SIGNATURE: f"ts={stamp};h1={_signature(secret, stamp, request.body)}"}
-
 
 SENDER = Paddle()
-
-
-def _signature(secret: bytes, stamp: str, body: bytes) -> str:
-    return hex_hmac(secret, stamp.encode(), b":", body)
 
 
 def _reported(event: Mapping[str, Any]) -> Reported:

@@ -22,7 +22,7 @@ https://docs.slack.dev/authentication/verifying-requests-from-slack
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -31,16 +31,8 @@ import orjson
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders._timed import header, hex_hmac, refuse_unless_signed, signed_at
-from desireline.receive.senders.sender import (
-    NOTHING,
-    Reported,
-    Sender,
-    content_id,
-    mapping,
-    refuse_unless_fresh,
-    text,
-)
+from desireline.receive.senders._timed import TimedHeaders, hex_hmac
+from desireline.receive.senders.sender import NOTHING, Reported, content_id, mapping, text
 from desireline.receive.times import epoch_fraction, epoch_seconds
 
 SIGNATURE = "x-slack-signature"
@@ -52,7 +44,7 @@ CHALLENGE = "url_verification"
 EVENT = "event_callback"
 
 
-class Slack(Sender):
+class Slack(TimedHeaders):
     """See the module."""
 
     name = "slack"
@@ -60,16 +52,8 @@ class Slack(Sender):
     deadline = 3.0
     keeps_unreadable = True
     kept_headers = (SIGNATURE, TIMESTAMP)
+    signature_in, time_in = SIGNATURE, TIMESTAMP
     gives_properties = False
-
-    def verify(
-        self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
-    ) -> None:
-        given = header(request.headers, SIGNATURE)
-        stamp = header(request.headers, TIMESTAMP)
-        at = signed_at(stamp)
-        refuse_unless_signed(SIGNATURE, [given], [_signature(one, stamp, body) for one in secrets])
-        refuse_unless_fresh(at, now)
 
     def parse(self, body: bytes) -> Any:
         if not body.startswith(FORM):
@@ -101,16 +85,11 @@ class Slack(Sender):
         # A body would be taken for a message to show, or for a dialogue's errors.
         return {}
 
-    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        stamp = str(now // 1000)
-        return {TIMESTAMP: stamp, SIGNATURE: _signature(secret, stamp, request.body)}
+    def signature(self, secret: bytes, stamp: str, body: bytes) -> str:
+        return "v0=" + hex_hmac(secret, b"v0:", stamp.encode(), b":", body)
 
 
 SENDER = Slack()
-
-
-def _signature(secret: bytes, stamp: str, body: bytes) -> str:
-    return "v0=" + hex_hmac(secret, b"v0:", stamp.encode(), b":", body)
 
 
 def _event(payload: Mapping[str, Any]) -> Reported:

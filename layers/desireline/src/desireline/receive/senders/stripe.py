@@ -8,66 +8,35 @@ https://docs.stripe.com/webhooks#verify-manually
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import (
-    Reported,
-    Sender,
-    equals_any,
-    mapping,
-    refuse_unless_fresh,
-    text,
-)
+from desireline.receive.senders._timed import TimedFields
+from desireline.receive.senders.sender import Reported, mapping, text
 from desireline.receive.times import epoch_seconds
 
 SIGNATURE = "stripe-signature"
 
 
-class Stripe(Sender):
+class Stripe(TimedFields):
     """See the module."""
 
     name = "stripe"
     secret = "the endpoint's signing secret: Developers, Webhooks, the endpoint, whsec_…"
     kept_headers = (SIGNATURE,)
+    in_header = SIGNATURE
     gives_properties = False
-
-    def verify(
-        self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
-    ) -> None:
-        header = request.headers.get(SIGNATURE, "")
-        if not header:
-            raise RefusedError(401, "unsigned", "Stripe-Signature is missing")
-        fields = [part.strip().partition("=") for part in header.split(",")]
-        stamp = next((value for name, _, value in fields if name == "t"), "")
-        given = [value for name, _, value in fields if name == "v1"]
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) < 12 and given):
-            raise RefusedError(401, "forged", "Stripe-Signature is not t=…,v1=…")
-        expected = [_hmac(secret, stamp, body) for secret in secrets]
-        if not any([equals_any(one, expected) for one in given]):  # noqa: C419 — all are compared
-            raise RefusedError(401, "forged", "Stripe-Signature does not match")
-        refuse_unless_fresh(int(stamp) * 1000, now)
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
         if not isinstance(payload, dict) or not text(payload.get("id")):
             raise RefusedError(400, "malformed", "not an event of Stripe")
         return [_reported(payload)]
 
-    def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        stamp = str(now // 1000)
-        return {SIGNATURE: f"t={stamp},v1={_hmac(secret, stamp, request.body)}"}
-
 
 SENDER = Stripe()
-
-
-def _hmac(secret: bytes, stamp: str, body: bytes) -> str:
-    return hmac.new(secret, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def _reported(event: Mapping[str, Any]) -> Reported:
