@@ -32,6 +32,9 @@ from desireline.rows import (
     SuppressionRow,
 )
 from desireline.score import use_case as scoring
+from tests.simulation.faults import Faults
+from tests.simulation.history import Case
+from tests.simulation.scenario import leaving
 
 Patch = pytest.MonkeyPatch
 
@@ -41,11 +44,13 @@ NO_CHECK = Check(SuppressionRow(who="nobody", reason="none", at=0))
 
 @dataclass(frozen=True)
 class Mutation:
-    """rule: of the delivery rules. apply: breaks it for as long as the patch lasts."""
+    """rule: of the delivery rules. apply: breaks it for as long as the patch lasts. case: of a
+    seed; a story of its own where the window is too narrow for any story to hit."""
 
     name: str
     rule: str
     apply: Callable[[Patch], None]
+    case: Callable[[int], Case] = Case.of
 
 
 def _no_versions(patch: Patch) -> None:
@@ -438,7 +443,12 @@ MUTATIONS = (
     Mutation("a known enrolment is not started again", "7", _known_enrolment_not_started),
     Mutation("a refused trigger is decided anew", "7", _refused_is_asked_again),
     Mutation("a refusal is looked for under one name", "7", _absorbed_refusals_forgotten),
-    Mutation("a copy's enrolment is taken for a refusal", "7", _enrolled_means_refused),
+    Mutation(
+        "a copy's enrolment is taken for a refusal",
+        "7",
+        _enrolled_means_refused,
+        case=lambda seed: Case(seed, leaving(), Faults(copies=0.6, crash=0.03)),
+    ),
     Mutation("a replay starts playbooks", "8", _replays_start),
     Mutation("what a replay led to is not marked", "8", _replayed_scores_unmarked),
     Mutation("what a replay moved is never told", "8", _replays_keep),
@@ -449,7 +459,12 @@ MUTATIONS = (
     Mutation("claims of absorbed subjects are forgotten", "8", _absorbed_claims_forgotten),
     Mutation("a superseded run sends", "8", _superseded_sends),
     Mutation("a send is not marked", "8", _sends_without_a_mark),
-    Mutation("a mark does not look at its enrolment", "8", _mark_without_the_enrolment),
+    Mutation(
+        "a mark does not look at its enrolment",
+        "8",
+        _mark_without_the_enrolment,
+        case=lambda seed: Case(seed, leaving(), Faults(pause=0.2)),
+    ),
     Mutation("what is being sent is sent again", "8", _sending_is_sent_again),
     Mutation("an unknown outcome is sent again", "8", _no_answer_means_again),
     Mutation("a young attempt is acknowledged", "8", _young_attempt_acknowledged),

@@ -22,12 +22,13 @@ def replay(
 
     Exit code 1 if a property is broken.
     """
+    case = Case.of(seed)
     with pytest.MonkeyPatch.context() as patch:
         for mutation in MUTATIONS:
             if broken and broken in mutation.name:
                 typer.echo(f"broken: {mutation.name}")
                 mutation.apply(patch)
-        case = Case.of(seed)
+                case = mutation.case(seed)
         world, violations = judge(case)
         if violations and not whole:
             case = shrunk(case, say=lambda line: typer.echo(f"shrinking: {line}"))

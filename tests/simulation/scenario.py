@@ -112,6 +112,20 @@ def drawn(rng: random.Random) -> Scenario:
     )
 
 
+def leaving() -> Scenario:
+    """A trial that pays between the first and the second of its close steps, while what the first
+    one said is on its way."""
+    draft = _Draft(random.Random("leaving"), untimed=False, storm=False)
+    draft.segment(START, "track", event="Trial Started", userId="u")
+    draft.stripe(
+        START + 1_000,
+        "customer.subscription.updated",
+        {"customer": "cus", "status": "active", "metadata": {"user_id": "u"}},
+        previous_attributes={"status": "trialing"},
+    )
+    return Scenario(tuple(draft.posts))
+
+
 def _household(rng: random.Random, number: int, groups: int) -> _Household:
     users = [f"u{number}{letter}" for letter in "ab"[: rng.choice((1, 1, 2))]]
     devices = {user: [f"d{user}{one}" for one in range(rng.randint(1, 2))] for user in users}

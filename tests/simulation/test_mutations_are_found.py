@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.history import Case, judge
+from tests.simulation.history import judge
 from tests.simulation.mutations import MUTATIONS, Mutation
 
 TRIES = 2_500
@@ -24,7 +24,7 @@ def _found_at(mutation: Mutation, tries: int) -> tuple[int, list[str]] | None:
     with pytest.MonkeyPatch.context() as patch:
         mutation.apply(patch)
         for seed in range(tries):
-            violations = judge(Case.of(seed))[1]
+            violations = judge(mutation.case(seed))[1]
             if violations:
                 return seed, sorted({name for name, _ in violations})
     return None
