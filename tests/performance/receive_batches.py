@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -34,6 +35,7 @@ from desireline_local.samples import CALLED, load
 from desireline_local.signing import sign
 from tests.performance.receive_senders import PEER, SECRET, SIGNATURE, Silent, model_of, parser
 
+FUNCTIONS = Path(__file__).parents[2] / "functions"
 SIZES = {"direct": 500, "hubspot": 100, "mixpanel": 500, "segment": 500, "sendgrid": 500}
 """Senders of batches, and how many events one is measured with."""
 
@@ -141,6 +143,8 @@ def ours(producer: KafkaProducer) -> Take:
     from desireline.receive.senders import known
     from desireline.receive.webhook import ReceiveWebhook
     from desireline.tracking_plan import load_plan
+
+    sys.path.insert(0, str(FUNCTIONS))
     from receive_webhook import handler
 
     class Counting(Silent):
