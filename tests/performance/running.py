@@ -22,6 +22,7 @@ import orjson
 
 from desireline.contracts import Table, parameter
 from desireline.rows import DecisionRow, Outcome
+from desireline_learning.simulator.senders import iso
 from desireline_local.cloud import LocalCloud
 from desireline_local.ledger import all_rows
 from desireline_local.signing import sign
@@ -73,7 +74,7 @@ class Load:
     def run(self, first: int, *, rate: int, batch: int) -> list[float]:
         """Seconds from receipt to delivered alert, of each copy that became hot."""
         now = time.time_ns() // 1_000_000
-        copies = [self._script.copy(first + i, now + 30_000) for i in range(COPIES)]
+        copies = [self._script.copy(first + i, now) for i in range(COPIES)]
         for before, _ in copies:
             self._post(before)
         with CloudWorld(self._cloud.at) as world:
@@ -86,7 +87,9 @@ class Load:
         with ThreadPoolExecutor(32) as pool:
             for number in range(rate * SECONDS):
                 call = next(hot, None) if number % every == every - 1 else None
-                pending.append(call or self._ordinary(users[number % len(users)]))
+                pending.append(
+                    call | _just_now() if call else self._ordinary(users[number % len(users)])
+                )
                 if len(pending) == batch:
                     pool.submit(self._post, pending)
                     pending = []
@@ -109,7 +112,6 @@ class Load:
         return {
             "type": "track",
             "messageId": f"load-{next(self._serial)}",
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "userId": user,
             "event": "Report Viewed",
             "properties": {},
@@ -136,6 +138,12 @@ class Load:
         self._seen |= {row.enrolment for row in rows}
         self._stamps = [row.stamps.model_dump() for row in rows]
         return [(stamps["delivered"] - stamps["received"]) / 1000 for stamps in self._stamps]
+
+
+def _just_now() -> dict[str, str]:
+    """The time of a call that happens as it is sent. A check waits for its entry's time: one that
+    is ahead would be measured as latency, and one long ago is another story's."""
+    return {"timestamp": iso(time.time_ns() // 1_000_000)}
 
 
 def _latency(name: str, seconds: list[float], *, target: bool) -> list[Row]:

@@ -303,27 +303,19 @@ WARM: dict[Function, dict[str, Any]] = {
         "requestContext": {"http": {"sourceIp": LOOPBACK}},
     },
     Function.RESOLVE_IDENTITY: _NO_RECORDS,
-    Function.RECEIVE_TOPIC: _NO_RECORDS,
     Function.SCORE_JOURNEY: _NO_RECORDS,
     Function.START_INTERVENTIONS: _NO_RECORDS,
     Function.ARCHIVE_HISTORY: _NO_RECORDS,
-    Function.INDEX_QUARANTINE: _NO_RECORDS,
-    Function.SERVE_QUARANTINE: {
-        "version": "2.0",
-        "routeKey": "GET /quarantine",
-        "rawPath": "/quarantine",
-        "headers": {},
-        "requestContext": {"http": {"method": "GET", "path": "/quarantine"}, "stage": "$default"},
-    },
     Function.PUBLISH_CHANGES: {"Records": []},
     Function.DELIVER_ACTION: {"Records": []},
     Function.CHECK_PLAYBOOK: {"enrolment": "00000000-0000-0000-0000-000000000000"},
 }
-"""An event for each function that makes it initialise and do nothing."""
+"""An event for each function that alerts wait for, which makes it initialise and do nothing. What
+sets aside, and what is only asked at times, starts when it is needed: memory is a laptop's, too."""
 
 
 COPIES = {
-    Function.RECEIVE_WEBHOOK: 4,
+    Function.RECEIVE_WEBHOOK: 3,
     Function.RESOLVE_IDENTITY: 2,
     Function.SCORE_JOURNEY: 2,
     Function.START_INTERVENTIONS: 2,

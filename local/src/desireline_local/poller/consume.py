@@ -54,7 +54,7 @@ class MappingConsumer(threading.Thread):
                 # A member that comes back after a crash is known, and need not be waited for.
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
-                "fetch.wait.max.ms": 10,
+                "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
                 "session.timeout.ms": 6_000,
                 "topic.metadata.refresh.interval.ms": 5_000,

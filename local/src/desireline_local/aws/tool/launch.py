@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from desireline_local.aws.tool import (
     control,
+    environments,
     extraction,
     faults,
     patches,
@@ -27,6 +28,7 @@ def main() -> None:
     resources.install()
     streams.install()
     extraction.install()
+    environments.install()
     faults.install()
     control.serve(int(sys.argv.pop(1)))
     from ministack.app import main as serve  # noqa: PLC0415 — reads the environment as patched
