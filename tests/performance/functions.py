@@ -26,6 +26,7 @@ from typing import Any
 import boto3
 
 from desireline.contracts import Function, Topic
+from desireline.receive.senders import NAMES
 from infra.layers import Layer, Platform, build, size
 
 Row = dict[str, Any]
@@ -79,7 +80,8 @@ _ENVIRONMENT = {
     "CSM_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:bench",
     "QUEUE_CSM_ALERT_URL": "http://127.0.0.1:9/queue",
     "SWITCHES_PARAMETER": "/switches",
-    "SENDERS": '["segment", "stripe"]',
+    "SENDERS": json.dumps(sorted(NAMES)),
+    "LIMITS": "{}",
     "ARCHIVE_BUCKET": "archive",
     "HOLDOUT_PERCENT": "10",
     "POWERTOOLS_SERVICE_NAME": "bench",
