@@ -47,8 +47,10 @@ class AliasType(StrEnum):
     @property
     def strength(self) -> int:
         """0 for the strongest."""
-        return list(AliasType).index(self)
+        return _STRENGTHS[self]
 
+
+_STRENGTHS = {one: place for place, one in enumerate(AliasType)}
 
 UNIQUE_ALIASES = frozenset({AliasType.USER})
 """A person has at most one of each of these: two different ones never merge."""
