@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from desireline.adapters.clock import WallClock
 from desireline.errors import RetryableError
@@ -76,10 +77,12 @@ def list_cases(
     table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
     for one in groups:
         table.add_row(*one.group, str(one.found), str(one.repaired), _time(one.last))
+    for column in table.columns:
+        column.overflow = "fold"
     console.print(table if groups else "Nothing is in quarantine.")
     if found:
         console.print()
-        console.print(_listed(found))
+        console.print(_listed(found), soft_wrap=True)
 
 
 @app.command()
@@ -265,14 +268,17 @@ def _bodies(target: Target) -> AnyOf:
     )
 
 
-def _listed(cases: Iterable[CaseRow]) -> Table:
-    table = Table("id", "arrived", "source", "event", "reason", "detail", "state", box=None)
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+def _listed(cases: Iterable[CaseRow]) -> Text:
+    """Two lines a case: a terminal of eighty characters holds an id and little else."""
+    lines = Text()
     for case in cases:
         state = f"repaired by {case.replayed}" if case.replayed else State.OPEN.value
-        words = (case.source, case.event_name, case.reason, case.detail, state)
-        table.add_row(case.id, _time(case.arrived), *words)
-    return table
+        lines.append(case.id, "bold")
+        lines.append(f"  {_time(case.arrived)}  {case.source}  {state}\n")
+        why = f"{case.reason}: {case.detail}" if case.detail else case.reason
+        lines.append(f"    {case.event_name or '-'}  {why}\n")
+    lines.rstrip()
+    return lines
 
 
 def _outcome(outcome: Outcome) -> str:
