@@ -9,13 +9,13 @@ from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
 from infra.building_blocks import kafka_access
 from infra.building_blocks.acknowledge import acknowledge
-from infra.building_blocks.function import StageFunction, retention
+from infra.building_blocks.api_stage import api_stage
+from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_mapping import KafkaMapping
 from infra.building_blocks.stage_key import key_use
 from infra.building_blocks.table import Operation as Do
@@ -23,7 +23,6 @@ from infra.building_blocks.table import StageTable, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 from infra.stacks.archive import ARCHIVE
-from infra.stacks.receive import ACCESS_LOG
 
 ROUTES = {
     "/quarantine": apigateway.HttpMethod.GET,
@@ -127,31 +126,9 @@ class QuarantineStack(StageStack):
             for path, method in ROUTES.items()
             for route in api.add_routes(path=path, methods=[method], integration=integration)
         ]
-        self._stage(api).node.add_dependency(*routes)
-        return api
-
-    def _stage(self, api: apigateway.HttpApi) -> apigateway.CfnStage:
-        name = self.deployment.named("quarantine")
-        group = logs.LogGroup(
-            self,
-            "AccessLogs",
-            log_group_name=f"/aws/apigateway/{name}",
-            retention=retention(self.deployment.settings.log_retention_days),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
         throttle = self.deployment.settings.quarantine
-        return apigateway.CfnStage(
-            self,
-            "Stage",
-            api_id=api.api_id,
-            stage_name="$default",
-            auto_deploy=True,
-            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
-                destination_arn=group.log_group_arn, format=json.dumps(ACCESS_LOG)
-            ),
-            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
-                detailed_metrics_enabled=True,
-                throttling_rate_limit=throttle.rate,
-                throttling_burst_limit=throttle.burst,
-            ),
+        stage = api_stage(
+            self, api, self.deployment.named("quarantine"), rate=throttle.rate, burst=throttle.burst
         )
+        stage.node.add_dependency(*routes)
+        return api

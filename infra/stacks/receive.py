@@ -10,14 +10,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from desireline.contracts import Function, Table, Topic
 from desireline.receive.senders import known
 from infra.building_blocks.acknowledge import acknowledge
-from infra.building_blocks.function import StageFunction, retention
+from infra.building_blocks.api_stage import api_stage
+from infra.building_blocks.function import StageFunction
 from infra.building_blocks.stage_key import StageKey, key_use
 from infra.building_blocks.table import Operation as Do
 from infra.building_blocks.table import table_environment, use_rows
@@ -35,17 +35,6 @@ SECRET_LENGTH = 48
 
 SHARED_SECRETS = frozenset({"identity", "mixpanel_export"})
 """What the functions of sources read as well."""
-
-ACCESS_LOG = {
-    "requestId": "$context.requestId",
-    "requestTime": "$context.requestTime",
-    # The route's key, not the path, and no address: neither belongs into a log.
-    "routeKey": "$context.routeKey",
-    "status": "$context.status",
-    "responseLength": "$context.responseLength",
-    "responseLatency": "$context.responseLatency",
-    "integrationError": "$context.integrationErrorMessage",
-}
 
 
 class ReceiveStack(StageStack):
@@ -169,29 +158,14 @@ class ReceiveStack(StageStack):
         )
 
     def _stage(self, api: apigateway.HttpApi, routes: Sequence[apigateway.HttpRoute]) -> None:
-        group = logs.LogGroup(
-            self,
-            "AccessLogs",
-            log_group_name=f"/aws/apigateway/{self.deployment.named('webhooks')}",
-            retention=retention(self.deployment.settings.log_retention_days),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
         settings = self.deployment.settings
         throttles = {ROUTE: settings.webhooks, DIRECT_ROUTE: settings.direct}
-        stage = apigateway.CfnStage(
+        stage = api_stage(
             self,
-            "Stage",
-            api_id=api.api_id,
-            stage_name="$default",
-            auto_deploy=True,
-            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
-                destination_arn=group.log_group_arn, format=json.dumps(ACCESS_LOG)
-            ),
-            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
-                detailed_metrics_enabled=True,
-                throttling_rate_limit=1,
-                throttling_burst_limit=1,
-            ),
+            api,
+            self.deployment.named("webhooks"),
+            rate=1,
+            burst=1,
             route_settings={
                 f"{method.value} {path}": {
                     "DetailedMetricsEnabled": True,

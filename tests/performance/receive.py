@@ -30,24 +30,9 @@ from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, create_topics
 from desireline_local.signing import sign
 from tests.performance import receive_batches, receive_senders
+from tests.performance.receive_senders import SECRET, Silent
 
 SINGLES, BATCHES, BATCH, ROUNDS = 400, 12, 500, 3
-SECRET = b"benchmark"
-
-
-class Silent:
-    """Clock, secrets and metrics that cost nothing."""
-
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def current(self, name: str) -> tuple[bytes, ...]:
-        return (SECRET,)
-
-    def refresh(self, name: str) -> bool:
-        return False
-
-    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
 
 
 class Call(BaseModel):

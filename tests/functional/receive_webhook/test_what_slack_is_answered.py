@@ -4,41 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
-from aws_lambda_powertools.metrics import MetricUnit
 
-from desireline.receive.request import Answer, WebhookRequest
 from desireline_local.samples import Sample, load
 from receive_webhook import handler
+from tests.functional.receive_webhook.gateway import Context
 from tests.unit.receive.world import NOW, SECRET, World
 
 SAMPLES = {one.name: one for one in load("slack").samples}
-
-
-@dataclass
-class Context:
-    function_name: str = "receive_webhook"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:receive"
-    aws_request_id: str = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 15_000
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World()
-
-    def take(request: WebhookRequest) -> Answer:
-        handler.metrics.add_metric("webhooks", MetricUnit.Count, 1)
-        return world.receive(request)
-
-    monkeypatch.setattr(handler, "use_case", lambda: take)
-    return world
 
 
 def called(sample: Sample, secret: bytes = SECRET) -> dict[str, Any]:
