@@ -68,9 +68,10 @@ class Mixpanel(Sender):
         action = text(mapping(payload).get("action"))
         parameters = mapping(mapping(payload).get("parameters"))
         members, session = parameters.get("members"), parameters.get("mixpanel_session_id")
-        if not (action and isinstance(members, list) and isinstance(session, int | str)):
-            raise RefusedError(400, "malformed", "not a page of a cohort of Mixpanel")
         page = mapping(parameters.get("page_info")).get("page_count")
+        named = isinstance(session, int | str) and isinstance(page, int | float | str | None)
+        if not (action and isinstance(members, list) and named):
+            raise RefusedError(400, "malformed", "not a page of a cohort of Mixpanel")
         told = {name: value for name, value in parameters.items() if name != "members"}
         return [
             _reported(action, f"{session}|{page}|{action}", told, mapping(member))

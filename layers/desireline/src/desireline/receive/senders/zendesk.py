@@ -167,7 +167,7 @@ def _of_event(call: str, event: Mapping[str, Any]) -> Reported:
 
 def _became(told: Mapping[str, Any]) -> str | None:
     """What a change of status means; None for what is only on its way."""
-    before, after = (str(told.get(name)).lower() for name in ("previous", "current"))
+    before, after = ((text(told.get(name)) or "").lower() for name in ("previous", "current"))
     if after == "solved":
         return "solved"
     return "reopened" if before in DONE and after in OPEN else None
@@ -176,7 +176,7 @@ def _became(told: Mapping[str, Any]) -> str | None:
 def _of_trigger(name: str, payload: Mapping[str, Any], request: WebhookRequest) -> Reported:
     ticket, person = mapping(payload.get("ticket")), mapping(payload.get("requester"))
     invocation = request.headers.get(INVOCATION)
-    rating = str(ticket.get("rating")).lower()
+    rating = (text(ticket.get("rating")) or "").lower()
     return Reported(
         # Without Zendesk's id, an equal body is the same event.
         id=invocation or hashlib.sha256(request.body).hexdigest(),
