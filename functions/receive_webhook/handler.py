@@ -2,7 +2,8 @@
 events.quarantined.
 
 In: an HTTP API event, payload version 2.0. Out: 200 once Kafka has it, a 4xx with a reason for the
-sender, 503 while Kafka cannot be reached, 500 for what is our mistake.
+sender, 503 while Kafka cannot be reached, and for what is our mistake: some senders repeat a 503
+and no 500.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from desireline.receive.canonical import Canonical
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.throttle import Throttle
-from desireline.receive.webhook import RETRY_AFTER, ReceiveWebhook
+from desireline.receive.webhook import RETRY_AFTER, UNKNOWN_SENDER, ReceiveWebhook
 from desireline.tracking_plan import load_plan
 from receive_webhook.settings import Settings
 
@@ -92,9 +93,11 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         metrics.add_metric("webhooks_failed", MetricUnit.Count, 1)
         places = [f"{at.filename}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)]
         logger.error("failed", source=source, error=type(error).__name__, places=places)
-        answer = Answer(500, "internal", retry_after=RETRY_AFTER)
+        answer = Answer(503, "internal", retry_after=RETRY_AFTER)
     if answer.status >= 400:
-        logger.warning("refused", source=source, status=answer.status, why=answer.reason)
+        # A path that names no sender may name anything: a key, or an address.
+        told = "" if answer.reason == UNKNOWN_SENDER else source
+        logger.warning("refused", source=told, status=answer.status, why=answer.reason)
     return _response(answer)
 
 

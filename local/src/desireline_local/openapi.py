@@ -28,14 +28,16 @@ REFUSALS: Mapping[int, str] = {
     413: f"`too_large`: more than {BODY_LIMIT} bytes, unpacked; `too_many`: more than "
     f"{EVENTS_LIMIT} events.",
     415: "`unknown_encoding`: neither plain nor gzip.",
-    429: "`throttled`: too many events. Without `Retry-After` it is the gateway that answers, for "
-    "too many requests.",
-    500: "`internal`: our mistake, counted and alarmed. Come again.",
-    503: "`unavailable`: Kafka cannot be reached in time. Come again.",
+    429: "`throttled`: too many events; or a refusal, for a sender that never comes again after a "
+    "400 or 401. Without `Retry-After` and `reason` it is the gateway that answers, for too many "
+    "requests.",
+    500: "The gateway answers, for the function did not. Come again.",
+    503: "`unavailable`: Kafka cannot be reached in time; `internal`: our mistake, counted and "
+    "alarmed. Come again.",
 }
 
-RETRIED = (429, 500, 503)
-BY_GATEWAY = (404, 413, 429, 503)
+RETRIED = (429, 503)
+BY_GATEWAY = (404, 413, 429, 500, 503)
 """Statuses with which the gateway too may answer, in its own words."""
 
 

@@ -68,7 +68,9 @@ def test_hubspot_signs_the_address_that_it_called_and_no_other(world: World) -> 
     event = handed(sent, encoded=False)
     event["requestContext"]["domainName"] = "another.example.com"
 
-    assert handler.handle(event, cast(Any, Context()))["statusCode"] == 401
+    answer = handler.handle(event, cast(Any, Context()))
+
+    assert (answer["statusCode"], json.loads(answer["body"])["reason"]) == (429, "forged")
     assert answered(sent)[0] == 200
 
 

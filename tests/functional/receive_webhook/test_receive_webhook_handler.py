@@ -174,7 +174,8 @@ def test_an_error_that_nobody_foresaw_tells_the_sender_nothing_and_is_counted(
 
     answer = handler.handle(event(CALL, signed()), Context())
 
-    assert answer["statusCode"] == 500
+    assert answer["statusCode"] == 503, "Zendesk comes again after a 503 alone"
+    assert int(answer["headers"]["retry-after"]) > 0
     assert json.loads(answer["body"])["reason"] == "internal"
     logged = capsys.readouterr().out + str([vars(record) for record in caplog.records])
     assert "ada@acme.com" not in answer["body"] + logged
@@ -183,4 +184,16 @@ def test_an_error_that_nobody_foresaw_tells_the_sender_nothing_and_is_counted(
 
 
 def test_an_event_that_is_none_is_ours_too() -> None:
-    assert handler.handle({}, Context())["statusCode"] == 500
+    assert handler.handle({}, Context())["statusCode"] == 503
+
+
+def test_a_path_that_names_no_sender_is_not_logged(world, capsys, caplog) -> None:
+    """Given an address that was made up wrongly, with a secret or a person's address in it."""
+    path = {"source": "ada@acme.com"}
+
+    answer = handler.handle(event(CALL, signed(), pathParameters=path), Context())
+
+    assert answer["statusCode"] == 404
+    logged = capsys.readouterr().out + str([vars(record) for record in caplog.records])
+    assert "ada@acme.com" not in logged
+    assert "unknown_sender" in logged

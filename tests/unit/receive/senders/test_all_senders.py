@@ -120,6 +120,19 @@ def test_another_secret_is_refused_and_nothing_is_kept(name: str, sample: Sample
 
 
 @EACH_SAMPLE
+def test_what_a_sender_signs_with_a_secret_that_is_stored_too_late_is_not_lost(
+    name: str, sample: Sample
+) -> None:
+    """Given a sender that never comes again after some answers, and a secret of its own that is
+    not known here yet, then it is not told one of them, and is taken once the secret is stored."""
+    world = World()
+    refused = world.receive(sample.signed(name, NEXT, NOW))
+    assert refused.status not in SENDERS[name].gives_up_on
+    world.values = (NEXT, SECRET)
+    assert world.receive(sample.signed(name, NEXT, NOW)).status == 200
+
+
+@EACH_SAMPLE
 def test_without_what_the_sender_signs_with_it_is_refused(name: str, sample: Sample) -> None:
     world = World()
     signed = sample.signed(name, SECRET, NOW)
@@ -153,7 +166,8 @@ def test_a_signed_time_is_checked_both_ways(name: str, sample: Sample, ahead: in
     answer = World().receive(sample.signed(name, SECRET, NOW + off))
 
     if SENDERS[name].signs_time:
-        assert (answer.status, answer.reason) == (400, "stale")
+        assert 400 <= answer.status < 500
+        assert answer.reason == "stale"
     else:
         assert answer.status == 200
 

@@ -250,3 +250,15 @@ def test_a_deals_stage_says_what_became_of_it(stage: str, name: str) -> None:
     found = one(kind="deal.propertyChange", propertyName="dealstage", propertyValue=stage)
     assert (found.name, found.properties["stage"]) == (name, stage)
     assert (found.timed, found.occurred_at) == (True, NOW - 5_000)
+
+
+@pytest.mark.parametrize(
+    ("secret", "at", "reason"),
+    [(b"not stored here yet", NOW, "forged"), (SECRET, NOW - 3_600_000, "stale")],
+)
+def test_hubspot_is_not_told_what_it_never_comes_again_after(
+    secret: bytes, at: int, reason: str
+) -> None:
+    """400, 401, 403, 404 and 405 end its repetitions; after a 429 they go on for a day."""
+    answer = World().receive(request("hubspot", json.dumps([event()]).encode(), secret, at))
+    assert (answer.status, answer.reason) == (429, reason)

@@ -41,6 +41,7 @@ ANSWER_SHARE = 0.6
 
 SHORTEST_FLUSH = 0.2
 BUSY = 429
+UNKNOWN_SENDER = "unknown_sender"
 
 UNREADABLE = Reported("", "", None, NOTHING, None, ())
 """A body of which nothing can be told apart."""
@@ -85,8 +86,8 @@ class ReceiveWebhook:
         """Take a webhook. Never raises for what a sender can send."""
         sender = self._senders.get(request.source)
         if sender is None:
-            self._metrics.count("webhooks_refused", reason="unknown_sender")
-            return Answer(404, "unknown_sender", "no such webhook")
+            self._metrics.count("webhooks_refused", reason=UNKNOWN_SENDER)
+            return Answer(404, UNKNOWN_SENDER, "no such webhook")
         if request.method == "HEAD":
             # It asks whether there is anybody, before it has anything to sign.
             return Answer(200)

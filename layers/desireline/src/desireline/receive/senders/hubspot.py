@@ -9,7 +9,8 @@ in the future, raises for a stale one, and leaves the address as it is.
 
 HubSpot sends up to 100 events at once, waits 5 seconds, and repeats ten times in 24 hours, but
 never after 400, 401, 403, 404 or 405: so a signed body that cannot be read is set aside, and
-answered with 200.
+answered with 200; and a signature that does not match, which may be HubSpot's own with a secret
+that is not stored here yet, is refused with 429.
 
 Set up in the app's webhooks: the address, and the subscriptions that are named below.
 
@@ -101,6 +102,7 @@ class HubSpot(Sender):
     kept_headers = (SIGNATURE, TIMESTAMP)
     keeps_unreadable = True
     gives_properties = False
+    gives_up_on = frozenset({400, 401, 403, 404, 405})
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int

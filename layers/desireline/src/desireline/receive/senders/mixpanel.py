@@ -40,11 +40,6 @@ from desireline.receive.senders._basic import credentials, refuse_unless_known
 from desireline.receive.senders.mixpanel_export import typed
 from desireline.receive.senders.sender import WITHHELD, Reported, Sender, mapping, text
 
-PAUSING = frozenset({400, 401, 403, 404})
-"""What Mixpanel takes for an end."""
-
-RETRIED = 429
-
 _ACTION = re.compile(rb'"action"\s*:\s*"((?:add_|remove_)?members)"')
 
 
@@ -58,6 +53,7 @@ class Mixpanel(Sender):
     signs_time = False
     keeps_unreadable = True
     gives_properties = False
+    gives_up_on = frozenset({400, 401, 403, 404})
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
@@ -88,14 +84,14 @@ class Mixpanel(Sender):
         return {"action": action, "status": "success"} if isinstance(action, str) else None
 
     def told(self, answer: Answer, request: WebhookRequest) -> Answer:
-        status = RETRIED if answer.status in PAUSING else answer.status
+        answer = super().told(answer, request)
         action = _ACTION.search(request.body)
         failure = {
             "action": action[1].decode() if action else "",
             "status": "failure",
-            "error": {"message": f"{answer.reason}: {answer.detail}", "code": status},
+            "error": {"message": f"{answer.reason}: {answer.detail}", "code": answer.status},
         }
-        return replace(answer, status=status, reply=failure)
+        return replace(answer, reply=failure)
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         return credentials(secret)

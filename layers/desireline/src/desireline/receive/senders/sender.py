@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -60,7 +61,8 @@ class Sender(ABC):
     answered with 200, for a sender that would not repair it, but count our refusals until it sends
     no more. gives_properties: whether its reports may carry properties under our names; if not,
     only mappings fill parameters. busy: the status that makes it come again later; 503 for one that
-    gives up on a 429.
+    gives up on a 429. gives_up_on: statuses after which it does not come again, although the same
+    request might be taken then, as when its new secret has not been stored here yet.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Sender(ABC):
     gives_properties: ClassVar[bool] = True
     oldest: ClassVar[int] = TOLERANCE_MS
     busy: ClassVar[int] = 429
+    gives_up_on: ClassVar[frozenset[int]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         cls.mapped_as = cls.mapped_as or cls.__dict__.get("name", "")
@@ -118,7 +121,7 @@ class Sender(ABC):
         """What it is answered when its request is not taken: a 4xx or 503 as they are, unless it
         gives up on one of them, or wants to be told in words of its own. The request may be
         forged."""
-        return answer
+        return replace(answer, status=self.busy) if answer.status in self.gives_up_on else answer
 
     @abstractmethod
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
