@@ -114,13 +114,19 @@ def bodies(rng: random.Random, events: int) -> list[bytes]:
 
 
 class Sender:
-    """Posts as Segment does: until it is answered with 2xx."""
+    """Posts as Segment does: until it is answered with 2xx. A context manager."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self._url = f"{cloud.at.webhooks}/segment"
         self._secret = cloud.at.secret("segment")
         self._http = httpx.Client(timeout=40)
         self.refused = 0
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def post(self, body: bytes) -> None:
         """Deliver it for good."""
@@ -162,10 +168,9 @@ def run(cloud: LocalCloud, *, events: int, seed: int = 1) -> Outcome:
     assert poisoned is not None
     control.faults(throttle=0.03, conflict=0.02, seed=seed, poison=poisoned.fragment)
     control.faults(silent_publishes=2)
-    sender = Sender(cloud)
     sent = bodies(rng, events)
     sent.append(orjson.dumps({"batch": [_poison_call()]}))
-    with ThreadPoolExecutor(4) as pool:
+    with Sender(cloud) as sender, ThreadPoolExecutor(4) as pool:
         posting = [pool.submit(sender.post, body) for body in sent]
         mistreat(cloud)
         for one in posting:

@@ -51,7 +51,8 @@ def of_a_topic(cloud: LocalCloud) -> dict[str, Any]:
     poisoned = backends.fragments(cloud.at).alias(AliasType.USER, USER)
     assert poisoned is not None
     cloud.at.clock().faults(poison=poisoned.fragment)
-    Sender(cloud).post(_call(1))
+    with Sender(cloud) as sender:
+        sender.post(_call(1))
     _until_set_aside(cloud)
     cloud.at.clock().faults(poison="")
     without_why, counted = run("--go"), run()
@@ -68,8 +69,8 @@ def of_a_topic(cloud: LocalCloud) -> dict[str, Any]:
 
 def of_a_stream(cloud: LocalCloud) -> dict[str, Any]:
     """A change of a journey in the bucket, as Lambda writes what it gave up on; redriven."""
-    Sender(cloud).post(_call(2))
-    with CloudWorld(cloud.at) as world:
+    with Sender(cloud) as sender, CloudWorld(cloud.at) as world:
+        sender.post(_call(2))
         world.settle()
     (item,) = cloud.at.client("dynamodb").scan(TableName=cloud.at.table(Table.JOURNEYS))["Items"]
     bucket = target.local(cloud.at).parameter("archive", "dead-letters")

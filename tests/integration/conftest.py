@@ -36,10 +36,9 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="session")
-def control(local_aws: LocalAws) -> Iterator[Control]:
+def control(local_aws: LocalAws) -> Control:
     """The local AWS' clock and faults."""
-    with local_aws.control as control:
-        yield control
+    return local_aws.control
 
 
 @pytest.fixture

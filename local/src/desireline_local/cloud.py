@@ -179,10 +179,11 @@ class LocalCloud:
             *(self.aws.endpoint, self.bootstrap, str(self._poller_port)),
         ]
         self._parts["poller"] = spawn(command, log=self.home / "poller.log")
+        poller = self.at.polling()
         end = time.monotonic() + POLLER_SECONDS
         while time.monotonic() < end:
             self.check()
-            with suppress(httpx.TransportError), self.at.polling() as poller:
+            with suppress(httpx.TransportError):
                 if poller.ready():
                     return
             time.sleep(0.05)

@@ -27,12 +27,12 @@ def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="module")
-def clock(own_aws: LocalAws) -> Iterator[Control]:
-    with own_aws.control as control:
-        assert abs(control.now() - time.time() * 1000) < 2000, "without a driver it is the wall's"
-        assert not control.clock()["frozen"]
-        control.freeze(START)
-        yield control
+def clock(own_aws: LocalAws) -> Control:
+    control = own_aws.control
+    assert abs(control.now() - time.time() * 1000) < 2000, "without a driver it is the wall's"
+    assert not control.clock()["frozen"]
+    control.freeze(START)
+    return control
 
 
 def iso(moment: int) -> str:

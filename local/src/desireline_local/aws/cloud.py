@@ -127,22 +127,13 @@ class LocalAws:
 class Control:
     """The launcher's own address: the journey clock, faults, and whether all is at rest.
 
-    May be closed, or used as a context manager.
+    It keeps no connection, so that there is nothing to close.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=10)
-
-    def __enter__(self) -> Control:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give its connections back."""
-        self._http.close()
+        keep_none = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=url, timeout=10, limits=keep_none)
 
     @property
     def clock_url(self) -> str:

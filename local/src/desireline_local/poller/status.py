@@ -10,16 +10,11 @@ from desireline.contracts import Function
 
 
 class PollerStatus:
-    """url: where the poller's process answers. May be used as a context manager."""
+    """url: where the poller's process answers. It keeps no connection."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=10)
-
-    def __enter__(self) -> PollerStatus:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
+        keep_none = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=url, timeout=10, limits=keep_none)
 
     def look(self) -> dict[str, Any]:
         """Every mapping with its lag and counts, and how much was ever produced."""
