@@ -17,6 +17,9 @@ from desireline.ports import Store
 from desireline.resolve.persons import edge_of
 from desireline.rows import AccountRow, DecisionRow, EvidenceRow, JourneyRow, PersonRow
 
+PHASES = ("start", "branch", "gate", "delivery", "end")
+"""Of a decision, one after the other."""
+
 
 class UnknownSubjectError(Exception):
     """Nothing is known of what was asked for."""
@@ -83,9 +86,14 @@ def explain(store: Store, history: History, subject: str) -> Explanation:
         view=view,
         links=_links(store, view),
         journey=store.get(JourneyRow.at(view.root.subject)),
-        decisions=tuple(sorted(decisions, key=lambda row: (row.at, row.enrolment, row.sk))),
+        decisions=tuple(sorted(decisions, key=_place)),
         events=tuple(history.events(view.fragments, view.root.accounts)),
     )
+
+
+def _place(row: DecisionRow) -> tuple[int, str, int, str]:
+    """By time; what is decided at one time, in the order in which one thing led to the other."""
+    return row.at, row.enrolment, PHASES.index(row.phase), row.sk
 
 
 def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from desireline.rows import DecisionRow
-from desireline_local.explain import Explanation
+from desireline_local.explain import Explanation, PastEvent
 
 
 def rendered(found: Explanation) -> Iterator[RenderableType]:
@@ -21,25 +22,27 @@ def rendered(found: Explanation) -> Iterator[RenderableType]:
         yield f"  has absorbed {', '.join(root.absorbed)}"
     yield f"  accounts: {', '.join(root.accounts) or 'none'}"
     for person in found.view.persons:
-        kinds = ", ".join(alias.replace("#", " ") for alias in person.aliases)
-        yield f"  person {person.fragment}: {kinds}"
+        # Whoever was never linked has one alias, whose kind nobody noted.
+        kinds = ", ".join(one.replace("#", " ") for one in person.aliases if one[0] != "#")
+        yield f"  person {person.fragment}" + (f": {kinds}" if kinds else "")
     yield from _links(found)
     yield from _score(found)
     yield Text("\nTimeline (journey time, UTC)", style="bold")
+    yield "  Events come out of the warehouse, some seconds after they were counted."
     yield timeline(found)
 
 
 def timeline(found: Explanation) -> Table:
-    """Events and decisions together, by time."""
+    """Events and decisions together, by time; decisions of one time in the order they came."""
     table = Table(box=None, pad_edge=False)
     for column in ("when", "what", "detail"):
         table.add_column(column, overflow="fold")
     lines = [
-        (event.at, 0, event.name, f"{event.source}, as {event.alias} {event.properties}")
+        (event.at, 0, event.name, f"{event.source}, as {event.alias} {_said(event)}".rstrip())
         for event in found.events
     ]
     lines += [(row.at, 1, *_decision(row)) for row in found.decisions]
-    for at, kind, what, detail in sorted(lines):
+    for at, kind, what, detail in sorted(lines, key=itemgetter(0, 1)):
         table.add_row(moment(at), Text(what, style="cyan" if kind else ""), detail)
     return table
 
@@ -72,6 +75,10 @@ def _score(found: Explanation) -> Iterator[RenderableType]:
     )
     for reason in found.journey.reasons:
         yield f"  {reason.effect:+.2f}  {reason.text}"
+
+
+def _said(event: PastEvent) -> str:
+    return "" if event.properties == "{}" else event.properties
 
 
 def _decision(row: DecisionRow) -> tuple[str, str]:

@@ -42,7 +42,10 @@ class Kept(BaseModel):
         """Raises OSError, ValueError."""
         if not re.fullmatch(r"[0-9a-z-]{1,60}", replay_id):
             raise ValueError(f"'{replay_id}' is no replay's id")
-        return cls.model_validate_json((folder / f"{replay_id}.json").read_bytes())
+        try:
+            return cls.model_validate_json((folder / f"{replay_id}.json").read_bytes())
+        except FileNotFoundError as error:
+            raise ValueError(f"no replay {replay_id} is kept in {folder}") from error
 
     def after(self, progress: Progress) -> Kept:
         """As it stands after that."""
@@ -70,7 +73,7 @@ def size(span: Span) -> int:
 def fragments_of_subject(store: Store, fragments: Fragments, asked: str) -> frozenset[str]:
     """Of everybody who belongs to a subject. Raises UnknownSubjectError."""
     view = read_subject(store, find_subject(store, fragments, asked), everywhere=True)
-    if not view.fragments:
+    if not view.root.version and not view.absence.latest:
         raise UnknownSubjectError(f"nothing is known of {asked}")
     return frozenset(view.fragments) | _own(fragments, asked)
 

@@ -59,6 +59,9 @@ def test_what_is_left_out_is_counted_and_no_failure(tmp_path: Path) -> None:
         ("array.json", "[1]", (), "jq -c"),
         ("absent", None, (), "cannot be read"),
         ("calls.ndjson", '{"type": "track"}\n', ("--mapping", "absent.yaml"), "absent.yaml"),
+        ("pretty.json", '{"type":\n"track"}\n', (), "is no JSON object: write one object a line"),
+        ("empty.json", "", (), "is no JSON object"),
+        ("calls.ndjson", '{"type": "track"}\n', ("--time-zone", "Mars/Base"), "no time zone"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_to_do(

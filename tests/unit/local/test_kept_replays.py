@@ -58,6 +58,17 @@ def test_a_subject_is_everybody_in_it(store):
     assert fragments_of_subject(store, FRAGMENTS, "user:ada") >= {ADA, LAPTOP, PHONE}
 
 
+@pytest.mark.parametrize("asked", ["user:nobody", "no-subject", "group:nobody"])
+def test_a_subject_that_there_is_not_is_refused(store, asked):
+    with pytest.raises(UnknownSubjectError):
+        fragments_of_subject(store, FRAGMENTS, asked)
+
+
+def test_a_replay_that_nobody_kept_is_told(tmp_path):
+    with pytest.raises(ValueError, match="no replay replay-7 is kept"):
+        Kept.read("replay-7", tmp_path)
+
+
 def test_somebody_of_whom_nothing_was_counted_is_looked_for_by_the_one_alias(store):
     bob = fragment(AliasType.EMAIL, "bob@example.org")
     assert fragments_of_person(store, FRAGMENTS, "bob@example.org") == {bob}

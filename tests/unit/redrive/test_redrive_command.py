@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import desireline_local.cli.redrive as command
 from desireline_local.cli.main import app
-from desireline_local.cli.targets import moment
+from desireline_local.cli.times import moment
 
 from .scene import Scene, event, kafka_object, record
 

@@ -12,6 +12,11 @@ from desireline_local.explain import UnknownSubjectError, WarehouseHistory, find
 from desireline_local.explain import explain as explained
 from desireline_local.explain_view import rendered
 
+HOW = (
+    ": a person is user:ID or an email address, an account group:ID; "
+    "what came just now takes a second or two"
+)
+
 
 def explain(
     subject: Annotated[
@@ -28,6 +33,6 @@ def explain(
             store, history, find_subject(store, backends.fragments(addresses), subject)
         )
     except UnknownSubjectError as error:
-        raise fail(str(error), 2) from error
+        raise fail(f"nothing is known of '{subject}'{HOW}", 2) from error
     for part in rendered(found):
         console.print(part)

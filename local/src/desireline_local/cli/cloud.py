@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from collections import deque
+from datetime import timedelta
 from typing import Annotated
 
 import psutil
@@ -12,9 +13,13 @@ from rich.table import Table
 
 from desireline.receive.senders import NAMES
 from desireline_local import supervisor
-from desireline_local.cli.console import console, fail, interruptible, the_cloud
+from desireline_local.cli.console import console, fail, the_cloud
+from desireline_local.cli.times import shown, span
 from desireline_local.cloud import Addresses
 from desireline_local.supervisor import NotRunningError, StartError
+
+MOST_AHEAD = timedelta(days=366)
+"""That the clock moves at once: trials are long over by then, and it never goes back."""
 
 
 def up(
@@ -32,15 +37,14 @@ def up(
         show_addresses(found.addresses)
         return
     began = time.monotonic()
-    with interruptible():
-        try:
-            with console.status("starting") as status:
-                found = supervisor.start(status.update, bootstrap=bootstrap)
-        except StartError as error:
-            raise fail(f"the local cloud did not start: {error}") from error
+    try:
+        with console.status("starting") as status:
+            found = supervisor.start(status.update, bootstrap=bootstrap)
+    except StartError as error:
+        raise fail(f"the local cloud did not start: {error}") from error
     console.print(f"Ready after {time.monotonic() - began:.0f} s.")
     show_addresses(found.addresses)
-    console.print("Stop it with [bold]desireline down[/bold].")
+    console.print("Stop it with 'make down'.")
 
 
 def down() -> None:
@@ -77,7 +81,7 @@ def logs(
     part: Annotated[
         str | None, typer.Argument(help="one of the parts that 'desireline logs' lists")
     ] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="how many from the end")] = 40,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many from the end")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
 ) -> None:
     """Show the end of a part's log; without a part, list them."""
@@ -88,13 +92,13 @@ def logs(
         return
     if part not in files:
         raise fail(f"no part '{part}'; there are {', '.join(sorted(files))}", 2)
-    with files[part].open(errors="replace") as file, interruptible():
-        for line in file.readlines()[-lines:]:
-            console.print(line.rstrip(), markup=False)
+    with files[part].open(errors="replace") as file:
+        for line in deque(file, maxlen=lines):
+            console.print(line.rstrip(), soft_wrap=True)
         while follow:
             line = file.readline()
             if line:
-                console.print(line.rstrip(), markup=False)
+                console.print(line.rstrip(), soft_wrap=True)
             else:
                 time.sleep(0.2)
 
@@ -105,20 +109,21 @@ def clock(
     ] = None,
 ) -> None:
     """Show journey time, or move it: what waits for a time that has come is then checked."""
+    on = timedelta() if advance is None else span(advance)
+    if on is None or on > MOST_AHEAD:
+        raise fail(f"'{advance}' is no span of time up to a year: write 90m, 4h or 2d", 2)
     control = the_cloud().addresses.clock()
     if advance is not None:
         now = control.now()
-        span = _span(advance)
         if not control.clock()["frozen"]:
             control.freeze(now)
-        control.advance(now + round(span.total_seconds() * 1000))
+        control.advance(now + round(on.total_seconds() * 1000))
     state = control.clock()
-    moment = datetime.fromtimestamp(state["now"] / 1000, UTC)
     kind = "moved by hand" if state["frozen"] else "the wall clock"
-    console.print(f"{moment:%Y-%m-%d %H:%M:%S} UTC ({kind})")
+    console.print(f"{shown(state['now'])} UTC ({kind})")
     due = control.rest()["next_due"]
     if due is not None:
-        console.print(f"next check due {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M:%S} UTC")
+        console.print(f"next check due {shown(due * 1000)} UTC")
 
 
 def show_addresses(addresses: Addresses) -> None:
@@ -133,13 +138,6 @@ def show_addresses(addresses: Addresses) -> None:
     }
     for name, place in places.items():
         console.print(f"  {name:<14} {place}", soft_wrap=True)
-
-
-def _span(text: str) -> timedelta:
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    if not text[:-1].isdigit() or text[-1:] not in units:
-        raise fail(f"'{text}' is no span of time: write 90m, 4h or 2d", 2)
-    return timedelta(**{units[text[-1]]: int(text[:-1])})
 
 
 def _memory(pid: int) -> int:

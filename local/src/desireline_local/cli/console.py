@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from typing import Any
 
+import httpx
 import typer
-from rich.console import Console
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+from typer.core import TyperGroup
 
+from desireline.errors import DesirelineError
 from desireline_local.supervisor import NotRunningError, Running, running
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-
 NOT_RUNNING = 3
-"""Exit codes: 0 done, 1 tried and failed, 2 asked for what there is not, 3 no running cloud."""
+"""Exit codes: 0 done, 1 tried and failed, 2 asked for what there is not, 3 no running cloud,
+130 interrupted."""
+INTERRUPTED = 130
+
+_CONTROLS = {code: "�" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+
+
+class _Letters(Console):
+    """Prints every text letter by letter, for names and values are other people's words: no markup
+    and no emoji are seen in them, and no control character of theirs reaches the terminal."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(text.translate(_CONTROLS), **how)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(segment.text.translate(_CONTROLS), segment.style)
+
+
+console = _Letters()
+errors = _Letters(stderr=True)
+
+
+class Commands(TyperGroup):
+    """Commands none of which ends with a traceback because somebody pressed Ctrl-C, or because
+    what it asks does not answer."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            errors.print("interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+        except (httpx.HTTPError, BotoCoreError, ClientError, DesirelineError) as error:
+            raise fail(f"what this asks does not answer: {error}") from error
 
 
 def fail(message: str, code: int = 1) -> typer.Exit:
     """Say what is wrong; raise what this returns."""
-    errors.print(f"[red]desireline:[/red] {message}", soft_wrap=True)
+    errors.print(Text.assemble(("desireline:", "red"), f" {message}"), soft_wrap=True)
     return typer.Exit(code)
 
 
@@ -31,11 +76,6 @@ def the_cloud() -> Running:
         raise fail(str(error), NOT_RUNNING) from error
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends a command with 130 and without a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        errors.print("interrupted")
-        raise typer.Exit(130) from error
+def reason(error: OSError) -> str:
+    """What is wrong with a file, without its number."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)

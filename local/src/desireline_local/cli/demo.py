@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from desireline.rows import DecisionRow, JourneyRow, Outcome
 from desireline_learning.simulator.company import Company
 from desireline_learning.simulator.scenario import Scenario
 from desireline_local import backends, supervisor
 from desireline_local.cli.cloud import show_addresses
-from desireline_local.cli.console import console, fail, interruptible
+from desireline_local.cli.console import console, fail
 from desireline_local.cloud import Addresses
 from desireline_local.demo import report
 from desireline_local.demo.latency import by_stage
@@ -53,23 +54,22 @@ def demo(
         f"A simulated company: {trials} trials in {days:g} days, "
         f"{len(company.deliveries)} webhooks of Segment and Stripe."
     )
-    with interruptible():
-        addresses = _start()
-        try:
-            run = _replay(addresses, company)
-            for part in _sections(addresses, company, run):
-                console.print(part)
-            passed = _verdict(run)
-        except SettleError as error:
-            raise fail(f"the pipeline does not come to rest: {error}") from error
-        finally:
-            if not keep:
-                supervisor.end()
+    addresses = _start()
+    try:
+        run = _replay(addresses, company)
+        for part in _sections(addresses, company, run):
+            console.print(part)
+        passed = _verdict(run)
+    except SettleError as error:
+        raise fail(f"the pipeline does not come to rest: {error}") from error
+    finally:
+        if not keep:
+            supervisor.end()
     console.print(f"\nWhole demo: {time.monotonic() - began:.0f} s.")
     if keep:
         show_addresses(addresses)
     else:
-        console.print("To play with it yourself: [bold]desireline up[/bold], then see the README.")
+        console.print("To play with it yourself: 'make up', then see the README.")
     if not passed:
         raise typer.Exit(1)
 
@@ -157,6 +157,6 @@ def _verdict(run: Run) -> bool:
     console.print(report.heading("Did it all work?"))
     found = report.checks(run)
     for passed, what in found:
-        mark = "[green]yes[/green]" if passed else "[red]NO[/red] "
-        console.print(f"  {mark}  {what}")
+        mark = ("yes", "green") if passed else ("NO ", "red")
+        console.print(Text.assemble("  ", mark, f"  {what}"))
     return all(passed for passed, _ in found)

@@ -19,12 +19,18 @@ from rich.table import Table
 from desireline.adapters.kafka_places import KafkaPlaces
 from desireline.errors import DesirelineError
 from desireline.tracking_plan import TrackingPlan, load_plan
-from desireline_local.cli.console import console, fail, interruptible
+from desireline_local.cli.console import console, fail, reason
 from desireline_local.cli.targets import Deployment, the_target
 from desireline_local.history import use_case as history
-from desireline_local.history.files import FileError, Format, digest, look_at
+from desireline_local.history.files import Container, FileError, Format, digest, look_at
 from desireline_local.history.journal import Journal, Totals
-from desireline_local.history.sources import FileWords, MappingError, SourceSpec, read_mapping
+from desireline_local.history.sources import (
+    FileWords,
+    MappingError,
+    SourceSpec,
+    read_mapping,
+    time_zone,
+)
 from desireline_local.history.worker import Place, Work
 from desireline_local.target import Target
 
@@ -130,7 +136,7 @@ def import_history(
 def _run(works: Sequence[Work], target: Target | None, how: How) -> Totals:
     """Import them all, or end the command."""
     total = Totals()
-    with interruptible(), ExitStack() as stack:
+    with ExitStack() as stack:
         try:
             place, cluster = _place(target)
             journals = how.journals
@@ -147,16 +153,21 @@ def _run(works: Sequence[Work], target: Target | None, how: How) -> Totals:
         except FileError as error:
             raise fail(str(error), 2) from error
         except OSError as error:
-            raise fail(f"{error}: see --rejects and --state", 2) from error
+            raise fail(f"{reason(error)}: see --rejects and --state", 2) from error
     return total
 
 
 def _work(path: Path, wanted: Wanted, plan: TrackingPlan) -> Work:
     words, told = None, FileWords()
+    time_zone(wanted.zone)
     if wanted.mapping is not None:
         words, told = read_mapping(wanted.mapping, plan)
     file = look_at(path, delimiter=told.delimiter)
     form = Format.MAPPED if wanted.mapping else wanted.format or file.format
+    if form is None and file.container is Container.NDJSON and not isinstance(file.first, dict):
+        raise FileError(
+            f"the first line of {path} is no JSON object: write one object a line, as jq -c . does"
+        )
     if form is None or (form is Format.MAPPED and words is None):
         known = ", ".join(one for one in Format if one is not Format.MAPPED)
         raise FileError(
@@ -184,7 +195,7 @@ def _digest(path: Path) -> str:
     try:
         return digest(path)
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error}") from error
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _place(target: Target | None) -> tuple[Place, str]:
@@ -220,16 +231,14 @@ def _imported(work: Work, path: Path, processes: history.Processes, how: How) ->
     rejects = history.rejects_beside(work.file.path, how.rejects)
     options = history.Options(rate=how.rate)
     name = work.file.path.name
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     began = time.monotonic()
     with Journal(path, rejects) as journal, Progress(*columns, console=console) as progress:
         if journal.finished:
-            console.print(f"{name}: imported before; --again does it again", markup=False)
+            console.print(f"{name}: imported before; --again does it again")
             return journal.totals
         if journal.done:
-            console.print(
-                f"{name}: going on after {journal.totals.accepted:,} events", markup=False
-            )
+            console.print(f"{name}: going on after {journal.totals.accepted:,} events")
         task = progress.add_task(name, total=1.0)
 
         def report(share: float, events: int) -> None:
@@ -240,7 +249,7 @@ def _imported(work: Work, path: Path, processes: history.Processes, how: How) ->
         history.import_file(work, journal, processes, options=options, report=report)
         progress.update(task, completed=1.0)
         if journal.totals.rejected:
-            console.print(f"{name}: rows not taken are in {rejects}", markup=False)
+            console.print(f"{name}: rows not taken are in {rejects}")
         return journal.totals
 
 
@@ -249,6 +258,6 @@ def _show(total: Totals, *, dry_run: bool) -> None:
     table.add_row(f"{total.accepted:,}", "would be sent" if dry_run else "in events.received")
     for name, count in sorted(total.left_out.items()):
         table.add_row(f"{count:,}", f"left out: {name}")
-    for reason, count in sorted(total.rejected.items()):
-        table.add_row(f"{count:,}", f"not taken: {reason}")
+    for why, count in sorted(total.rejected.items()):
+        table.add_row(f"{count:,}", f"not taken: {why}")
     console.print(table)

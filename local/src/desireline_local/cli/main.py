@@ -17,13 +17,17 @@ from desireline_local.cli import (
     sources,
     suppress,
 )
+from desireline_local.cli.console import Commands
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Desireline on this machine: start it, send it webhooks, ask it why.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the local cloud is not running.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the local cloud is not running, "
+    "130 interrupted.",
 )
 app.command()(cloud.up)
 app.command()(cloud.down)

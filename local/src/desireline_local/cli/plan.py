@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from desireline.tracking_plan import PlannedEvent, TrackingPlan
 from desireline_local.cli.console import console, errors, fail
@@ -18,7 +19,9 @@ from desireline_local.plan.page import allowed, marks, reported
 from desireline_local.plan.releases import NoPlanError, is_released, loaded, release
 
 app = typer.Typer(
-    no_args_is_help=True, help="The tracking plan: check it, look into it, release it."
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="The tracking plan: check it, look into it, release it.",
 )
 
 Folder = Annotated[
@@ -107,14 +110,15 @@ def show_event(event: Annotated[str, typer.Argument(metavar="EVENT")], plan: Fol
     found = whole.events.get(event)
     if found is None:
         raise fail(f"the plan has no event {event}{meant(event, whole.events)}", 2)
-    console.print(f"[bold]{found.name}[/bold]  {', '.join([found.category, *marks(found)])}")
-    console.print(found.description, markup=False)
+    said = ", ".join([found.category, *marks(found)])
+    console.print(Text.assemble((found.name, "bold"), f"  {said}"))
+    console.print(found.description)
     if found.parameters:
         console.print(_parameters(found))
     for sender, mapping in whole.mappings_to(event):
         filled = ", ".join(f"{name} from {path}" for name, path in mapping.properties.items())
         said = f"From {reported(sender, mapping)}" + (f": {filled}" if filled else "")
-        console.print(said, markup=False, soft_wrap=True)
+        console.print(said, soft_wrap=True)
 
 
 def _checked(plan: Path, against: str | None) -> Report:
@@ -135,7 +139,7 @@ def _loaded(plan: Path) -> TrackingPlan:
 
 def _end_if_wrong(report: Report) -> None:
     for problem in report.problems:
-        errors.print(str(problem), markup=False, soft_wrap=True)
+        errors.print(str(problem), soft_wrap=True)
     if report.problems:
         count = len(report.problems)
         raise fail(f"{count} thing{'s are' if count > 1 else ' is'} wrong in the plan", 2)
@@ -158,7 +162,7 @@ def _show(title: str, found: Sequence[Change]) -> None:
     if found:
         console.print(f"{title} ({len(found)}):")
     for change in found:
-        console.print(f"  {change.level.name.lower():5}  {change}", markup=False, soft_wrap=True)
+        console.print(f"  {change.level.name.lower():5}  {change}", soft_wrap=True)
 
 
 def _parameters(event: PlannedEvent) -> Table:

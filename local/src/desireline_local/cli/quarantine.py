@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,19 +27,33 @@ from desireline.receive.quarantine.show import ShowCase
 from desireline.rows import CaseRow
 from desireline_local import mapping_again
 from desireline_local.cli.console import console, errors, fail
-from desireline_local.cli.targets import Deployment, moment, the_target
+from desireline_local.cli.targets import Deployment, the_target
+from desireline_local.cli.times import moment, shown
 from desireline_local.target import Target
 
 app = typer.Typer(
-    no_args_is_help=True, help="What could not be taken further: list, show, repair, replay."
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="What could not be taken further: list, show, repair, replay.",
 )
 
 MOST = 100_000
 Ids = Annotated[
     list[str] | None, typer.Argument(help="ids of cases; without, those that the options choose")
 ]
-Only = Annotated[list[str] | None, typer.Option(help="only these; may be given several times")]
-Event = Annotated[list[str] | None, typer.Option(help="only these names, as the sender says them")]
+Source = Annotated[
+    list[str] | None, typer.Option(help="only of this sender; may be given several times")
+]
+Stage = Annotated[
+    list[str] | None,
+    typer.Option(help="only what it set aside: receive, resolve, score, intervene; likewise"),
+]
+Reason = Annotated[
+    list[str] | None, typer.Option(help="only for this reason, as the list names it; likewise")
+]
+Event = Annotated[
+    list[str] | None, typer.Option(help="only of this name, as the sender says it; likewise")
+]
 Since = Annotated[str | None, typer.Option(help="arrived at or after: a time, or 4h, 2d (ago)")]
 Until = Annotated[str | None, typer.Option(help="arrived before: a time, or 4h, 2d (ago)")]
 Plan = Annotated[
@@ -53,9 +66,9 @@ Go = Annotated[bool, typer.Option("--go", help="do it; without, only show what w
 @app.command("list")
 def list_cases(
     *,
-    source: Only = None,
-    stage: Only = None,
-    reason: Only = None,
+    source: Source = None,
+    stage: Stage = None,
+    reason: Reason = None,
     event: Event = None,
     since: Since = None,
     until: Until = None,
@@ -76,7 +89,7 @@ def list_cases(
         return
     table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
     for one in groups:
-        table.add_row(*one.group, str(one.found), str(one.repaired), _time(one.last))
+        table.add_row(*one.group, str(one.found), str(one.repaired), shown(one.last))
     for column in table.columns:
         column.overflow = "fold"
     console.print(table if groups else "Nothing is in quarantine.")
@@ -103,9 +116,9 @@ def show(
         _print_json(found)
         return
     for part, said in found.items():
-        console.print(f"[bold]{part}[/bold]")
+        console.print(part, style="bold")
         text = said if isinstance(said, str) else _json(said)
-        console.print(_indented(_pretty(text) if part == "body" else text), markup=False)
+        console.print(_indented(_pretty(text) if part == "body" else text))
 
 
 @app.command()
@@ -113,9 +126,9 @@ def repair(
     ids: Ids = None,
     *,
     plan: Plan = None,
-    source: Only = None,
-    stage: Only = None,
-    reason: Only = None,
+    source: Source = None,
+    stage: Stage = None,
+    reason: Reason = None,
     event: Event = None,
     since: Since = None,
     until: Until = None,
@@ -139,9 +152,10 @@ def repair(
         return
     for one in found:
         case = one.case
-        console.print(f"[bold]{case.id}[/bold] {case.source} {case.event_name}", soft_wrap=True)
-        console.print(f"  - {_outcome(one.before)}", markup=False, soft_wrap=True)
-        console.print(f"  + {_outcome(one.after)}", markup=False, soft_wrap=True)
+        name = Text.assemble((case.id, "bold"), f" {case.source} {case.event_name}")
+        console.print(name, soft_wrap=True)
+        console.print(f"  - {_outcome(one.before)}", soft_wrap=True)
+        console.print(f"  + {_outcome(one.after)}", soft_wrap=True)
     failing = sum(bool(one.after.reason) for one in found)
     console.print(f"{len(found) - failing} of {len(found)} are repaired, {failing} still fail.")
 
@@ -151,9 +165,9 @@ def replay(
     ids: Ids = None,
     *,
     plan: Plan = None,
-    source: Only = None,
-    stage: Only = None,
-    reason: Only = None,
+    source: Source = None,
+    stage: Stage = None,
+    reason: Reason = None,
     event: Event = None,
     since: Since = None,
     until: Until = None,
@@ -184,7 +198,8 @@ def replay(
     if done is None:
         console.print("There is nothing to replay.")
         return
-    console.print(f"{done.replayed} cases are replayed, marked {name}.")
+    marked = f", marked {name}" if done.replayed else ""
+    console.print(f"{done.replayed} cases are replayed{marked}.")
     if done.already:
         console.print(f"{done.already} had been replayed before.")
     for why, count in sorted(done.failing.items()):
@@ -274,7 +289,7 @@ def _listed(cases: Iterable[CaseRow]) -> Text:
     for case in cases:
         state = f"repaired by {case.replayed}" if case.replayed else State.OPEN.value
         lines.append(case.id, "bold")
-        lines.append(f"  {_time(case.arrived)}  {case.source}  {state}\n")
+        lines.append(f"  {shown(case.arrived)}  {case.source}  {state}\n")
         why = f"{case.reason}: {case.detail}" if case.detail else case.reason
         lines.append(f"    {case.event_name or '-'}  {why}\n")
     lines.rstrip()
@@ -287,7 +302,7 @@ def _outcome(outcome: Outcome) -> str:
     said = []
     for event in outcome.events:
         of = event.get("event", event)
-        occurred = _time(int(of["occurred_at"])) if "occurred_at" in of else ""
+        occurred = shown(int(of["occurred_at"])) if "occurred_at" in of else ""
         said.append(f"{of.get('name', '')} {_flat(of.get('properties', {}))} {occurred}".strip())
     return "; ".join(said)
 
@@ -313,7 +328,3 @@ def _print_json(found: Any) -> None:
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def _time(at: int) -> str:
-    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S}"

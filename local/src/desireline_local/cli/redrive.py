@@ -14,8 +14,9 @@ from desireline.errors import DesirelineError
 from desireline.redrive.outcome import WORDS, Became, Outcome
 from desireline.redrive.plan import Fate, Selection
 from desireline.redrive.use_case import Order, Report, Survey
-from desireline_local.cli.console import console, fail, interruptible
-from desireline_local.cli.targets import Deployment, moment, the_target
+from desireline_local.cli.console import console, fail
+from desireline_local.cli.targets import Deployment, the_target
+from desireline_local.cli.times import moment
 from desireline_local.redriving import Redriving
 
 ALWAYS_SHOWN = (Became.FOLDED, Became.DUPLICATE, Became.FAILED)
@@ -80,25 +81,23 @@ def redrive(
         force=force,
     )
     target = the_target(deployment)
-    with interruptible():
-        try:
-            tools = Redriving(target)
-            found = _surveyed(tools, selection)
-            if not go:
-                console.print("Nothing was done: --go does it.")
-                return
-            if found.chosen:
-                order = Order(id=str(uuid.uuid4()), who=target.who(), why=why.strip(), rate=rate)
-                _gone(tools, found, order, wait)
-        except DesirelineError as error:
-            raise fail(f"stopped, and may be run again: {error}") from error
+    try:
+        tools = Redriving(target)
+        found = _surveyed(tools, selection)
+        if found.chosen and not go:
+            console.print("Nothing was done: --go does it.")
+        elif found.chosen:
+            order = Order(id=str(uuid.uuid4()), who=target.who(), why=why.strip(), rate=rate)
+            _gone(tools, found, order, wait)
+    except DesirelineError as error:
+        raise fail(f"stopped, and may be run again: {error}") from error
 
 
 def _surveyed(tools: Redriving, selection: Selection) -> Survey:
     with Progress(console=console, transient=True) as progress:
         found = tools.redrive.survey(selection, _bar(progress, "objects read"))
     for place in found.unreadable:
-        console.print(f"no dead letter of a mapping: {place}", markup=False)
+        console.print(f"no dead letter of a mapping: {place}")
     if not found.groups:
         console.print("No dead letters.")
         return found

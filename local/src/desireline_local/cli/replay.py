@@ -18,7 +18,8 @@ from desireline.ports import RawBodies
 from desireline.receive.replay import Counts, ReplayWebhooks, Selection
 from desireline_local import mapping_again
 from desireline_local.cli.console import console, errors, fail
-from desireline_local.cli.targets import Deployment, moment, the_target
+from desireline_local.cli.targets import Deployment, the_target
+from desireline_local.cli.times import moment
 from desireline_local.explain import UnknownSubjectError
 from desireline_local.replays import (
     EVERYTHING,
@@ -37,7 +38,12 @@ class Origin(StrEnum):
     ARCHIVE = "archive"
 
 
-Names = Annotated[list[str] | None, typer.Option(help="only these; may be given several times")]
+Sources = Annotated[
+    list[str] | None, typer.Option(help="only of this sender; may be given several times")
+]
+Events = Annotated[
+    list[str] | None, typer.Option(help="only this event of the plan; may be given several times")
+]
 
 
 def replay(
@@ -49,8 +55,8 @@ def replay(
         str | None, typer.Option(help="arrived at or after: 2026-03-01T08:00, or 4h (ago)")
     ] = None,
     until: Annotated[str | None, typer.Option(help="arrived before")] = None,
-    source: Names = None,
-    event: Names = None,
+    source: Sources = None,
+    event: Events = None,
     subject: Annotated[
         str | None, typer.Option(help="of a subject: its id, group:ID, user:ID, an email address")
     ] = None,

@@ -15,7 +15,7 @@ import typer
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local import samples
-from desireline_local.cli.console import console, fail, the_cloud
+from desireline_local.cli.console import console, fail, reason, the_cloud
 from desireline_local.cloud import Addresses
 from desireline_local.signing import sign
 
@@ -25,7 +25,7 @@ def send(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE|NAME]",
+            metavar="FILE|NAME",
             help="a file with the body, or with --sample the sample's name; without it, "
             "standard input, or with --sample all samples",
         ),
@@ -42,17 +42,19 @@ def send(
         known([source])
         addresses = the_cloud().addresses
         sent = _samples(addresses, source, what) if sample else [_own(addresses, source, what)]
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise fail(reason(error), 2) from error
+    except ValueError as error:
         raise fail(str(error), 2) from error
     failed = False
     for name, request in sent:
         url = f"{addresses.webhooks}/{source}{_query(request.url)}"
         if show_curl:
-            console.print(_curl(request, url, name), markup=False, soft_wrap=True)
+            console.print(_curl(request, url, name), soft_wrap=True)
             continue
         answer = httpx.post(url, content=request.body, headers=dict(request.headers), timeout=30)
         named = f"{name}: " if sample else ""
-        console.print(f"{named}{answer.status_code} {answer.text}", markup=False, soft_wrap=True)
+        console.print(f"{named}{answer.status_code} {answer.text}", soft_wrap=True)
         failed = failed or answer.is_error
     if failed:
         raise typer.Exit(1)

@@ -21,7 +21,7 @@ from desireline.records import Outgoing
 from desireline.rows import Put
 from desireline.rows.sources import PullRow
 from desireline_local import backends
-from desireline_local.cli.console import console, fail, interruptible, the_cloud
+from desireline_local.cli.console import console, fail, reason, the_cloud
 from desireline_local.cloud import COMPANY_TOPICS, Addresses
 from desireline_local.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
 
@@ -44,7 +44,7 @@ def produce(
     try:
         data = sys.stdin.buffer.read() if file is None else file.read_bytes()
     except OSError as error:
-        raise fail(str(error), 2) from error
+        raise fail(reason(error), 2) from error
     lines = [line for line in data.splitlines() if line.strip()]
     producer = backends.producer(addresses)
     try:
@@ -73,13 +73,15 @@ def pull(
     addresses = the_cloud().addresses
     try:
         events = _events(file) if file else None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise fail(reason(error), 2) from error
+    except ValueError as error:
         raise fail(str(error), 2) from error
     if again:
         _forget(addresses)
     total: Counter[str] = Counter()
     played = _played(addresses, events) if events is not None else nullcontext()
-    with interruptible(), played, console.status("pulling") as status:
+    with played, console.status("pulling") as status:
         for _ in range(MANY_RUNS):
             said = _run(addresses)
             total.update({name: said[name] for name in ("days", "posted", "passed_over")})
@@ -90,6 +92,8 @@ def pull(
         f"{total['days']} days pulled: {total['posted']} events posted, "
         f"{total['passed_over']} known from before."
     )
+    if said["stopped"] == "unavailable" and file is None:
+        raise fail(f"nobody at {addresses.mixpanel}: give a file, and Mixpanel is played with it")
     if said["stopped"]:
         raise fail(f"stopped: {said['stopped']}; the next run goes on from there")
 

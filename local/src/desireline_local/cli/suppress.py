@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -15,9 +14,11 @@ from desireline.receive.suppress import aliases_of, holding, lift, suppress
 from desireline.rows import EdgeSuppressionRow, SuppressionRow
 from desireline_local import backends
 from desireline_local.cli.console import console, fail, the_cloud
+from desireline_local.cli.times import shown
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     help="People of whom nothing is taken: at the door, and at the gate before every send.",
 )
 
@@ -41,7 +42,7 @@ def add(
     alias_type, fragment = _alias(backends.fragments(addresses), who)
     found = [fragment] if only else aliases_of(store, alias_type, fragment)
     done = suppress(store, found, reason=reason, now=_now())
-    console.print(f"{len(done)} of {len(found)} aliases are suppressed from now on.")
+    _tell(who, len(done), len(found), "suppressed from now on", "was suppressed already")
 
 
 @app.command()
@@ -52,7 +53,7 @@ def remove(who: Who, only: Only = False) -> None:
     alias_type, fragment = _alias(backends.fragments(addresses), who)
     found = [fragment] if only else aliases_of(store, alias_type, fragment)
     done = lift(store, found, now=_now())
-    console.print(f"{len(done)} of {len(found)} aliases were suppressed and are so no more.")
+    _tell(who, len(done), len(found), "no longer suppressed", "was not suppressed")
 
 
 @app.command(name="list")
@@ -64,8 +65,7 @@ def show() -> None:
     table = Table("alias (fragment)", "since", "reason", box=None)
     for who, at in sorted(held.items(), key=lambda pair: pair[1]):
         row = rows.get(SuppressionRow.place(who))
-        since = datetime.fromtimestamp(at / 1000, UTC)
-        table.add_row(who, f"{since:%Y-%m-%d %H:%M} UTC", row.reason if row else "")
+        table.add_row(who, f"{shown(at)} UTC", row.reason if row else "")
     console.print(table if held else "Nobody is suppressed.")
 
 
@@ -78,6 +78,10 @@ def _alias(fragments: Fragments, who: str) -> tuple[AliasType, str]:
     if alias is None:
         raise fail(f"{who} is no alias of anybody: write user:ID, anonymous:ID or an email", 2)
     return alias.type, alias.fragment
+
+
+def _tell(who: str, done: int, of: int, what: str, else_: str) -> None:
+    console.print(f"{who} {else_}." if not done else f"{done} of {of} aliases of {who}: {what}.")
 
 
 def _now() -> int:

@@ -69,8 +69,10 @@ def look_at(path: Path, *, delimiter: str | None = None) -> HistoryFile:
             raw.seek(0)
             gzipped = magic.startswith(GZIP)
             head = (gzip.GzipFile(fileobj=raw) if gzipped else raw).read(HEAD)
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile) as error:
         raise FileError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
     if magic == PARQUET:
         return HistoryFile(path=path, container=Container.PARQUET, first=_first_of_parquet(path))
     text = head.removeprefix(BOM)

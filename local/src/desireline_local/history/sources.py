@@ -74,8 +74,10 @@ def read_mapping(path: Path, plan: TrackingPlan) -> tuple[Mapping[str, Any], Fil
             raise MappingError(f"{path} is no mapping of names")
         file = FileWords(**content.pop("file", {}))
         words = SenderWords(**content)
-        _zone(file.time_zone)
-    except (OSError, yaml.YAMLError, ValidationError, TypeError) as error:
+        time_zone(file.time_zone)
+    except OSError as error:
+        raise MappingError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValidationError, TypeError) as error:
         raise MappingError(f"{path}: {error}") from error
     if words.message is None:
         raise MappingError(f"{path} has no `message`: it says where things are in a row")
@@ -107,7 +109,7 @@ def source_of(spec: SourceSpec, plan: TrackingPlan) -> Source:
         case Format.MIXPANEL:
             export = partial(
                 mixpanel_export.reported,
-                zone=_zone(spec.zone),
+                zone=time_zone(spec.zone),
                 account_property=spec.account_property,
             )
             return Source("mixpanel_export", "mixpanel_export", export, spec.left_out)
@@ -127,7 +129,7 @@ def _placed(words: SenderWords, file: FileWords) -> Report:
 
 def _times(file: FileWords) -> Callable[[Any], int | None]:
     """How this file's times are read."""
-    zone, form = _zone(file.time_zone), file.time_format
+    zone, form = time_zone(file.time_zone), file.time_format
     if form is None and file.time_zone == "UTC":
         return epoch_any
 
@@ -143,7 +145,8 @@ def _times(file: FileWords) -> Callable[[Any], int | None]:
     return read
 
 
-def _zone(name: str) -> ZoneInfo:
+def time_zone(name: str) -> ZoneInfo:
+    """Raises MappingError."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

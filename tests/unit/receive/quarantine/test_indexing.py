@@ -155,6 +155,16 @@ def test_cases_are_listed_by_their_time_over_days_and_no_more_than_asked_for():
     assert arrived(since=times[1]) == times[:0:-1]
 
 
+def test_a_list_reads_each_day_once():
+    """Thirty days without a case cost thirty reads, not thirty times thirty."""
+    store = MemoryStore()
+    indexed(store, quarantined(1))
+    before = store.reads
+
+    assert len(Cases(store).cases(wanted(since=NOW - 30 * DAY), 10)) == 1
+    assert store.reads - before < 40
+
+
 def test_what_was_replayed_is_listed_as_repaired_and_marked_once():
     store = MemoryStore()
     indexed(store, *(quarantined(n) for n in range(100)))

@@ -78,7 +78,7 @@ class Cases:
         """How many of each kind, most first. Whole days are counted: those of the first and the
         last day that are outside of the times are counted with them."""
         found: dict[Group, Counted] = {}
-        for row in self._rows(filters):
+        for row in (row for day in filters.days for row in self._rows(day, filters)):
             known = found.get(row.group)
             found[row.group] = Counted(
                 row.group,
@@ -94,7 +94,7 @@ class Cases:
         """The cases asked for, newest first, at most so many."""
         found: list[CaseRow] = []
         for day in filters.days:
-            rows = [row for row in self._rows(filters) if row.day == day]
+            rows = self._rows(day, filters)
             of_day = [case for row in rows for case in self._of(row, filters, limit)]
             found += sorted(of_day, key=lambda case: (-case.arrived, case.id))
             if len(found) >= limit:
@@ -136,13 +136,9 @@ class Cases:
                 continue
         raise ConflictError(f"cases changed {ATTEMPTS} times while they were marked")
 
-    def _rows(self, filters: Filters) -> list[CaseGroupRow]:
-        return [
-            row
-            for day in filters.days
-            for row in self._store.query(CaseGroupRow, f"G#{day}")
-            if filters.hold_group(row.group)
-        ]
+    def _rows(self, day: int, filters: Filters) -> list[CaseGroupRow]:
+        rows = self._store.query(CaseGroupRow, f"G#{day}")
+        return [row for row in rows if filters.hold_group(row.group)]
 
     def _of(self, row: CaseGroupRow, filters: Filters, limit: int) -> Iterator[CaseRow]:
         """Page by page from the newest, until there are enough."""

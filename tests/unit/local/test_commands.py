@@ -1,0 +1,149 @@
+"""How every command ends: without a traceback, with a code that says whose turn it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import typer
+from rich.table import Table
+from typer.testing import CliRunner
+
+from desireline.adapters.memory import MemoryStore
+from desireline.events import Quarantined, RawPointer, Stamps
+from desireline.receive.quarantine.index import IndexQuarantine
+from desireline.records import Record
+from desireline_local.cli import console, quarantine
+from desireline_local.cli.main import app
+from desireline_local.cli.times import moment, span
+from desireline_local.cloud import Addresses
+from desireline_local.in_memory import Silent
+from desireline_local.kafka.broker import free_port
+from desireline_local.supervisor import Running
+
+
+def run(*arguments: str, columns: int = 80) -> tuple[int, str]:
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": str(columns), "TERM": "dumb"})
+    return done.exit_code, done.output
+
+
+def every_command() -> Iterator[tuple[str, ...]]:
+    """By its words; those that only hold others as well."""
+    waiting = [((), typer.main.get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        yield words
+        waiting += [((*words, name), one) for name, one in getattr(command, "commands", {}).items()]
+
+
+@pytest.mark.parametrize("words", [*every_command()], ids=" ".join)
+def test_help_fits_a_narrow_terminal_and_its_sentences_are_not_broken(words: tuple[str, ...]):
+    code, said = run(*words, "--help")
+
+    assert code == 0
+    lines = said.splitlines()
+    assert max(map(len, lines)) <= 80
+    prose = [line for line in lines if line.startswith(" ") and not line.startswith(" Usage")]
+    for line, following in zip(prose, prose[1:], strict=False):
+        if line.strip() and following.strip():
+            first = following.split()[0]
+            assert len(line.rstrip()) + 1 + len(first) > 79, f"'{line.rstrip()}' ends too early"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sned"], "Did you mean 'send'?"),
+        (["send", "segmnt"], "no sender 'segmnt': known are"),
+        (["plan", "show", "[/x]"], "the plan has no event [/x]"),
+        (["redrive", "--since", "9999999999999d"], "--since '9999999999999d' is no time"),
+        (["clock", "--advance", "9999999999999d"], "is no span of time up to a year"),
+        (["clock", "--advance", "400d"], "is no span of time up to a year"),
+        (["clock", "--advance", "²h"], "is no span of time up to a year"),
+        (["clock", "--advance", ""], "is no span of time up to a year"),
+        (["logs", "aws", "--lines", "-1"], "--lines"),
+    ],
+)
+def test_what_is_asked_wrongly_ends_with_2_and_what_to_write(words: list[str], said: str):
+    code, output = run(*words, columns=200)
+
+    assert code == 2
+    assert said in output
+
+
+def test_a_time_before_all_calendars_is_none():
+    assert span("999999d") is not None
+    with pytest.raises(typer.Exit):
+        moment("999999d", "--since")
+
+
+def test_ctrl_c_ends_any_command_with_130(monkeypatch: pytest.MonkeyPatch):
+    def interrupted() -> Running:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(console, "running", interrupted)
+
+    assert run("explain", "user:ada") == (130, "interrupted\n")
+    assert run("suppress", "list") == (130, "interrupted\n")
+
+
+@pytest.fixture
+def dead_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloud at whose addresses nobody answers."""
+    url = f"http://127.0.0.1:{free_port()}"
+    names = [name for name in Addresses.__dataclass_fields__ if name != "deployment"]
+    addresses = Addresses(**dict.fromkeys(names, url))
+    monkeypatch.setattr(console, "running", lambda: Running(1, addresses))
+
+
+@pytest.mark.parametrize(
+    "words", [["clock"], ["suppress", "list"], ["quarantine", "list"], ["send", "segment"]]
+)
+def test_what_does_not_answer_ends_with_1_and_no_traceback(dead_cloud: None, words: list[str]):
+    code, said = run(*words, columns=300)
+
+    assert code == 1
+    assert said.startswith("desireline: ")
+    assert len(said.splitlines()) == 1
+
+
+def test_names_that_look_like_markup_are_listed_as_they_are(monkeypatch: pytest.MonkeyPatch):
+    """Given a case whose event's name is what a terminal would take for something else, when cases
+    are listed and shown, then the name is there letter by letter."""
+    store = MemoryStore()
+    name = "Tea [/red] :smile: \x1b[31m"
+    now = time.time_ns() // 1_000_000
+    message = Quarantined(
+        id=f"{1:032x}-0",
+        source="segment",
+        stage="receive",
+        reason="unmapped",
+        event_name=name,
+        raw=RawPointer(id=f"{1:032x}"),
+        at=now,
+        stamps=Stamps(received=now),
+    )
+    record = Record("events.quarantined", 0, 0, now, b"segment", message.encode())
+    IndexQuarantine(store=store, metrics=Silent())([record])
+
+    class Target:
+        def store(self) -> MemoryStore:
+            return store
+
+    monkeypatch.setattr(quarantine, "the_target", lambda _: Target())
+
+    code, said = run("quarantine", "list", columns=160)
+    assert code == 0, said
+    assert "Tea [/red] :smile: �[31m" in said
+    assert "\x1b" not in said
+    assert run("quarantine", "show", "[/x]") == (2, "desireline: no such case: [/x]\n")
+
+
+def test_a_table_is_no_way_for_controls_either():
+    shown = console.console
+    with shown.capture() as captured:
+        table = Table("a", box=None)
+        table.add_row("\x1b]0;title\x07\x9b31m\r!")
+        shown.print(table)
+    assert captured.get().split() == ["a", "�]0;title��31m�!"]
