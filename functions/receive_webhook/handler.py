@@ -31,6 +31,7 @@ from desireline.contracts import METRICS_NAMESPACE, Table, Topic
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders import known
+from desireline.receive.suppress import Objections
 from desireline.receive.throttle import Throttle
 from desireline.receive.webhook import RETRY_AFTER, UNKNOWN_SENDER, ReceiveWebhook
 from desireline.tracking_plan import load_plan
@@ -56,7 +57,14 @@ def use_case() -> ReceiveWebhook:
     )
     secrets = SecretsManager(quick("secretsmanager"), settings.deployment)
     rows = quick("dynamodb")
-    store = DynamoStore(rows, {Table.STATES: settings.table_states})
+    store = DynamoStore(
+        rows,
+        {
+            Table.STATES: settings.table_states,
+            Table.IDENTITY: settings.table_identity,
+            Table.INTERVENTIONS: settings.table_interventions,
+        },
+    )
     wall, counted = WallClock(), EmfMetrics(metrics)
     plan = load_plan()
     return ReceiveWebhook(
@@ -70,6 +78,7 @@ def use_case() -> ReceiveWebhook:
         metrics=counted,
         throttle=Throttle(store, settings.limits, wall, counted),
         suppressions=DynamoSuppressions(rows, settings.table_interventions, wall, counted),
+        objections=Objections(store, wall),
     )
 
 

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     kafka_auth: Literal["iam", "plaintext"]
     senders: frozenset[str]
     table_states: str
+    table_identity: str
     table_interventions: str
     limits: dict[str, Limit]
     clock_url: str | None = None

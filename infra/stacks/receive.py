@@ -103,7 +103,7 @@ class ReceiveStack(StageStack):
                         for name, limit in sorted(self.deployment.settings.limits.items())
                     }
                 ),
-                **table_environment(self, Table.STATES, Table.INTERVENTIONS),
+                **table_environment(self, Table.STATES, Table.IDENTITY, Table.INTERVENTIONS),
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
             driven=True,
@@ -116,6 +116,10 @@ class ReceiveStack(StageStack):
             key_use(self, self.key.key_arn, service="secretsmanager"),
             *use_rows(self, Table.STATES, Do.GET, Do.PUT, partitions=["T#*"]),
             *use_rows(self, Table.INTERVENTIONS, Do.QUERY, partitions=["XE#"]),
+            # A person whose data a sender had to delete is suppressed, with all known aliases.
+            *use_rows(self, Table.IDENTITY, Do.GET, partitions=["A#*", "P#*"]),
+            *use_rows(self, Table.INTERVENTIONS, Do.GET, partitions=["X#*"]),
+            *use_rows(self, Table.INTERVENTIONS, Do.PUT, partitions=["X#*", "XE#"]),
         )
         return function
 

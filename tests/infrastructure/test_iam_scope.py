@@ -84,7 +84,11 @@ GET, BATCH, QUERY, PUT, CHECK = (
     for name in ("GetItem", "BatchGetItem", "Query", "PutItem", "ConditionCheckItem")
 )
 ROWS = {
-    Function.RECEIVE_WEBHOOK: {Table.STATES: {GET, PUT}, Table.INTERVENTIONS: {QUERY}},
+    Function.RECEIVE_WEBHOOK: {
+        Table.STATES: {GET, PUT},
+        Table.IDENTITY: {GET},
+        Table.INTERVENTIONS: {GET, QUERY, PUT},
+    },
     Function.RESOLVE_IDENTITY: {
         Table.IDENTITY: {GET, BATCH, PUT, CHECK},
         Table.STATES: {GET, PUT},
@@ -217,7 +221,10 @@ def test_rows(dev: Assembly, function: Function) -> None:
     [
         (Function.RECEIVE_WEBHOOK, Table.STATES, GET, ["T#*"]),
         (Function.RECEIVE_WEBHOOK, Table.STATES, PUT, ["T#*"]),
+        (Function.RECEIVE_WEBHOOK, Table.IDENTITY, GET, ["A#*", "P#*"]),
         (Function.RECEIVE_WEBHOOK, Table.INTERVENTIONS, QUERY, ["XE#"]),
+        (Function.RECEIVE_WEBHOOK, Table.INTERVENTIONS, GET, ["X#*"]),
+        (Function.RECEIVE_WEBHOOK, Table.INTERVENTIONS, PUT, ["X#*", "XE#"]),
         (Function.SERVE_QUARANTINE, Table.INTERVENTIONS, QUERY, ["XE#"]),
         (Function.RECEIVE_TOPIC, Table.INTERVENTIONS, QUERY, ["XE#"]),
         (Function.SCORE_JOURNEY, Table.INTERVENTIONS, PUT, ["Q#*"]),

@@ -15,8 +15,9 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.suppressions import FRESH, RETRY, STALE, DynamoSuppressions
 from desireline.contracts import Table
 from desireline.errors import UnavailableError
-from desireline.receive.suppress import lift, suppress
-from desireline.rows import EdgeSuppressionRow, Put
+from desireline.events import Alias, AliasType
+from desireline.receive.suppress import Objections, lift, suppress
+from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put
 from desireline_local.aws.cloud import REGION
 from desireline_local.kafka.broker import free_port
 
@@ -41,7 +42,7 @@ class Scene:
         )
         self.client = client
         self.table = table
-        self.store = DynamoStore(client, {Table.INTERVENTIONS: table})
+        self.store = DynamoStore(client, {Table.INTERVENTIONS: table, Table.IDENTITY: table})
         self.at = START
         self.counts: Counter[str] = Counter()
 
@@ -137,3 +138,20 @@ def test_while_the_table_is_away_the_list_holds_for_a_quarter_of_an_hour(scene: 
         suppressions._client = scene
         scene.at += RETRY
         assert suppressions.current() == {"a"}
+
+
+def test_who_is_deleted_by_law_is_on_the_list_with_all_aliases(scene: Scene) -> None:
+    """Given a person of two aliases in a real table, when a sender reports the one as deleted by
+    law, twice, then both are on the list, once."""
+    scene.store.write(
+        Put(AliasRow(type="crm", fragment="contact", root="ada")),
+        Put(PersonRow(fragment="ada", subject="s", aliases=("user#ada", "crm#contact"))),
+    )
+    objections = Objections(scene.store, scene)
+    for _ in range(2):
+        objections(Alias(type=AliasType.CRM, value="123", fragment="contact"), "hubspot")
+        scene.at += 1
+
+    assert scene.reading().current() == {"ada", "contact"}
+    rows = scene.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition())
+    assert len(rows) == 2

@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from desireline.aliases import Fragments
 from desireline.contracts import Table, parameter
 from desireline.errors import TerminalError
-from desireline.rows import EdgeSuppressionRow, Put
+from desireline.events import AliasType
+from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put
+from desireline_local.cli.main import app
 from desireline_local.redriving import Redriving
 from desireline_local.target import on_aws
 
 
-def test_a_deployment_is_found_by_its_name(clients: Any, unique: str) -> None:
-    """Given the parameters that the stacks write, a table and a secret, when a command asks for the
-    deployment, then it has Kafka's address, the dead letters, the secret and who is suppressed."""
+@pytest.fixture
+def deployed(clients: Any, unique: str) -> str:
+    """A deployment's name: there are the parameters that the stacks write, its tables, a secret and
+    a bucket."""
     ssm = clients("ssm")
     for path, value in {
         ("kafka", "bootstrap"): "broker:9098",
@@ -37,8 +42,13 @@ def test_a_deployment_is_found_by_its_name(clients: Any, unique: str) -> None:
             BillingMode="PAY_PER_REQUEST",
         )
     clients("s3").create_bucket(Bucket=f"{unique}-letters")
+    return unique
 
-    target = on_aws(unique, clients)
+
+def test_a_deployment_is_found_by_its_name(clients: Any, deployed: str) -> None:
+    """When a command asks for the deployment, then it has Kafka's address, the dead letters, the
+    secret and who is suppressed."""
+    target = on_aws(deployed, clients)
     target.store().write(Put(EdgeSuppressionRow(who="someone", at=1)))
 
     assert (target.bootstrap, target.auth) == ("broker:9098", "iam")
@@ -49,3 +59,37 @@ def test_a_deployment_is_found_by_its_name(clients: Any, unique: str) -> None:
     assert list(Redriving(target).bucket.objects()) == []
     with pytest.raises(TerminalError):
         on_aws("nobody", clients)
+
+
+def test_somebody_is_suppressed_there_by_command(
+    clients: Any, deployed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a deployment on AWS and a person known by two aliases, when one of them is suppressed
+    by command, then both are, and again not once it is taken back."""
+    made = on_aws(deployed, clients)
+    monkeypatch.setattr("desireline_local.target.on_aws", lambda name: made)
+    fragments, store = Fragments(b"hidden"), made.store()
+    ada, visitor = (
+        named.fragment
+        for named in (
+            fragments.named(AliasType.USER, "ada"),
+            fragments.named(AliasType.ANONYMOUS, "browser-1"),
+        )
+        if named
+    )
+    known = (f"user#{ada}", f"anonymous#{visitor}")
+    store.write(
+        Put(AliasRow(type="user", fragment=ada, root=ada)),
+        Put(PersonRow(fragment=ada, subject="s", aliases=known)),
+    )
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, ["suppress", *words, "--deployment", deployed])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "2 of 2" in run("add", "user:ada", "--reason", "requested")
+    assert made.suppressed() == {ada, visitor}
+    assert run("list").count("requested") == 2
+    assert "2 of 2" in run("remove", "user:ada")
+    assert "Nobody" in run("list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from desireline.adapters.memory import MemoryStore
 from desireline.aliases import Fragments
 from desireline.contracts import Topic
 from desireline.errors import UnavailableError
@@ -11,6 +12,7 @@ from desireline.events import CanonicalEvent, Quarantined
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
+from desireline.receive.suppress import Objections
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing
 from desireline.tracking_plan import TrackingPlan, load_plan
@@ -40,6 +42,7 @@ class World:
     def __init__(self, plan: TrackingPlan = PLAN) -> None:
         self.suppressed: frozenset[str] | None = frozenset()
         self.fragments = Fragments(b"namespace")
+        self.store = MemoryStore()
         self.pending: list[Outgoing] = []
         self.durable: list[Outgoing] = []
         self.broken = False
@@ -58,6 +61,7 @@ class World:
             wall=self,
             metrics=self,
             suppressions=Suppressed(self),
+            objections=Objections(self.store, self),
         )
 
     def produce(self, record: Outgoing) -> None:

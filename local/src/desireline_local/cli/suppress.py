@@ -10,11 +10,14 @@ from rich.table import Table
 
 from desireline.aliases import Fragments
 from desireline.events import AliasType
+from desireline.ports import Store
 from desireline.receive.suppress import aliases_of, holding, lift, suppress
 from desireline.rows import EdgeSuppressionRow, SuppressionRow
-from desireline_local import backends
-from desireline_local.cli.console import console, fail, the_cloud
+from desireline_local import mapping_again
+from desireline_local.cli.console import console, fail
+from desireline_local.cli.targets import Deployment, the_target
 from desireline_local.cli.times import shown
+from desireline_local.target import Target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,31 +38,26 @@ def add(
         str, typer.Option(help="why, in a word; it is stored, so name nobody")
     ] = "requested",
     only: Only = False,
+    deployment: Deployment = None,
 ) -> None:
     """Take nothing of this person any more; it holds everywhere within a minute."""
-    addresses = the_cloud().addresses
-    store = backends.store(addresses)
-    alias_type, fragment = _alias(backends.fragments(addresses), who)
-    found = [fragment] if only else aliases_of(store, alias_type, fragment)
+    store, found = _person(the_target(deployment), who, only=only)
     done = suppress(store, found, reason=reason, now=_now())
     _tell(who, len(done), len(found), "suppressed from now on", "was suppressed already")
 
 
 @app.command()
-def remove(who: Who, only: Only = False) -> None:
+def remove(who: Who, only: Only = False, deployment: Deployment = None) -> None:
     """Take this person's events again, within a minute. What was refused meanwhile is gone."""
-    addresses = the_cloud().addresses
-    store = backends.store(addresses)
-    alias_type, fragment = _alias(backends.fragments(addresses), who)
-    found = [fragment] if only else aliases_of(store, alias_type, fragment)
+    store, found = _person(the_target(deployment), who, only=only)
     done = lift(store, found, now=_now())
     _tell(who, len(done), len(found), "no longer suppressed", "was not suppressed")
 
 
 @app.command(name="list")
-def show() -> None:
+def show(deployment: Deployment = None) -> None:
     """List the suppressed aliases: their fragments, for the list knows no names."""
-    store = backends.store(the_cloud().addresses)
+    store = the_target(deployment).store()
     held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition()))
     rows = store.get_all([SuppressionRow.place(who) for who in held])
     table = Table("alias (fragment)", "since", "reason", box=None)
@@ -67,6 +65,13 @@ def show() -> None:
         row = rows.get(SuppressionRow.place(who))
         table.add_row(who, f"{shown(at)} UTC", row.reason if row else "")
     console.print(table if held else "Nobody is suppressed.")
+
+
+def _person(target: Target, who: str, *, only: bool) -> tuple[Store, list[str]]:
+    """The tables, and the fragments that are meant."""
+    store = target.store()
+    alias_type, fragment = _alias(mapping_again.fragments(target), who)
+    return store, [fragment] if only else aliases_of(store, alias_type, fragment)
 
 
 def _alias(fragments: Fragments, who: str) -> tuple[AliasType, str]:

@@ -16,7 +16,7 @@ import orjson
 from desireline.aliases import Fragments, Named
 from desireline.contracts import SCHEMA_VERSION
 from desireline.errors import InvalidEventError, WithheldError
-from desireline.events import AccountRole, AliasType, CanonicalEvent, RawPointer, Scalar
+from desireline.events import AccountRole, Alias, AliasType, CanonicalEvent, RawPointer, Scalar
 from desireline.receive.senders.sender import Reported
 from desireline.tracking_plan import PlannedEvent, TrackingPlan
 
@@ -48,6 +48,14 @@ class Canonical:
             source, reported, raw.id, raw.index, received_at=received_at, stamped=stamped
         )
         return CanonicalEvent.decode(encoded)
+
+    def strongest(self, reported: Reported) -> Alias | None:
+        """Of the aliases that a report names the strongest that means anybody."""
+        named = (
+            self._fragments.named(*alias) for alias in reported.aliases if alias[1] is not None
+        )
+        found = sorted((one for one in named if one is not None), key=_strength)
+        return found[0].alias if found else None
 
     def encoded(
         self,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from desireline.errors import IgnoredEventError, InvalidEventError, RefusedError, WithheldError
-from desireline.events import Quarantined, RawPointer, RawWebhook, Stamps
+from desireline.events import Alias, Quarantined, RawPointer, RawWebhook, Stamps
 from desireline.ports import Suppressions
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import WebhookRequest, content
@@ -58,10 +58,12 @@ class Refusal(NamedTuple):
 
 
 class Withheld(NamedTuple):
-    """What its person does not want taken: neither an event nor for quarantine."""
+    """What its person does not want taken: neither an event nor for quarantine. objecting: an
+    alias of whom nothing may be taken from now on."""
 
     place: int
     reason: str
+    objecting: Alias | None = None
 
 
 class Ignored(NamedTuple):
@@ -99,6 +101,9 @@ class MapWebhook:
         for index, reported in enumerate(reports):
             if reported.message == WITHHELD:
                 yield Withheld(index, "withheld")
+                continue
+            if reported.deletes:
+                yield Withheld(index, "deletion", self._canonical.strongest(reported))
                 continue
             try:
                 fragment, event = encoded(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from desireline.events import AliasType
-from desireline.ports import Store
+from desireline.events import Alias, AliasType
+from desireline.ports import Clock, Store
 from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put, SuppressionRow
 
 
@@ -56,6 +56,22 @@ def lift(store: Store, fragments: Iterable[str], *, now: int) -> list[str]:
             )
             done.append(fragment)
     return done
+
+
+class Objections:
+    """Suppresses whom a sender reports as deleted by law. store: identity and interventions; wall:
+    the wall clock."""
+
+    def __init__(self, store: Store, wall: Clock) -> None:
+        self._store = store
+        self._wall = wall
+
+    def __call__(self, alias: Alias, source: str) -> None:
+        """All aliases that are known of the person with this one; a repetition changes nothing.
+
+        Raises RetryableError."""
+        found = aliases_of(self._store, alias.type, alias.fragment)
+        suppress(self._store, found, reason=f"deleted at {source}", now=self._wall.now())
 
 
 def holding(rows: Iterable[EdgeSuppressionRow]) -> dict[str, int]:

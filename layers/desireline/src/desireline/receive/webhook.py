@@ -13,7 +13,8 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from desireline.contracts import Topic
-from desireline.errors import InvalidEventError, RefusedError, RetryableError
+from desireline.errors import InvalidEventError, RefusedError, RetryableError, UnavailableError
+from desireline.events import Alias
 from desireline.ports import Clock, Metrics, Producer, Secrets, Suppressions
 from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import (
@@ -28,6 +29,7 @@ from desireline.receive.mapping import (
 from desireline.receive.raw import raw_record, without_withheld
 from desireline.receive.request import Answer, WebhookRequest, content
 from desireline.receive.senders.sender import NOTHING, Reported, Sender
+from desireline.receive.suppress import Objections
 from desireline.receive.throttle import Throttle
 from desireline.records import Outgoing
 
@@ -48,12 +50,14 @@ UNREADABLE = Reported("", "", None, NOTHING, None, ())
 
 
 class Found(NamedTuple):
-    """What was in a body. reasons: of what is set aside, how often each; withheld: by place."""
+    """What was in a body. reasons: of what is set aside, how often each; withheld: by place.
+    objecting: an alias each of whom nothing may be taken from now on."""
 
     total: int
     reasons: Mapping[str, int]
     withheld: Mapping[int, str]
     ignored: int
+    objecting: Sequence[Alias]
 
 
 class ReceiveWebhook:
@@ -72,8 +76,10 @@ class ReceiveWebhook:
         metrics: Metrics,
         throttle: Throttle | None = None,
         suppressions: Suppressions | None = None,
+        objections: Objections | None = None,
     ) -> None:
         self._senders = senders
+        self._objections = objections
         self._throttle = throttle
         self._secrets = secrets
         self._map = MapWebhook(canonical, plan_version, suppressions)
@@ -121,6 +127,7 @@ class ReceiveWebhook:
         if raw is not None:
             self._producer.produce(raw)
         patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
+        self._object(sender, found.objecting, until=began + patience * 1000)
         spent = (self._wall.now() - began) / 1000
         self._producer.flush(max(SHORTEST_FLUSH, min(FLUSH_SECONDS, patience - spent)))
         self._count(sender, found)
@@ -140,6 +147,7 @@ class ReceiveWebhook:
         count = ignored = 0
         reasons: dict[str, int] = {}
         withheld: dict[int, str] = {}
+        objecting: list[Alias] = []
         for outcome in outcomes:
             count += 1
             if isinstance(outcome, Mapped):
@@ -154,9 +162,21 @@ class ReceiveWebhook:
                 )
             elif isinstance(outcome, Withheld):
                 withheld[outcome.place] = outcome.reason
+                if outcome.objecting is not None:
+                    objecting.append(outcome.objecting)
             else:
                 ignored += 1
-        return Found(count, reasons, withheld, ignored)
+        return Found(count, reasons, withheld, ignored, objecting)
+
+    def _object(self, sender: Sender, objecting: Sequence[Alias], *, until: float) -> None:
+        """Suppress these; until: wall time. Raises RetryableError where time ends first: the
+        sender comes again, and what is done is done."""
+        if self._objections is None:
+            return
+        for alias in objecting:
+            if self._wall.now() >= until:
+                raise UnavailableError("not all who object are suppressed yet")
+            self._objections(alias, sender.name)
 
     def _count(self, sender: Sender, found: Found) -> None:
         for reason, count in found.reasons.items():

@@ -26,6 +26,9 @@ Subscribe to a contact's `email` (a contact is keyed by it, so it identifies) an
 has such a property (what a form says of it is not believed: anybody can fill one in), and to
 `lifecyclestage`, `hs_email_optout`; to a deal's `dealstage`; to creations of contacts, deals,
 meetings, calls and tickets; to a meeting's `hs_meeting_outcome`.
+
+Subscribe to `contact.privacyDeletion` as well: whose data HubSpot had to delete is suppressed here,
+with all aliases that are known (docs/suppression.md).
 https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
 https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide
 """
@@ -87,6 +90,7 @@ TRAITS = {
 COMPANY_TRAITS = {"name": "name", "domain": "domain", "industry": "industry"}
 
 FORM = "FORM"
+PRIVACY_DELETION = "privacyDeletion"
 USER_PROPERTY, EMAIL_PROPERTY, GROUP_PROPERTY = "user_id", "email", "group_id"
 
 _ESCAPED = re.compile("|".join(ESCAPES), re.IGNORECASE)
@@ -163,6 +167,7 @@ def _reported(event: Mapping[str, Any]) -> Reported:
         accounts=_accounts(kind, what, event, changed, value),
         person_traits=_trait(TRAITS, changed, value) if kind == "contact" else NOTHING,
         account_traits=_trait(COMPANY_TRAITS, changed, value) if kind == "company" else NOTHING,
+        deletes=kind == "contact" and what == PRIVACY_DELETION,
     )
 
 

@@ -30,7 +30,8 @@ class Reported(NamedTuple):
 
     id: the sender's own, the same at every redelivery. call, event: what the tracking plan looks
     it up by. occurred_at: epoch ms, None if the sender gave no time. aliases and accounts: as they
-    stand in the message, strongest first. traits: of the person, of the account.
+    stand in the message, strongest first. traits: of the person, of the account. deletes: it says
+    that the person's data had to be deleted by law.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Reported(NamedTuple):
     user_agent: str | None = None
     context: Mapping[str, Scalar] = NOTHING
     consent: Mapping[str, bool] = NOTHING
+    deletes: bool = False
 
 
 class Sender(ABC):
