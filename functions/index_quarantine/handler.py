@@ -10,12 +10,11 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters.aws import client
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.event_source import kafka_failures, kafka_records
+from desireline.adapters.event_source import kafka_answer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.contracts import METRICS_NAMESPACE
 from desireline.receive.quarantine.index import IndexQuarantine
@@ -38,11 +37,4 @@ def use_case() -> IndexQuarantine:
 @metrics.log_metrics
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Index the batch."""
-    records = kafka_records(event)
-    metrics.add_metric("records", MetricUnit.Count, len(records))
-    result = use_case()(records)
-    for record, reason in result.failed:
-        logger.warning("to be tried again", topic=record.topic, offset=record.offset, why=reason)
-    for record, reason in result.quarantined:
-        logger.error("cannot be indexed", topic=record.topic, offset=record.offset, why=reason)
-    return kafka_failures(result)
+    return kafka_answer(event, use_case(), logger, metrics)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
-from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -14,16 +12,10 @@ from archive_history import handler
 from desireline.adapters.metrics import EmfMetrics
 from desireline.archive.use_case import ArchiveHistory
 from desireline.errors import UnavailableError
+from desireline.records import Record
+from tests.functional.lambda_side import Context, kafka_event
 
 AT = 1_772_409_599_999
-
-
-@dataclass
-class Context:
-    function_name: str = "archive_history"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:archive"
-    aws_request_id: str = "request"
 
 
 class Bucket:
@@ -49,20 +41,13 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 def msk(*records: tuple[str, int, int, bytes | None]) -> dict[str, Any]:
     """An event of (topic, partition, offset, value)."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for topic, partition, offset, value in records:
-        record: dict[str, Any] = {
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "timestamp": AT,
-            "key": base64.b64encode(b"k").decode(),
-            "headers": [{"trace-id": [116, -61, -87]}],
-        }
-        if value is not None:
-            record["value"] = base64.b64encode(value).decode()
-        found.setdefault(f"{topic}-{partition}", []).append(record)
-    return {"eventSource": "aws:kafka", "records": found}
+    headers = {"trace-id": "té".encode()}
+    return kafka_event(
+        *(
+            Record(topic, at, offset, AT, b"k", value, headers)
+            for topic, at, offset, value in records
+        )
+    )
 
 
 def invoke(event: dict[str, Any]) -> Any:

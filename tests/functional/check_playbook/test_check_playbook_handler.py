@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -19,17 +18,10 @@ from desireline.errors import ThrottledError
 from desireline.intervene.check import CheckPlaybook
 from desireline.rows import EnrolmentRow, EnrolmentState
 from desireline.score.package import Model
+from tests.functional.lambda_side import Context
 from tests.unit.intervene.scene import ENTRY, HOUR, Scene
 
 DEFINITION = Path(__file__).parents[3] / "infra" / "workflows" / "run-playbook.asl.json"
-
-
-@dataclass
-class Context:
-    function_name: str = "check_playbook"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:check_playbook"
-    aws_request_id: str = "request"
 
 
 @pytest.fixture

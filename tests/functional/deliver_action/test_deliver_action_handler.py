@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,21 +16,10 @@ from desireline.errors import ThrottledError
 from desireline.events import ClaimReference
 from desireline.intervene.deliver import DeliverAction
 from desireline.rows import ClaimRow, ClaimState
+from tests.functional.lambda_side import Context
 from tests.unit.intervene.scene import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene
 
 CONFIGURATION = Path(__file__).parents[3] / "cdk.json"
-
-
-@dataclass
-class Context:
-    remaining: int = TIMEOUT
-    function_name: str = "deliver_action"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:deliver"
-    aws_request_id: str = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining
 
 
 @pytest.fixture
@@ -87,7 +75,7 @@ def reference(action: str) -> str:
 
 
 def handle(event: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
-    return handler.handle(event, cast(Any, context or Context()))
+    return handler.handle(event, cast(Any, context or Context(TIMEOUT)))
 
 
 def failures(*ids: str) -> dict[str, Any]:

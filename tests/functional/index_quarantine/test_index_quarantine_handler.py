@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -13,17 +11,11 @@ from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.receive.quarantine.cases import Cases
 from desireline.receive.quarantine.index import IndexQuarantine
+from desireline.records import Record
 from desireline_local.in_memory import Silent
 from index_quarantine import handler
+from tests.functional.lambda_side import Context, kafka_event
 from tests.unit.receive.quarantine.test_indexing import NOW, quarantined, wanted
-
-
-@dataclass
-class Context:
-    function_name: str = "index_quarantine"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:index"
-    aws_request_id: str = "request"
 
 
 class Broken(MemoryStore):
@@ -35,19 +27,8 @@ def handled(store: MemoryStore, *values: bytes, monkeypatch: pytest.MonkeyPatch)
     use_case = IndexQuarantine(store=store, metrics=Silent())
     monkeypatch.setattr(handler, "use_case", lambda: use_case)
     topic = Topic.EVENTS_QUARANTINED
-    records = [
-        {
-            "topic": topic,
-            "partition": 1,
-            "offset": offset,
-            "timestamp": NOW,
-            "key": base64.b64encode(b"segment").decode(),
-            "value": base64.b64encode(value).decode(),
-            "headers": [],
-        }
-        for offset, value in enumerate(values)
-    ]
-    event = {"eventSource": "aws:kafka", "records": {f"{topic}-1": records}}
+    records = (Record(topic, 1, n, NOW, b"segment", value) for n, value in enumerate(values))
+    event = kafka_event(*records)
     return handler.handle(event, cast(Any, Context()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -15,15 +14,8 @@ from desireline.events import ClaimReference, DecisionMade
 from desireline.records import Outgoing
 from desireline.rows import ClaimRow, DecisionRow, Outcome, Row
 from publish_changes import handler
+from tests.functional.lambda_side import Context
 from tests.unit.intervene.scene import Counters, SettableClock
-
-
-@dataclass
-class Context:
-    function_name: str = "publish_changes"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:publish"
-    aws_request_id: str = "request"
 
 
 class World:

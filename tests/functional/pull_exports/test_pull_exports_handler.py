@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -10,22 +9,12 @@ import pytest
 from desireline.receive.pull import Pulled
 from pull_exports import handler
 from pull_exports.settings import Settings
+from tests.functional.lambda_side import Context
 
 TOLD = (
     '{"url": "https://data-eu.mixpanel.com", "project": "12", "time_zone": "Europe/Berlin",'
     ' "first_day": "2026-01-01", "window_days": 5, "requests": 30, "account_property": "company"}'
 )
-
-
-@dataclass
-class Context:
-    function_name: str = "pull_exports"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:pull_exports"
-    aws_request_id: str = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 42_000
 
 
 @pytest.fixture
@@ -54,7 +43,7 @@ def test_it_goes_on_for_as_long_as_the_function_has_and_says_what_came_of_it(
 
     monkeypatch.setattr(handler, "use_case", lambda: pull)
 
-    answer = handler.handle({"detail-type": "Scheduled Event"}, cast("Any", Context()))
+    answer = handler.handle({"detail-type": "Scheduled Event"}, cast("Any", Context(42_000)))
 
     assert left == [42.0]
     assert answer == {"days": 2, "posted": 3, "passed_over": 4, "stopped": "rate_limited"}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -18,22 +16,15 @@ from desireline.receive.canonical import Canonical
 from desireline.receive.mapping import MapWebhook
 from desireline.receive.topic import ReceiveTopic
 from desireline.receive.topics import topic_senders
-from desireline.records import Outgoing
+from desireline.records import Outgoing, Record
 from desireline.tracking_plan import load_plan
 from receive_topic import handler
 from receive_topic.settings import Settings
+from tests.functional.lambda_side import Context, kafka_event
 
 AT = 1_772_409_599_999
 PLAN = load_plan()
 SECRET = "ada@acme.test"
-
-
-@dataclass
-class Context:
-    function_name: str = "receive_topic"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:receive_topic"
-    aws_request_id: str = "request"
 
 
 class Brokers:
@@ -77,20 +68,16 @@ def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
 
 
 def event(*values: Any, source: str = "aws:kafka") -> dict[str, Any]:
-    records = [
-        {
-            "topic": "company.events",
-            "partition": 1,
-            "offset": offset,
-            "timestamp": AT,
-            "timestampType": "CREATE_TIME",
-            "key": base64.b64encode(SECRET.encode()).decode(),
-            "headers": [{"mail": list(SECRET.encode())}],
-            **({} if value is None else {"value": base64.b64encode(_bytes(value)).decode()}),
-        }
-        for offset, value in enumerate(values)
-    ]
-    return {"eventSource": source, "records": {"company.events-1": records}}
+    key, headers = SECRET.encode(), {"mail": SECRET.encode()}
+    return kafka_event(
+        *(
+            Record(
+                "company.events", 1, n, AT, key, None if value is None else _bytes(value), headers
+            )
+            for n, value in enumerate(values)
+        ),
+        source=source,
+    )
 
 
 def _bytes(value: Any) -> bytes:

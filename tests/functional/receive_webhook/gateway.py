@@ -15,22 +15,11 @@ from desireline.errors import RefusedError
 from desireline_local.openapi import description
 from desireline_local.signing import sign
 from receive_webhook import handler
+from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET
 
 SIGN = "x-sign"
 HOST = "receive.example.com"
-
-
-class Context:
-    """Lambda's."""
-
-    function_name = "receive_webhook"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:receive_webhook"
-    aws_request_id = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 15_000
 
 
 def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

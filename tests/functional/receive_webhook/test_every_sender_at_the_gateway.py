@@ -13,7 +13,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES
 from desireline_local.samples import CALLED, Sample, load
 from receive_webhook import handler
-from tests.functional.receive_webhook.gateway import Context
+from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET, World
 
 SAMPLES = [(name, sample) for name in sorted(NAMES) for sample in load(name).samples]

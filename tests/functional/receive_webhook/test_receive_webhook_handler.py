@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from desireline.errors import RefusedError
 from desireline.receive.request import Answer, WebhookRequest
 from desireline_local.signing import sign
 from receive_webhook import handler
+from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET, World
 
 # Metrics are the world's own.
@@ -30,17 +30,6 @@ CALL = orjson.dumps(
         "properties": {"name": "Über\n"},
     }
 )
-
-
-@dataclass
-class Context:
-    function_name: str = "receive_webhook"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:receive_webhook"
-    aws_request_id: str = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 14_500
 
 
 def event(body: bytes | str | None, headers: dict[str, str] | None = None, **more: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from desireline_local.samples import Sample, load
 from receive_webhook import handler
-from tests.functional.receive_webhook.gateway import Context
+from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET, World
 
 SAMPLES = {one.name: one for one in load("slack").samples}

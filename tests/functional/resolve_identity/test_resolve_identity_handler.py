@@ -1,26 +1,17 @@
 """The shell of resolve_identity: an MSK event in, a partial batch response out."""
 
-import base64
-from dataclasses import dataclass
-
 import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Table, Topic
 from desireline.errors import ThrottledError, UnavailableError
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, ResolvedEvent
+from desireline.records import Record
 from desireline.resolve.use_case import ResolveIdentity
 from desireline.rows import StateRow
 from resolve_identity import handler
 from resolve_identity.settings import Settings
-
-
-@dataclass
-class Context:
-    function_name: str = "resolve_identity"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:resolve_identity"
-    aws_request_id: str = "request"
+from tests.functional.lambda_side import Context, kafka_event
 
 
 class Ports:
@@ -57,20 +48,7 @@ def happened(number, who):
 
 
 def entry(offset, value, partition=2):
-    return {
-        "topic": "events.received",
-        "partition": partition,
-        "offset": offset,
-        "timestamp": 1,
-        "timestampType": "CREATE_TIME",
-        "key": base64.b64encode(b"key").decode(),
-        "value": None if value is None else base64.b64encode(value).decode(),
-        "headers": [{"trace-id": list(b"abc")}],
-    }
-
-
-def msk(*entries):
-    return {"eventSource": "aws:kafka", "records": {"events.received-2": list(entries)}}
+    return Record("events.received", partition, offset, 1, b"key", value, {"trace-id": b"abc"})
 
 
 @pytest.fixture
@@ -89,7 +67,7 @@ def test_a_batch_is_counted_and_passed_on(composed):
     composed(store, ports)
 
     answer = handler.handle(
-        msk(
+        kafka_event(
             entry(4, happened(1, "ann").encode()),
             entry(5, happened(2, "bob").encode()),
             entry(6, happened(1, "ann").encode()),
@@ -118,7 +96,7 @@ def test_what_failed_is_named_for_another_try_and_poison_is_not(composed):
     composed(store, ports)
 
     answer = handler.handle(
-        msk(
+        kafka_event(
             entry(4, happened(1, "ann").encode()),
             entry(5, b"\xffpoison"),
             entry(6, None),
@@ -138,7 +116,9 @@ def test_what_failed_is_named_for_another_try_and_poison_is_not(composed):
 def test_without_brokers_every_record_comes_again(composed):
     composed(MemoryStore(), Ports(flushes=False))
 
-    answer = handler.handle(msk(entry(4, happened(1, "ann").encode()), entry(5, b"{}")), Context())
+    answer = handler.handle(
+        kafka_event(entry(4, happened(1, "ann").encode()), entry(5, b"{}")), Context()
+    )
 
     offsets = [one["itemIdentifier"]["offset"] for one in answer["batchItemFailures"]]
     assert sorted(offsets) == [4, 5]

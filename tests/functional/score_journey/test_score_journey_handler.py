@@ -1,8 +1,5 @@
 """The shell of score_journey: an MSK event in, a partial batch response out."""
 
-import base64
-from dataclasses import dataclass
-
 import pytest
 
 from desireline.adapters.memory import MemoryStore
@@ -10,6 +7,7 @@ from desireline.contracts import Table
 from desireline.rows import JourneyRow
 from score_journey import handler
 from score_journey.settings import Settings
+from tests.functional.lambda_side import Context, kafka_event
 from tests.functional.score_journey.scoring_scene import (
     ThrottledStore,
     event,
@@ -18,31 +16,6 @@ from tests.functional.score_journey.scoring_scene import (
     resolved,
     use_case,
 )
-
-
-@dataclass
-class Context:
-    function_name: str = "score_journey"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:score_journey"
-    aws_request_id: str = "request"
-
-
-def msk(*records):
-    entries = [
-        {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "timestamp": record.timestamp,
-            "timestampType": "CREATE_TIME",
-            "key": base64.b64encode(record.key).decode(),
-            "value": base64.b64encode(record.value).decode(),
-            "headers": [],
-        }
-        for record in records
-    ]
-    return {"eventSource": "aws:kafka", "records": {"events.resolved-0": entries}}
 
 
 @pytest.fixture
@@ -59,7 +32,7 @@ def test_a_batch_is_scored(composed):
     folded(store, signup)
     composed(store)
 
-    answer = handler.handle(msk(resolved(signup)), Context())
+    answer = handler.handle(kafka_event(resolved(signup)), Context())
 
     assert answer == {"batchItemFailures": []}
     assert journey(store).version == 1
@@ -72,7 +45,7 @@ def test_what_failed_is_named_for_another_try(composed):
     composed(store)
 
     answer = handler.handle(
-        msk(resolved(ann, offset=4), resolved(bob, subject="bob", offset=5)), Context()
+        kafka_event(resolved(ann, offset=4), resolved(bob, subject="bob", offset=5)), Context()
     )
 
     failed = {"itemIdentifier": {"partition": "events.resolved-0", "offset": 4}}

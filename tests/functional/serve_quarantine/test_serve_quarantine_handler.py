@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -13,6 +12,7 @@ from desireline.receive.quarantine.serve import ServeQuarantine
 from desireline.receive.senders import known
 from desireline.resources import TRACKING_PLAN
 from serve_quarantine import handler
+from tests.functional.lambda_side import Context
 from tests.unit.receive.quarantine.test_repairing import Scene, mapping, tea
 from tests.unit.receive.test_receiving_webhooks import PLAN, track
 
@@ -22,14 +22,6 @@ MAPPED = (
     + "\n  - {call: track, event: Tea Drunk, as: feature_used,"
     + " properties: {feature_name: properties.kind}}\n"
 )
-
-
-@dataclass
-class Context:
-    function_name: str = "serve_quarantine"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:serve"
-    aws_request_id: str = "request"
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -12,17 +10,11 @@ from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, ResolvedEvent
 from desireline.intervene.start import StartInterventions
+from desireline.records import Record
 from desireline.rows import DecisionRow, EnrolmentRow, QuarantineRow
 from start_interventions import handler
+from tests.functional.lambda_side import Context, kafka_event
 from tests.unit.intervene.scene import ENTRY, Scene
-
-
-@dataclass
-class Context:
-    function_name: str = "start_interventions"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:start"
-    aws_request_id: str = "request"
 
 
 @pytest.fixture
@@ -57,24 +49,12 @@ def signup() -> bytes:
 
 
 def msk(*values: bytes | None, headers: dict[str, bytes] | None = None) -> dict[str, Any]:
-    topic = Topic.EVENTS_RESOLVED
-    return {
-        "eventSource": "aws:kafka",
-        "records": {
-            f"{topic}-0": [
-                {
-                    "topic": topic,
-                    "partition": 0,
-                    "offset": offset,
-                    "timestamp": ENTRY,
-                    "key": base64.b64encode(b"s").decode(),
-                    "value": None if value is None else base64.b64encode(value).decode(),
-                    "headers": [{k: list(v)} for k, v in (headers or {}).items()],
-                }
-                for offset, value in enumerate(values)
-            ]
-        },
-    }
+    return kafka_event(
+        *(
+            Record(Topic.EVENTS_RESOLVED, 0, n, ENTRY, b"s", value, headers or {})
+            for n, value in enumerate(values)
+        )
+    )
 
 
 def handle(event: dict[str, Any]) -> dict[str, Any]:

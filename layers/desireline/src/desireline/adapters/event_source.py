@@ -6,8 +6,11 @@ Shapes: docs.aws.amazon.com/lambda/latest/dg/with-msk.html, with-ddb.html, with-
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from desireline.adapters.dynamodb import row_of
 from desireline.batch import BatchResult
@@ -47,6 +50,24 @@ def kafka_failures(result: BatchResult) -> dict[str, Any]:
             for record, _ in result.failed
         ]
     }
+
+
+def kafka_answer(
+    event: Event,
+    use_case: Callable[[Sequence[Record]], BatchResult],
+    logger: Logger,
+    metrics: Metrics,
+) -> dict[str, Any]:
+    """Have the use case take the records of an MSK event; the partial batch response. What was not
+    taken is logged by its place and the reason, never by what is in it."""
+    records = kafka_records(event)
+    metrics.add_metric("records", MetricUnit.Count, len(records))
+    result = use_case(records)
+    for record, reason in result.failed:
+        logger.warning("to be tried again", topic=record.topic, offset=record.offset, why=reason)
+    for record, reason in result.quarantined:
+        logger.error("quarantined", topic=record.topic, offset=record.offset, why=reason)
+    return kafka_failures(result)
 
 
 def stream_changes(event: Event) -> list[Change]:
