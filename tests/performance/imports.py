@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from desireline_local.history.use_case import Options, Processes, cores, import_
 from desireline_local.history.worker import Place, Work
 from desireline_local.kafka.broker import Kafka, create_topics
 from tests.performance.receive import Call, call
+from tests.performance.receive_senders import in_a_process
 
 EVENTS, ROUNDS, REPLICAS = 300_000, 3, 3
 TARGET = 20_000
@@ -56,7 +56,8 @@ def measure(events: int = EVENTS, rounds: int = ROUNDS) -> list[dict[str, Any]]:
             for side, figures in found.items():
                 place = Path(folder) / f"{side}-{number}"
                 place.mkdir()
-                figures.append(_in_a_process(side, kafka.bootstrap, archive, place))
+                where = (kafka.bootstrap, str(archive), str(place))
+                figures.append(in_a_process("imports", side, *where))
     ours, peer = (
         {name: median(one[name] for one in figures) for name in figures[0]}
         for figures in found.values()
@@ -78,25 +79,6 @@ def lines(events: int) -> Iterator[bytes]:
         at = NOW - 90 * DAY + number * 90 * DAY // events
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at / 1000))
         yield orjson.dumps({**call(number), "timestamp": stamp}) + b"\n"
-
-
-def _in_a_process(side: str, bootstrap: str, archive: Path, place: Path) -> dict[str, float]:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.performance.imports",
-            side,
-            bootstrap,
-            str(archive),
-            str(place),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def ours(bootstrap: str, archive: Path, folder: Path) -> int:

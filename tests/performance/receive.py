@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,11 +25,12 @@ from pydantic import BaseModel
 
 from desireline.adapters.kafka import KafkaProducer
 from desireline.contracts import TOPICS, Topic
+from desireline.receive.request import WebhookRequest
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, create_topics
 from desireline_local.signing import sign
 from tests.performance import receive_batches, receive_senders
-from tests.performance.receive_senders import SECRET, Silent
+from tests.performance.receive_senders import SECRET, Silent, in_a_process, receiver
 
 SINGLES, BATCHES, BATCH, ROUNDS = 400, 12, 500, 3
 
@@ -70,7 +70,7 @@ def measure() -> list[dict[str, Any]]:
         rounds: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
         for _ in range(ROUNDS):
             for side, found in rounds.items():
-                found.append(_in_a_process(side, kafka.bootstrap))
+                found.append(in_a_process("receive", side, kafka.bootstrap))
         by_sender = receive_senders.measure(kafka.bootstrap)
         by_sender += receive_batches.measure(kafka.bootstrap)
     ours, peer = (
@@ -98,36 +98,8 @@ def _row(*parts: Any) -> dict[str, Any]:
     return {**row, "name": f"receive.{row['name']}"}
 
 
-def _in_a_process(side: str, bootstrap: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.performance.receive", side, bootstrap],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def _ours(producer: KafkaProducer) -> Callable[[bytes], None]:
-    from desireline.aliases import Fragments
-    from desireline.receive.canonical import Canonical
-    from desireline.receive.request import WebhookRequest
-    from desireline.receive.senders import known
-    from desireline.receive.webhook import ReceiveWebhook
-    from desireline.tracking_plan import load_plan
-
-    plan, silent = load_plan(), Silent()
-    receive = ReceiveWebhook(
-        senders=known(),
-        secrets=silent,
-        canonical=Canonical(plan, Fragments(b"benchmark")),
-        plan_version=plan.version,
-        producer=producer,
-        clock=silent,
-        wall=silent,
-        metrics=silent,
-    )
+    receive = receiver(producer, Silent())
     signed: dict[int, dict[str, str]] = {}
 
     def take(body: bytes) -> None:

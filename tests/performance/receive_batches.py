@@ -16,7 +16,6 @@ import hmac
 import io
 import json
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +32,16 @@ from desireline.receive.request import WebhookRequest
 from desireline.records import Outgoing
 from desireline_local.samples import CALLED, load
 from desireline_local.signing import sign
-from tests.performance.receive_senders import PEER, SECRET, SIGNATURE, Silent, model_of, parser
+from tests.performance.receive_senders import (
+    PEER,
+    SECRET,
+    SIGNATURE,
+    Silent,
+    in_a_process,
+    model_of,
+    parser,
+    receiver,
+)
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 SIZES = {"direct": 500, "hubspot": 100, "mixpanel": 500, "segment": 500, "sendgrid": 500}
@@ -58,7 +66,7 @@ def measure(bootstrap: str) -> list[dict[str, Any]]:
     found: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
     for _ in range(ROUNDS):
         for side, rounds in found.items():
-            rounds.append(_in_a_process(side, bootstrap))
+            rounds.append(in_a_process("receive_batches", side, bootstrap))
     ours, peer = (
         {name: median(one[name] for one in found[side]) for name in found[side][0]}
         for side in ("ours", "peer")
@@ -86,17 +94,6 @@ def measure(bootstrap: str) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _in_a_process(side: str, bootstrap: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.performance.receive_batches", side, bootstrap],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def batch(name: str, number: int) -> bytes:
@@ -138,12 +135,6 @@ def ours(producer: KafkaProducer) -> Take:
     """Our function, as the gateway calls it, on a use case without AWS."""
     from aws_lambda_powertools.metrics import MetricUnit
 
-    from desireline.aliases import Fragments
-    from desireline.receive.canonical import Canonical
-    from desireline.receive.senders import known
-    from desireline.receive.webhook import ReceiveWebhook
-    from desireline.tracking_plan import load_plan
-
     sys.path.insert(0, str(FUNCTIONS))
     from receive_webhook import handler
 
@@ -151,17 +142,7 @@ def ours(producer: KafkaProducer) -> Take:
         def count(self, name: str, value: int = 1, **dimensions: str) -> None:
             handler.metrics.add_metric(name, MetricUnit.Count, value)
 
-    plan, silent = load_plan(), Counting()
-    receive = ReceiveWebhook(
-        senders=known(),
-        secrets=silent,
-        canonical=Canonical(plan, Fragments(b"benchmark")),
-        plan_version=plan.version,
-        producer=producer,
-        clock=silent,
-        wall=silent,
-        metrics=silent,
-    )
+    receive = receiver(producer, Counting())
     handler.use_case = lambda: receive  # type: ignore[assignment]
 
     def take(request: WebhookRequest) -> None:

@@ -67,7 +67,7 @@ def measure(bootstrap: str) -> list[dict[str, Any]]:
     found: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
     for _ in range(ROUNDS):
         for side, rounds in found.items():
-            rounds.append(_in_a_process(side, bootstrap))
+            rounds.append(in_a_process("receive_senders", side, bootstrap))
     rows = []
     for name in sorted(NAMES):
         ours, peer = (median(one[name] for one in found[side]) for side in ("ours", "peer"))
@@ -85,15 +85,31 @@ def measure(bootstrap: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _in_a_process(side: str, bootstrap: str) -> dict[str, float]:
+def in_a_process(module: str, *arguments: str) -> dict[str, float]:
+    """What a side measures in a fresh process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.performance.receive_senders", side, bootstrap],
+        [sys.executable, "-m", f"tests.performance.{module}", *arguments],
         capture_output=True,
         text=True,
         check=True,
     )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def receiver(producer: KafkaProducer, silent: Silent) -> ReceiveWebhook:
+    """Our use case, with all senders, as the function has it, on ports without AWS."""
+    plan = load_plan()
+    return ReceiveWebhook(
+        senders=known(),
+        secrets=silent,
+        canonical=Canonical(plan, Fragments(SECRET)),
+        plan_version=plan.version,
+        producer=producer,
+        clock=silent,
+        wall=silent,
+        metrics=silent,
+    )
 
 
 def chosen(sender: str) -> Sample:
@@ -103,18 +119,9 @@ def chosen(sender: str) -> Sample:
 
 
 def ours(name: str, producer: KafkaProducer) -> Take:
-    """Our use case, with all senders, as the function has it."""
-    plan, silent = load_plan(), Silent()
-    receive = ReceiveWebhook(
-        senders=known(),
-        secrets=silent,
-        canonical=Canonical(plan, Fragments(b"benchmark")),
-        plan_version=plan.version,
-        producer=producer,
-        clock=silent,
-        wall=silent,
-        metrics=silent,
-    )
+    """Ours."""
+    silent = Silent()
+    receive = receiver(producer, silent)
     sent = chosen(name).signed(name, SECRET, silent.now())
 
     def take() -> None:
