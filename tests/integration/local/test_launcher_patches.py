@@ -6,9 +6,11 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -138,6 +140,39 @@ def test_a_silent_handler_is_answered_at_once(local_aws: LocalAws, raising: str)
         spent.append(time.perf_counter() - began)
 
     assert sorted(spent)[10] < 0.045
+
+
+def test_each_invocation_has_its_own_log_and_all_of_it(local_aws: LocalAws) -> None:
+    """Also many lines, an exception, and a text that ends in the midst of a line."""
+    function = create_function(
+        local_aws,
+        """
+        def handle(event, context):
+            for number in range(200):
+                print(event["call"], number)
+            if event["call"] == "b":
+                raise ValueError("no")
+            print(event["call"], "in the midst", end="")
+        """,
+    )
+    for call in "abc":
+        with suppress(FunctionFailedError):
+            invoke(local_aws, function, {"call": call})
+
+    logs = local_aws.client("logs")
+    group = f"/aws/lambda/{function}"
+    streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    found = {}
+    for stream in streams:
+        events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])
+        messages = [one["message"] for one in events["events"]]
+        lines = [line for line in messages if re.match("[abc] ", line)]
+        found[lines[0][0]] = lines
+    numbered = {call: [f"{call} {number}" for number in range(200)] for call in "abc"}
+    assert found == {
+        call: [*lines, *([f"{call} in the midst"] if call != "b" else [])]
+        for call, lines in numbered.items()
+    }
 
 
 def test_a_function_that_runs_is_in_flight(local_aws: LocalAws, control: Control) -> None:
