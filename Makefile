@@ -44,7 +44,7 @@ fuzz: setup ## Fuzz every verifier and mapping, guided by coverage (SECONDS=60, 
 	@uv sync --frozen --inexact --python $(BIN)/python --group fuzz --quiet
 	@python -m tests.fuzz --seconds $(if $(SECONDS),$(SECONDS),60) $(if $(ONLY),--sender $(ONLY))
 
-check: setup ## Lint, format, types, layering, tracking plan, SQL, secrets in the tree
+check: setup ## Lint, format, types, layering, tracking plan, SQL, the lock file
 	@ruff check .
 	@ruff format --check .
 	@mypy
@@ -70,6 +70,7 @@ layers: setup ## Build the Lambda layers for arm64 into build/layers
 
 synth: setup ## Synthesise the CDK application into cdk.out: no credentials, no network, no Docker
 	@python -m infra.app --unbuilt-layers --context stage=$(STAGE)
+	@echo "The templates are in cdk.out"
 
 deploy: check layers ## Deploy STAGE=dev or prod: the checks, then cdk deploy
 	@$(if $(filter prod,$(STAGE)),python -m desireline_local.cli.plan check --quiet --released)
@@ -77,6 +78,7 @@ deploy: check layers ## Deploy STAGE=dev or prod: the checks, then cdk deploy
 	@infra/node_modules/.bin/cdk deploy --all --context stage=$(STAGE)
 
 audit: setup ## Look the locked dependencies up in the vulnerability database
+	@mkdir -p build
 	@uv export --frozen --no-emit-workspace --quiet > build/requirements.audit.txt && pip-audit --disable-pip --require-hashes -r build/requirements.audit.txt
 
 clean: ## Remove what the build made (not .venv)

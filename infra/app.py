@@ -34,6 +34,10 @@ from infra.stacks.streaming import StreamingStack
 from infra.stacks.watch import WatchStack
 
 
+class AskedWronglyError(Exception):
+    """There is no such stage, or its settings are not as they must be."""
+
+
 def deployment_from(app: cdk.App, *, unbuilt_layers: bool) -> Deployment:
     """What the context asks for. Raises ValueError if it asks for what there is not."""
     settings = stage_settings(app.node.get_context("stages"), str(app.node.get_context("stage")))
@@ -81,9 +85,13 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
 
 
 def synthesise(overrides: Mapping[str, Any], *, outdir: str, unbuilt_layers: bool = False) -> None:
-    """Write the cloud assembly to `outdir`. Raises what a check of cdk-nag finds."""
+    """Write the cloud assembly to `outdir`. Raises AskedWronglyError, NotBuiltError, and what a
+    check of cdk-nag finds."""
     app = cdk.App(context={**context(), **overrides}, outdir=outdir, analytics_reporting=False)
-    deployment = deployment_from(app, unbuilt_layers=unbuilt_layers)
+    try:
+        deployment = deployment_from(app, unbuilt_layers=unbuilt_layers)
+    except ValueError as error:
+        raise AskedWronglyError(str(error)) from error
     compose(app, deployment)
     if not deployment.local:
         hold_to_rules(app)
@@ -101,12 +109,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--context", "-c", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--unbuilt-layers", action="store_true")
     options = parser.parse_args(arguments)
-    overrides = dict(pair.split("=", 1) for pair in options.context)
+    pairs = [pair.partition("=") for pair in options.context]
+    if wrong := [key for key, equals, _ in pairs if not equals]:
+        parser.error(f"--context {wrong[0]}: write KEY=VALUE")
+    overrides = {key: value for key, _, value in pairs}
     try:
         synthesise(overrides, outdir=Synthesis().cdk_outdir, unbuilt_layers=options.unbuilt_layers)
     except NotBuiltError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except AskedWronglyError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     return 0
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+import infra.app
 from desireline.contracts import Function
 from infra.settings import PRODUCERS, context, stage_settings
 
@@ -80,3 +84,23 @@ def test_for_the_local_cloud_nothing_but_the_windows_changes() -> None:
     assert hurried.mappings.window_seconds == hurried.mappings.stream_window_seconds == 0
     assert 0 < hurried.mappings.archive_window_seconds < dev.mappings.archive_window_seconds
     assert hurried.model_copy(update={"mappings": dev.mappings}) == dev
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("stage=nope", "cdk.json knows no stage 'nope', but dev, prod"),
+        ("deployment", "--context deployment: write KEY=VALUE"),
+    ],
+)
+def test_what_the_command_is_asked_wrongly_ends_with_2(asked: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.app", "--unbuilt-layers", "--context", asked],
+        cwd=Path(infra.app.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

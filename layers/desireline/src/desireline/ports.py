@@ -81,12 +81,6 @@ class Alert:
     attributes: Mapping[str, str | int]
 
 
-class SendResult(Protocol):
-    """What the provider said; `message_id` is its own id."""
-
-    message_id: str
-
-
 class ChannelSender(Protocol):
     """One call to a provider, never repeated by the client.
 

@@ -133,9 +133,7 @@ def _gone(tools: Redriving, found: Survey, order: Order, wait: float) -> None:
 
 
 def _show(outcome: Outcome) -> None:
-    words = [
-        word for word in WORDS if outcome.total[word] or word in ("folded", "duplicate", "failed")
-    ]
+    words = [word for word in WORDS if outcome.total[word] or word in ALWAYS_SHOWN]
     table = Table("function", "topic", box=None)
     for word in words:
         table.add_column(word, justify="right")

@@ -83,6 +83,7 @@ def funnel(found: Funnel, days: int) -> Iterator[RenderableType]:
     """The reference funnel; open trials beside, never as drop-offs."""
     yield heading(f"Reference funnel within {days} days, out of the warehouse")
     yield _bars(list(zip((step.replace("_", " ") for step in STEPS), found.closed, strict=True)))
+    yield "  Each step counts after the one before it: what is done in another order does not."
     if found.open[0]:
         yield f"  {found.open[0]} more trials are still open and not counted"
 
@@ -95,6 +96,7 @@ def latencies(found: Sequence[Latency]) -> Iterator[RenderableType]:
         numbers = (f"{value:.3f}" for value in (one.p50, one.p95, one.p99))
         table.add_row(one.begin, one.end, str(one.n), *numbers)
     yield table
+    yield "  From scoring on of hot leads alone: the other alerts wait for their hour by design."
 
 
 def quarantine(run: Run, rows: Sequence[Any]) -> Iterator[RenderableType]:
