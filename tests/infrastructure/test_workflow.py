@@ -80,7 +80,9 @@ def test_a_check_that_may_succeed_later_is_repeated(definition: dict[str, Any]) 
 def test_it_tries_for_hours_not_for_ever(definition: dict[str, Any]) -> None:
     for state in definition["States"].values():
         for rule in state.get("Retry", ()):
-            assert rule["MaxDelaySeconds"] * rule["MaxAttempts"] >= 6 * 3600
+            # With full jitter a delay is half of it on average.
+            assert rule["JitterStrategy"] == "FULL"
+            assert 12 * 3600 <= rule["MaxDelaySeconds"] * rule["MaxAttempts"] / 2 <= 48 * 3600
             assert rule["BackoffRate"] > 1
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 import pytest
-from pydantic import ValidationError
 
 from desireline.adapters.aws import config
 from desireline.adapters.s3 import S3Blobs
@@ -19,7 +18,7 @@ from desireline.adapters.sns import SnsSender, alert_client
 from desireline.adapters.sqs import SqsQueue
 from desireline.adapters.stepfunctions import StateMachine
 from desireline.adapters.switches import ParameterSwitches
-from desireline.errors import TerminalError, UnavailableError
+from desireline.errors import DeniedError, TerminalError, UnavailableError
 from desireline.ports import Alert
 from desireline_local.aws.cloud import REGION, Control, LocalAws
 from desireline_local.kafka.broker import free_port
@@ -162,8 +161,8 @@ def test_stopping_what_never_ran_is_success(clients: Clients, machine: str) -> N
     StateMachine(clients("stepfunctions"), machine).stop(name="never", cause="exit")
 
 
-def test_a_machine_that_does_not_exist_is_terminal(clients: Clients, machine: str) -> None:
-    with pytest.raises(TerminalError):
+def test_a_machine_that_does_not_exist_is_waited_for(clients: Clients, machine: str) -> None:
+    with pytest.raises(DeniedError):
         StateMachine(clients("stepfunctions"), f"{machine}-no").start(name="e", payload={})
 
 
@@ -264,12 +263,12 @@ def test_switches_that_do_not_validate_send_nothing(
 ) -> None:
     ssm = clients("ssm")
     ssm.put_parameter(Name=f"/{unique}", Value=document, Type="String")
-    with pytest.raises(ValidationError):
+    with pytest.raises(UnavailableError):
         ParameterSwitches(ssm, f"/{unique}").send_mode()
 
 
-def test_missing_switches_are_terminal(clients: Clients, unique: str) -> None:
-    with pytest.raises(TerminalError):
+def test_missing_switches_are_waited_for(clients: Clients, unique: str) -> None:
+    with pytest.raises(DeniedError):
         ParameterSwitches(clients("ssm"), f"/{unique}").send_mode()
 
 

@@ -13,7 +13,7 @@ import pytest
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Table
-from desireline.errors import ConflictError, ThrottledError, UnavailableError
+from desireline.errors import ConflictError, DeniedError, ThrottledError, UnavailableError
 from desireline.ports import Store
 from desireline.rows import ROW_TYPES, AliasRow, Check, PersonRow, Put, SealedIdsRow, SlotRow
 from desireline_local.aws.cloud import Control, LocalAws, client
@@ -335,6 +335,16 @@ def test_a_write_repeated_unheard_shows_as_a_conflict(
         store.write(Put(alias(unique)))
 
     assert store.get(AliasRow.at("email", unique)) == alias(unique).but(version=1)
+
+
+def test_a_table_that_is_not_there_is_waited_for(
+    clients: Callable[..., Any], tables: dict[Table, str], unique: str
+) -> None:
+    gone = DynamoStore(clients("dynamodb"), {table: f"{unique}-none" for table in tables})
+    with pytest.raises(DeniedError):
+        gone.get(AliasRow.at("email", unique))
+    with pytest.raises(DeniedError):
+        gone.write(Put(alias(unique)), Check(alias(f"{unique}-absent")))
 
 
 def test_nobody_listening_is_unavailable(tables: dict[Table, str]) -> None:

@@ -10,6 +10,7 @@ from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Channel
 from desireline.errors import (
     ConflictError,
+    DeniedError,
     RetryableError,
     TerminalError,
     ThrottledError,
@@ -229,11 +230,12 @@ def test_a_refusal_is_final() -> None:
     assert ends(scene) == [("refused", "InvalidParameter", None)]
 
 
-def test_a_throttle_goes_back_to_the_queue_and_is_tried_again() -> None:
+@pytest.mark.parametrize("error", [ThrottledError("slow down"), DeniedError("AccessDenied")])
+def test_what_nobody_was_asked_to_send_goes_back_to_the_queue(error: RetryableError) -> None:
     scene = Scene()
     claim = claimed(scene)
-    scene.provider.answers = [(False, ThrottledError("slow down"))]
-    with pytest.raises(ThrottledError):
+    scene.provider.answers = [(False, error)]
+    with pytest.raises(type(error)):
         scene.deliver(claim)
     assert stored(scene).state is ClaimState.CLAIMED
     assert ends(scene) == []

@@ -9,7 +9,7 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import SCHEMA_VERSION, Header, Topic
-from desireline.errors import ThrottledError, UnavailableError
+from desireline.errors import TerminalError, ThrottledError, UnavailableError
 from desireline.events import Quarantined, ResolvedEvent
 from desireline.records import Outgoing, Record
 from desireline.rows import Check, Put, Ref, StateRow, SubjectRow
@@ -186,6 +186,23 @@ def test_a_fragment_that_cannot_be_counted_fails_alone() -> None:
     ]
     assert [r.offset for r in result.done] == [1]
     assert [one.event.event_id for one in passed_on(told)] == ["1"]
+
+
+def test_a_row_that_no_table_takes_is_set_aside_and_stops_nobody() -> None:
+    class Full(MemoryStore):
+        def write(self, *writes: Put | Check) -> None:
+            if any(isinstance(one.row, StateRow) and one.row.fragment == bad for one in writes):
+                raise TerminalError("ValidationException", "item size")
+            super().write(*writes)
+
+    bad, told = alias("user:bad").fragment, Told()
+    batch = [record(event(i, who), i) for i, who in enumerate(("user:bad", "user:ok"))]
+
+    result = resolver(Full(), told)(batch)
+
+    assert [(r.offset, why) for r, why in result.quarantined] == [(0, "ValidationException")]
+    assert [r.offset for r in result.done] == [1]
+    assert [one.id for one in set_aside(told)] == [f"events.received-{batch[0].partition}-0"]
 
 
 def test_an_event_that_cannot_be_linked_is_not_counted_yet() -> None:

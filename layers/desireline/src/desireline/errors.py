@@ -11,6 +11,7 @@ DesirelineError
 ├── RetryableError         trying again may help: raise, and the event source waits
 │   ├── ConflictError          a row changed since it was read
 │   ├── ThrottledError         a service asks to slow down
+│   ├── DeniedError            a service does not let us in, whatever it is about
 │   └── UnavailableError       a service did not answer, or not in time
 └── RefusedError           a webhook that is answered with a 4xx and a reason
 """
@@ -69,6 +70,12 @@ class ConflictError(RetryableError):
 
 class ThrottledError(RetryableError):
     """The service asks to slow down; nothing was written."""
+
+
+class DeniedError(RetryableError):
+    """A service does not let us in, whatever it is about: rights, keys, credentials, or what we ask
+    is not there. Nothing was written. It is the deployment's fault and no record's, so that nothing
+    is set aside for it: the records wait until somebody has put it right."""
 
 
 class UnavailableError(RetryableError):

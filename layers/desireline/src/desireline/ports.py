@@ -84,8 +84,8 @@ class Alert:
 class ChannelSender(Protocol):
     """One call to a provider, never repeated by the client.
 
-    Returns the provider's message id. Raises ThrottledError (nothing sent), TerminalError (a
-    definite refusal), UnavailableError (unknown whether sent)."""
+    Returns the provider's message id. Raises ThrottledError, DeniedError (nothing sent),
+    TerminalError (a definite refusal of this message), UnavailableError (unknown whether sent)."""
 
     def send(self, alert: Alert) -> str: ...
 

@@ -11,13 +11,21 @@ from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from desireline.errors import TerminalError, ThrottledError, UnavailableError
+from desireline.errors import DeniedError, TerminalError, ThrottledError, UnavailableError
 
 THROTTLES = frozenset(
     {
+        "ExecutionLimitExceeded",
+        "KMSThrottling",
+        "KMSThrottlingException",
+        "KmsThrottled",
+        "KmsThrottlingException",
         "LimitExceededException",
+        "OverLimit",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "Throttled",
         "ThrottledException",
         "Throttling",
@@ -26,6 +34,32 @@ THROTTLES = frozenset(
         "TooManyRequestsException",
     }
 )
+
+DENIALS = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""With those of a key, which all begin with KMS: AWS would say so of any request."""
 
 
 def config(*, attempts: int = 4, read_timeout: float = 5.0, connect_timeout: float = 2.0) -> Config:
@@ -51,7 +85,8 @@ def client(service: str, **waits: Any) -> Any:
 
 
 def error_of(error: ClientError | BotoCoreError) -> Exception:
-    """Ours for an error of AWS: throttled, a definite refusal, or unknown whether it acted."""
+    """Ours for an error of AWS: throttled, not let in, a definite refusal, or unknown whether it
+    acted."""
     if isinstance(error, ParamValidationError):
         return TerminalError("invalid_request", str(error))
     if isinstance(error, BotoCoreError):
@@ -59,6 +94,8 @@ def error_of(error: ClientError | BotoCoreError) -> Exception:
     code = error.response["Error"].get("Code", "")
     if code in THROTTLES:
         return ThrottledError(code)
+    if code in DENIALS or code.upper().startswith("KMS"):
+        return DeniedError(code)
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
         return UnavailableError(code)
     return TerminalError(code or "refused", error.response["Error"].get("Message", ""))

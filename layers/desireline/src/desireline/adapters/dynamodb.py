@@ -17,7 +17,13 @@ from pydantic import TypeAdapter
 
 from desireline.adapters.aws import error_of
 from desireline.contracts import Table
-from desireline.errors import ConflictError, ThrottledError, UnknownSchemaError
+from desireline.errors import (
+    ConflictError,
+    DeniedError,
+    TerminalError,
+    ThrottledError,
+    UnknownSchemaError,
+)
 from desireline.rows import ROW_TYPES, Check, Put, Ref, Row
 
 if TYPE_CHECKING:
@@ -35,6 +41,15 @@ _CONFLICTS = frozenset(
         "TransactionInProgressException",
     }
 )
+_A_ROWS_FAULT = frozenset(
+    {
+        "ItemCollectionSizeLimitExceededException",
+        "TransactionCanceledException",
+        "ValidationException",
+    }
+)
+"""A key or an item that is too large, say. Whatever else is refused would be for any row."""
+
 _OWN = ("pk", "sk", "kind")
 
 
@@ -247,9 +262,16 @@ def _called(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ClientError as error:
-        raise _conflict(error) or error_of(error) from error
+        raise _conflict(error) or _refusal(error) from error
     except BotoCoreError as error:
         raise error_of(error) from error
+
+
+def _refusal(error: ClientError) -> Exception:
+    refusal = error_of(error)
+    if isinstance(refusal, TerminalError) and refusal.reason not in _A_ROWS_FAULT:
+        return DeniedError(refusal.reason)
+    return refusal
 
 
 def _conflict(error: ClientError) -> Exception | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from desireline.adapters.aws import translated
+from desireline.errors import DeniedError, TerminalError
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.client import SFNClient
+
+_AN_EXECUTIONS_FAULT = frozenset({"InvalidExecutionInput", "InvalidName", "ValidationException"})
+"""Whatever else is refused would be for any execution: there is no such machine, say."""
 
 
 class StateMachine:
@@ -22,7 +27,7 @@ class StateMachine:
         self._arn = arn
 
     def start(self, *, name: str, payload: Mapping[str, Any]) -> None:
-        with translated():
+        with _translated():
             try:
                 self._client.start_execution(
                     stateMachineArn=self._arn, name=name, input=json.dumps(payload)
@@ -32,7 +37,7 @@ class StateMachine:
                     raise
 
     def stop(self, *, name: str, cause: str) -> None:
-        with translated():
+        with _translated():
             try:
                 self._client.stop_execution(
                     executionArn=f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}",
@@ -41,3 +46,15 @@ class StateMachine:
             except ClientError as error:
                 if error.response["Error"].get("Code") != "ExecutionDoesNotExist":
                     raise
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of AWS as ours."""
+    try:
+        with translated():
+            yield
+    except TerminalError as error:
+        if error.reason in _AN_EXECUTIONS_FAULT:
+            raise
+        raise DeniedError(error.reason) from error

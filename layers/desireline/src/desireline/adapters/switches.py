@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from desireline.adapters.aws import translated
 from desireline.adapters.clock import WallClock
+from desireline.errors import DeniedError, TerminalError, UnavailableError
 from desireline.ports import Clock
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class SwitchBoard(BaseModel):
 
 
 class ParameterSwitches:
-    """Reads the parameter at most every five seconds. A document that does not validate raises:
-    nothing is sent on a guess."""
+    """Reads the parameter at most every five seconds.
+
+    A document that is not there or does not validate raises a RetryableError: nothing is sent on a
+    guess, and nothing is given up because somebody has mistyped a switch."""
 
     def __init__(self, client: SSMClient, parameter: str, wall: Clock | None = None) -> None:
         self._client = client
@@ -58,8 +61,19 @@ class ParameterSwitches:
     def _current(self) -> SwitchBoard:
         now = self._wall.now()
         if now - self._read_at >= FRESH:
-            with translated():
-                answer = self._client.get_parameter(Name=self._parameter)
-            self._board = SwitchBoard.model_validate_json(answer["Parameter"]["Value"])
+            self._board = self._read()
             self._read_at = now
         return self._board
+
+    def _read(self) -> SwitchBoard:
+        try:
+            with translated():
+                answer = self._client.get_parameter(Name=self._parameter)
+            return SwitchBoard.model_validate_json(answer["Parameter"]["Value"])
+        except TerminalError as error:
+            raise DeniedError(f"no switches: {error.reason}") from error
+        except ValidationError as error:
+            places = sorted(
+                {".".join(map(str, one["loc"])) or "document" for one in error.errors()}
+            )
+            raise UnavailableError(f"switches that are none: {', '.join(places)}") from error

@@ -1,6 +1,6 @@
 """DeliverAction: a claim becomes at most one call to a provider (delivery rules 8 and 10).
 
-    claimed ─▶ sending ─▶ sent | refused | unknown        (throttled: back to claimed)
+    claimed ─▶ sending ─▶ sent | refused | unknown        (throttled, denied: back to claimed)
        └─▶ recorded | cancelled | expired
 
 A claim is marked `sending` before the call, under the condition that its enrolment still is as it
@@ -18,6 +18,7 @@ from uuid import uuid4
 from desireline.contracts import Channel
 from desireline.errors import (
     ConflictError,
+    DeniedError,
     RetryableError,
     TerminalError,
     ThrottledError,
@@ -159,7 +160,7 @@ class DeliverAction:
         """Call once; whatever comes of it is written down."""
         try:
             provider_id = self._senders[claim.channel].send(_alert(claim))
-        except ThrottledError:
+        except (ThrottledError, DeniedError):
             self._write_down(claim.but(state=ClaimState.CLAIMED, attempt=None), ())
             raise
         except TerminalError as error:

@@ -116,6 +116,10 @@ class ResolveIdentity:
         except RetryableError as error:
             tally.fail([one.record for one in group], type(error).__name__)
             return
+        except TerminalError as error:
+            for one in group:
+                self._quarantine(one.record, error.reason, error.detail, tally)
+            return
         if folded.refused:
             self._metrics.count("machine_events", len(folded.refused))
         self._metrics.count("events_counted", len(folded.counted))
