@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 from desireline.errors import TerminalError
-from desireline.events import ResolvedEvent
+from desireline.events import AliasType, ResolvedEvent
 from desireline.journey.reading import Reading, read
 from desireline.journey.state import JourneyState, merge
 from desireline.ports import Store
 from desireline.rows import AccountRow, PersonRow, Ref, StateRow, SubjectRow
 
 KEPT_ROWS = 100
-"""State rows that make up a subject at most: those of its own persons first, then by key."""
+"""State rows that make up a subject's state at most: those of its own persons first, of their
+strongest identifiers, then by key."""
+
+LOOKED_AT = 1_000
+"""So many places are looked at for them: most fragments have no row under most accounts."""
 
 NO_ACCOUNT = "-"
 
@@ -31,8 +35,9 @@ class SubjectView:
 
     root: its live row, version 0 if it has none yet. passed: the ids from the one asked for to the
     root's, both included. persons: the live rows of its persons. fragments: of all their aliases.
-    state: what was counted for the subject. absence: that, and whatever these persons did under any
-    other account: "did not happen" is judged on it (equal to `state` unless asked for).
+    state: what was counted for the subject. beyond: places of rows that there was no room for.
+    absence: all of these, and whatever these persons did under any other account: "did not happen"
+    is judged on it (equal to `state` unless asked for).
     ambiguous: whether an alias of these persons is known to belong to several people.
     """
 
@@ -41,6 +46,7 @@ class SubjectView:
     persons: tuple[PersonRow, ...]
     fragments: tuple[str, ...]
     state: JourneyState
+    beyond: tuple[Ref[StateRow], ...]
     absence: JourneyState
     ambiguous: bool
 
@@ -107,7 +113,8 @@ def default_subject(subject: str) -> SubjectRow:
 def read_subject(store: Store, subject: str, *, everywhere: bool = False) -> SubjectView:
     """Read a subject consistently, row by row.
 
-    everywhere: also read what its persons did under other accounts, for `absence`.
+    everywhere: also read what there was no room for, and what its persons did under other
+    accounts, for `absence`.
     """
     view = read(store, viewing(subject))
     return replace(view, absence=_everywhere(store, view)) if everywhere else view
@@ -120,20 +127,43 @@ def viewing(subject: str) -> Reading[SubjectView]:
     for person in (yield from _live_persons(root.persons)):
         if (yield from _belongs(person, root, passed)):
             persons.append(person)
-    own = sorted({fragment_of(alias) for person in persons for alias in person.aliases})
-    refs = [StateRow.at(f, account) for f in own for account in (NO_ACCOUNT, *root.accounts)]
-    refs += yield from _member_rows(root.accounts, set(own))
-    rows = yield refs[:KEPT_ROWS]
-    state = merge(rows[ref].state for ref in refs[:KEPT_ROWS] if ref in rows)
+    aliases = {alias for person in persons for alias in person.aliases}
+    own = list(dict.fromkeys(map(fragment_of, sorted(aliases, key=_strongest_first))))
+    places = [StateRow.at(f, account) for f in own for account in (NO_ACCOUNT, *root.accounts)]
+    places += yield from _member_rows(root.accounts, set(own))
+    rows, beyond = yield from _with_room(places)
+    state = merge(row.state for row in rows)
     return SubjectView(
         root=root,
         passed=passed,
         persons=tuple(persons),
         fragments=tuple(own),
         state=state,
+        beyond=beyond,
         absence=state,
         ambiguous=any(person.ambiguous for person in persons),
     )
+
+
+def _strongest_first(alias: str) -> tuple[int, str]:
+    kind, _, fragment = alias.partition("#")
+    return (AliasType(kind).strength if kind else 0, fragment)
+
+
+def _with_room(
+    places: Sequence[Ref[StateRow]],
+) -> Reading[tuple[list[StateRow], tuple[Ref[StateRow], ...]]]:
+    """The first rows that exist, and the places beyond them."""
+    rows: list[StateRow] = []
+    for start in range(0, min(len(places), LOOKED_AT), KEPT_ROWS):
+        some = places[start : start + KEPT_ROWS]
+        found = yield some
+        for at, place in enumerate(some, start):
+            if place in found:
+                rows.append(found[place])
+                if len(rows) == KEPT_ROWS:
+                    return rows, tuple(places[at + 1 :])
+    return rows, tuple(places[LOOKED_AT:])
 
 
 def _live_persons(fragments: Iterable[str]) -> Reading[list[PersonRow]]:
@@ -189,4 +219,5 @@ def _everywhere(store: Store, view: SubjectView) -> JourneyState:
         for row in store.query(StateRow, StateRow.at(fragment, NO_ACCOUNT).pk)
         if row.account not in counted
     ]
-    return merge([view.state, *elsewhere])
+    without_room = [row.state for row in store.get_all(view.beyond).values()]
+    return merge([view.state, *without_room, *elsewhere])
