@@ -5,10 +5,11 @@ create file format if not exists {{ database }}.raw.ndjson_gz
 
 -- One raw table for each topic: typed columns of what is looked up, the whole message beside them.
 -- Overlapping files load a record twice: whoever reads takes each record or event once.
+-- Text is of any length: a pipe skips the whole file for one value that its column does not take.
 
 create table if not exists {{ database }}.raw.webhooks_raw (
-  raw_id varchar(64),
-  source varchar(64),
+  raw_id varchar,
+  source varchar,
   received_at timestamp_ntz(3),
   topic_partition number(6, 0) not null,
   topic_offset number(19, 0) not null,
@@ -20,10 +21,10 @@ create table if not exists {{ database }}.raw.webhooks_raw (
 ) cluster by (to_date(loaded_at));
 
 create table if not exists {{ database }}.raw.events_received (
-  event_id varchar(64),
-  name varchar(128),
-  source varchar(64),
-  fragment varchar(64),
+  event_id varchar,
+  name varchar,
+  source varchar,
+  fragment varchar,
   occurred_at timestamp_ntz(3),
   received_at timestamp_ntz(3),
   schema_version number(4, 0),
@@ -37,11 +38,11 @@ create table if not exists {{ database }}.raw.events_received (
 ) cluster by (to_date(loaded_at));
 
 create table if not exists {{ database }}.raw.events_resolved (
-  event_id varchar(64),
-  name varchar(128),
-  fragment varchar(64),
-  person varchar(64),
-  subject varchar(64),
+  event_id varchar,
+  name varchar,
+  fragment varchar,
+  person varchar,
+  subject varchar,
   occurred_at timestamp_ntz(3),
   received_at timestamp_ntz(3),
   repeated boolean,
@@ -56,11 +57,11 @@ create table if not exists {{ database }}.raw.events_resolved (
 ) cluster by (to_date(loaded_at));
 
 create table if not exists {{ database }}.raw.identity_changed (
-  change_id varchar(64),
-  kind varchar(32),
-  subject varchar(64),
-  winner varchar(256),
-  loser varchar(256),
+  change_id varchar,
+  kind varchar,
+  subject varchar,
+  winner varchar,
+  loser varchar,
   changed_at timestamp_ntz(3),
   topic_partition number(6, 0) not null,
   topic_offset number(19, 0) not null,
@@ -72,14 +73,14 @@ create table if not exists {{ database }}.raw.identity_changed (
 ) cluster by (to_date(loaded_at));
 
 create table if not exists {{ database }}.raw.journeys_scored (
-  subject varchar(64),
+  subject varchar,
   version number(18, 0),
   score number(3, 0),
-  tier varchar(16),
-  stage varchar(32),
-  lifecycle varchar(16),
+  tier varchar,
+  stage varchar,
+  lifecycle varchar,
   as_of timestamp_ntz(3),
-  model_version varchar(64),
+  model_version varchar,
   topic_partition number(6, 0) not null,
   topic_offset number(19, 0) not null,
   record_at timestamp_ntz(3) not null,
@@ -90,13 +91,13 @@ create table if not exists {{ database }}.raw.journeys_scored (
 ) cluster by (to_date(loaded_at));
 
 create table if not exists {{ database }}.raw.decisions_made (
-  subject varchar(64),
-  playbook varchar(64),
-  enrolment varchar(64),
-  step varchar(64),
-  action varchar(64),
-  outcome varchar(32),
-  reason varchar(64),
+  subject varchar,
+  playbook varchar,
+  enrolment varchar,
+  step varchar,
+  action varchar,
+  outcome varchar,
+  reason varchar,
   decided_at timestamp_ntz(3),
   topic_partition number(6, 0) not null,
   topic_offset number(19, 0) not null,
@@ -108,11 +109,11 @@ create table if not exists {{ database }}.raw.decisions_made (
 ) cluster by (to_date(loaded_at));
 
 create table if not exists {{ database }}.raw.events_quarantined (
-  quarantine_id varchar(128),
-  source varchar(64),
-  stage varchar(32),
-  reason varchar(64),
-  event_name varchar(256),
+  quarantine_id varchar,
+  source varchar,
+  stage varchar,
+  reason varchar,
+  event_name varchar,
   quarantined_at timestamp_ntz(3),
   topic_partition number(6, 0) not null,
   topic_offset number(19, 0) not null,
