@@ -63,6 +63,17 @@ ARCHIVE_LAG_SECONDS = 900
 BROKER_IDS = ("1", "2", "3")
 
 
+SENDS_GONE_WRONG = {
+    "sends_unknown": "The outcome of a send is unknown",
+    "sends_refused": "A send is refused",
+}
+
+STAGES_BEHIND_THE_EDGE = (
+    Function.RESOLVE_IDENTITY,
+    Function.SCORE_JOURNEY,
+    Function.START_INTERVENTIONS,
+)
+
 PULLS_INTERRUPTED = 3
 PULLS_WATCHED = 6 * 3600
 """So many within six hours. The next run goes on, so that one or two are nothing to tell."""
@@ -79,6 +90,7 @@ def alarm_rows(sources: Sources = NO_SOURCES) -> tuple[AlarmRow, ...]:
         *_tables(sources),
         *(_pulls() if sources.mixpanel_export else ()),
         *_workflow(),
+        *_quarantine(),
         *_brokers(),
     )
 
@@ -222,16 +234,17 @@ def _pulls() -> Iterator[AlarmRow]:
 
 def _channels() -> Iterator[AlarmRow]:
     for channel in sorted(LIVE_CHANNELS):
-        yield AlarmRow(
-            name=f"{channel}-sends-unknown",
-            namespace=METRICS_NAMESPACE,
-            metric="sends_unknown",
-            dimensions={"channel": channel.value, "service": Function.DELIVER_ACTION.value},
-            statistic="Sum",
-            threshold=1,
-            severity=Severity.TICKET,
-            runbook="The outcome of a send is unknown",
-        )
+        for metric, runbook in SENDS_GONE_WRONG.items():
+            yield AlarmRow(
+                name=f"{channel}-{metric.replace('_', '-')}",
+                namespace=METRICS_NAMESPACE,
+                metric=metric,
+                dimensions={"channel": channel.value, "service": Function.DELIVER_ACTION.value},
+                statistic="Sum",
+                threshold=1,
+                severity=Severity.TICKET,
+                runbook=runbook,
+            )
         queue = "{deployment}-channel-" + channel.replace("_", "-")
         yield AlarmRow(
             name=f"{channel}-dead-letters",
@@ -324,6 +337,22 @@ def _workflow() -> Iterator[AlarmRow]:
     )
     for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled"):
         yield of_machine(name=f"run-playbook-{metric}", metric=metric)
+
+
+def _quarantine() -> Iterator[AlarmRow]:
+    """What a stage behind the edge sets aside is a bug of ours, and nobody is told elsewhere."""
+    for function in STAGES_BEHIND_THE_EDGE:
+        yield AlarmRow(
+            name=f"{function}-quarantined",
+            namespace=METRICS_NAMESPACE,
+            metric="records_quarantined",
+            dimensions={"service": function.value},
+            statistic="Sum",
+            threshold=1,
+            severity=Severity.TICKET,
+            runbook="Quarantine grows",
+            period=300,
+        )
 
 
 def _brokers() -> Iterator[AlarmRow]:

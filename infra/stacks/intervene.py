@@ -38,6 +38,9 @@ from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
 CSM_TOPIC = "csm-alerts"
+READS = (Do.GET, Do.BATCH_GET, Do.QUERY)
+DECIDED = ("D#*", "E#*", "K#*", "L#*")
+"""Ledger, enrolments, slots and claims: what a check writes. Suppressions it only reads."""
 
 
 class InterveneStack(StageStack):
@@ -102,7 +105,12 @@ class InterveneStack(StageStack):
         function.allow(
             # The holdout is assigned once and stored with the subject.
             *use_rows(self, Table.IDENTITY, Do.GET, Do.PUT, Do.CHECK, partitions=["J#*"]),
-            *use_rows(self, Table.INTERVENTIONS, Do.GET, Do.BATCH_GET, Do.PUT, Do.CHECK),
+            *use_rows(
+                self,
+                Table.INTERVENTIONS,
+                *(Do.GET, Do.BATCH_GET, Do.PUT, Do.CHECK),
+                partitions=["D#*", "E#*", "K#*", "Q#*"],
+            ),
             may_start(self),
         )
         for topic in CONSUMED_TOPICS[Function.START_INTERVENTIONS]:
@@ -125,8 +133,9 @@ class InterveneStack(StageStack):
         function.allow(
             *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET),
             *use_rows(self, Table.IDENTITY, Do.PUT, Do.CHECK, partitions=["J#*"]),
-            *use_rows(self, Table.STATES, Do.BATCH_GET, Do.QUERY),
-            *use_rows(self, Table.INTERVENTIONS, *Do),
+            *use_rows(self, Table.STATES, *READS),
+            *use_rows(self, Table.INTERVENTIONS, *READS, partitions=[*DECIDED, "X#*"]),
+            *use_rows(self, Table.INTERVENTIONS, Do.PUT, Do.CHECK, partitions=DECIDED),
             self._reads_switches(),
         )
         return function

@@ -33,8 +33,8 @@ class ScoreStack(StageStack):
         )
         self.function.allow(
             *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET),
-            *use_rows(self, Table.STATES, Do.BATCH_GET),
-            *use_rows(self, Table.JOURNEYS, Do.GET, Do.PUT),
+            *use_rows(self, Table.STATES, Do.GET, Do.BATCH_GET),
+            *use_rows(self, Table.JOURNEYS, Do.GET, Do.BATCH_GET, Do.PUT),
             # Quarantine rows: it has no Kafka client to say so itself.
             *use_rows(self, Table.INTERVENTIONS, Do.PUT, partitions=["Q#*"]),
         )

@@ -113,6 +113,12 @@ def test_lag_errors_throttles_and_unknown_sends_are_watched() -> None:
     assert watched("Throttles", "FunctionName") == functions
     assert len(watched("EstimatedMaxTimeLag", "Consumer Group")) == 14
     assert watched("sends_unknown", "channel") == set(LIVE_CHANNELS)
+    assert watched("sends_refused", "channel") == set(LIVE_CHANNELS)
+    assert watched("records_quarantined", "service") == {
+        Function.RESOLVE_IDENTITY,
+        Function.SCORE_JOURNEY,
+        Function.START_INTERVENTIONS,
+    }
     assert len(watched("WriteThrottleEvents", "TableName")) == len(Table)
 
 

@@ -95,8 +95,8 @@ ROWS = {
     },
     Function.SCORE_JOURNEY: {
         Table.IDENTITY: {GET, BATCH},
-        Table.STATES: {BATCH},
-        Table.JOURNEYS: {GET, PUT},
+        Table.STATES: {GET, BATCH},
+        Table.JOURNEYS: {GET, BATCH, PUT},
         Table.INTERVENTIONS: {PUT},
     },
     Function.START_INTERVENTIONS: {
@@ -105,7 +105,7 @@ ROWS = {
     },
     Function.CHECK_PLAYBOOK: {
         Table.IDENTITY: {GET, BATCH, PUT, CHECK},
-        Table.STATES: {BATCH, QUERY},
+        Table.STATES: {GET, BATCH, QUERY},
         Table.INTERVENTIONS: {GET, BATCH, QUERY, PUT, CHECK},
     },
     Function.DELIVER_ACTION: {Table.INTERVENTIONS: {GET, PUT, CHECK}},
@@ -230,6 +230,10 @@ def test_rows(dev: Assembly, function: Function) -> None:
         (Function.SCORE_JOURNEY, Table.INTERVENTIONS, PUT, ["Q#*"]),
         (Function.START_INTERVENTIONS, Table.IDENTITY, PUT, ["J#*"]),
         (Function.CHECK_PLAYBOOK, Table.IDENTITY, PUT, ["J#*"]),
+        (Function.START_INTERVENTIONS, Table.INTERVENTIONS, GET, ["D#*", "E#*", "K#*", "Q#*"]),
+        (Function.START_INTERVENTIONS, Table.INTERVENTIONS, PUT, ["D#*", "E#*", "K#*", "Q#*"]),
+        (Function.CHECK_PLAYBOOK, Table.INTERVENTIONS, BATCH, ["D#*", "E#*", "K#*", "L#*", "X#*"]),
+        (Function.CHECK_PLAYBOOK, Table.INTERVENTIONS, PUT, ["D#*", "E#*", "K#*", "L#*"]),
         (Function.DELIVER_ACTION, Table.INTERVENTIONS, PUT, ["D#*", "E#*", "L#*"]),
     ],
 )

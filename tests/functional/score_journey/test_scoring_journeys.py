@@ -295,9 +295,11 @@ def test_a_circle_of_tombstones_goes_to_quarantine():
         Put(SubjectRow(subject="bob", merged_into="ann")),
     )
 
-    result = use_case(store)([resolved(signup)])
+    metrics = CountedMetrics()
+    result = use_case(store, metrics)([resolved(signup)])
 
     assert [why for _, why in result.quarantined] == ["subject_circle"]
+    assert metrics.counts["records_quarantined"] == 1
 
 
 def test_a_record_without_a_value_is_skipped():

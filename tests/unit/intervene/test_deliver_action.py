@@ -228,6 +228,7 @@ def test_a_refusal_is_final() -> None:
     scene.provider.answers = [(False, TerminalError("InvalidParameter"))]
     assert [scene.deliver(claim) for _ in range(2)] == [ClaimState.REFUSED] * 2
     assert ends(scene) == [("refused", "InvalidParameter", None)]
+    assert scene.metrics.counts["sends_refused"] == 1
 
 
 @pytest.mark.parametrize("error", [ThrottledError("slow down"), DeniedError("AccessDenied")])

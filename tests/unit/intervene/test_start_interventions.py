@@ -365,6 +365,7 @@ def test_an_unreadable_record_is_set_aside_and_holds_up_nobody() -> None:
         assert [reason for _, reason in result.quarantined] == ["unreadable_record"]
         assert len(result.done) == 1
     # Then the quarantine names it
+    assert scene.metrics.counts["records_quarantined"] == 2
     (row,) = scene.rows(QuarantineRow)
     assert (row.topic, row.partition, row.offset, row.stage) == (
         "events.resolved",

@@ -203,6 +203,7 @@ def test_a_row_that_no_table_takes_is_set_aside_and_stops_nobody() -> None:
     assert [(r.offset, why) for r, why in result.quarantined] == [(0, "ValidationException")]
     assert [r.offset for r in result.done] == [1]
     assert [one.id for one in set_aside(told)] == [f"events.received-{batch[0].partition}-0"]
+    assert told.counts["records_quarantined"] == 1
 
 
 def test_an_event_that_cannot_be_linked_is_not_counted_yet() -> None:

@@ -177,6 +177,8 @@ class DeliverAction:
         self._metrics.count("deliveries", outcome=end.state, channel=claim.channel)
         if end.state is ClaimState.UNKNOWN:
             self._metrics.count("sends_unknown", channel=claim.channel)
+        if end.state is ClaimState.REFUSED:
+            self._metrics.count("sends_refused", channel=claim.channel)
         return end.state
 
     def _write_down(self, claim: ClaimRow, rest: tuple[Put | Check, ...]) -> None:

@@ -114,6 +114,7 @@ class StartInterventions:
             if self._store.get(row.ref) is None:
                 self._store.write(Put(row))
             tally.quarantined.append((record, error.reason))
+            self._metrics.count("records_quarantined")
         except RetryableError as failure:
             tally.fail([record], type(failure).__name__)
 

@@ -109,6 +109,7 @@ class ResolveIdentity:
         )
         self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, message.source, message.encode()))
         tally.quarantined.append((record, reason))
+        self._metrics.count("records_quarantined")
 
     def _count(self, fragment: str, account: str, group: Sequence[_Resolved], tally: Tally) -> None:
         try:

@@ -145,6 +145,7 @@ class ScoreJourneys:
             tally.fail([record], str(unwritten))
             return
         tally.quarantined.append((record, reason))
+        self._metrics.count("records_quarantined")
 
     def _score(self, requests: Mapping[str, _Request], tally: Tally) -> dict[str, _Request]:
         """One round; returns the requests that met a conflict, by root."""
