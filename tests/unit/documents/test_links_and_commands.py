@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from desireline.adapters.switches import Kill, SwitchBoard
+from desireline.contracts import Channel
+from desireline.intervene.playbooks import load
 from desireline_local.cli.main import app
 from desireline_local.documents import ROOT
 
@@ -79,3 +82,15 @@ def words(said: str) -> list[str]:
 
 def test_there_are_commands_to_look_at() -> None:
     assert sum(len(COMMAND.findall(page.read_text())) for page in PAGES) > 60
+
+
+def test_the_switches_in_the_runbook_are_understood() -> None:
+    """What somebody copies at night has to stop what it says it stops."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (document,) = re.findall(r"--value '(.*)'", page)
+    (some,) = re.findall(r'`(\{"playbooks".*?\})`', page)
+
+    assert SwitchBoard.model_validate_json(document).kill.all
+    kill = Kill.model_validate_json(some)
+    assert kill.playbooks <= {playbook.name for playbook in load().current()}
+    assert kill.channels <= {*Channel}
