@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -27,11 +28,10 @@ def explain(
     """Explain a subject: its events, links, score, and each decision with its reason."""
     addresses = the_cloud().addresses
     store = backends.store(addresses)
-    history = WarehouseHistory(backends.warehouse(addresses))
     try:
-        found = explained(
-            store, history, find_subject(store, backends.fragments(addresses), subject)
-        )
+        named = find_subject(store, backends.fragments(addresses), subject)
+        with closing(backends.warehouse(addresses)) as warehouse:
+            found = explained(store, WarehouseHistory(warehouse), named)
     except UnknownSubjectError as error:
         raise fail(f"nothing is known of '{subject}'{HOW}", 2) from error
     for part in rendered(found):

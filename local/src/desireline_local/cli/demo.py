@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -57,8 +58,9 @@ def demo(
     addresses = _start()
     try:
         run = _replay(addresses, company)
-        for part in _sections(addresses, company, run):
-            console.print(part)
+        with closing(backends.warehouse(addresses)) as connection:
+            for part in _sections(addresses, company, run, connection):
+                console.print(part)
         passed = _verdict(run)
     except SettleError as error:
         raise fail(f"the pipeline does not come to rest: {error}") from error
@@ -115,8 +117,9 @@ def _replay(addresses: Addresses, company: Company) -> Run:
     return run
 
 
-def _sections(addresses: Addresses, company: Company, run: Run) -> Iterator[RenderableType]:
-    connection = backends.warehouse(addresses)
+def _sections(
+    addresses: Addresses, company: Company, run: Run, connection: Any
+) -> Iterator[RenderableType]:
     yield from report.alerts(run)
     yield from _story(addresses, connection, run)
     yield from report.tiers(run)
