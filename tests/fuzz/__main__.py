@@ -52,9 +52,9 @@ def mutated(data: bytes, largest: int, seed: int) -> bytes:
     head, body = data[:3], data[3:]
     try:
         document = json.loads(body)
+        found = _places(document)
     except (ValueError, RecursionError):
-        document = None
-    found = _places(document)
+        document, found = None, []
     if not found or chance.random() < 1 / 3:
         return atheris.Mutate(data, largest)
     container, key = chance.choice(found)
