@@ -87,7 +87,7 @@ class Addresses:
         answer = self.client("secretsmanager").get_secret_value(
             SecretId=f"{self.deployment}/{name}"
         )
-        return str(answer["SecretString"]).encode()
+        return str(answer["SecretString"]).strip().encode()
 
 
 class LocalCloud:

@@ -59,7 +59,7 @@ class Target:
             answer = self.client("secretsmanager").get_secret_value(
                 SecretId=f"{self.deployment}/{name}"
             )
-        return str(answer["SecretString"]).encode()
+        return str(answer["SecretString"]).strip().encode()
 
     def who(self) -> str:
         """Who works on it: on AWS as the account knows them."""

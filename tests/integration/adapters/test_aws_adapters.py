@@ -174,7 +174,7 @@ def test_a_rotated_secret_has_two_values_for_a_while(clients: Clients, unique: s
     secrets = SecretsManager(client, unique, wall)
     assert secrets.current("segment") == (b"one",)
 
-    client.put_secret_value(SecretId=arn, SecretString="two")
+    client.put_secret_value(SecretId=arn, SecretString="two\n")
     assert secrets.current("segment") == (b"one",)
     wall.at += 59_999
     assert secrets.refresh("segment") is False

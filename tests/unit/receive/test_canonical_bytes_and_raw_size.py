@@ -1,10 +1,12 @@
 """Canonical bytes are what the model writes; raw bodies fit into what carries them."""
 
 import random
+from collections.abc import Callable
 
 import jmespath
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from desireline.aliases import Fragments
 from desireline.errors import RefusedError
@@ -12,6 +14,8 @@ from desireline.events import CanonicalEvent, RawWebhook
 from desireline.receive.canonical import Canonical
 from desireline.receive.request import BODY_LIMIT, STORED_LIMIT, WebhookRequest, packed
 from desireline.receive.senders import known
+from desireline.receive.write_keys import WriteKeys
+from desireline.rows import PersonRow
 from desireline.tracking_plan import load_plan
 from desireline_learning.simulator import Company, Scenario
 from desireline_learning.simulator.senders import segment_message, stripe_event
@@ -72,3 +76,19 @@ def test_the_largest_batch_fits_twice_encoded_and_noise_is_refused():
     assert len(stored) * 16 / 9 < 6_000_000
     with pytest.raises(RefusedError, match="413"):
         packed(source.randbytes(BODY_LIMIT))
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        lambda: CanonicalEvent.decode(b'{"name": {"email": "ada@acme.com"}}'),
+        lambda: RawWebhook.decode(b'{"body": ["ada@acme.com"]'),
+        lambda: PersonRow.model_validate({"fragment": ["ada@acme.com"]}),
+        lambda: WriteKeys.model_validate_json(b'{"keys": [{"key": ["ada@acme.com"]}]}'),
+    ],
+)
+def test_an_error_in_what_was_read_says_nothing_of_it(reading: Callable[[], object]) -> None:
+    """It may end in a log as it is."""
+    with pytest.raises(ValidationError) as raised:
+        reading()
+    assert "ada" not in str(raised.value)

@@ -18,9 +18,10 @@ Scalar = str | int | float | bool | None
 
 
 class Message(BaseModel):
-    """Base of everything on a topic: immutable, tolerant of fields that a newer writer added."""
+    """Base of everything on a topic: immutable, tolerant of fields that a newer writer added. An
+    error tells where, never what was there: it may end in a log."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def encode(self) -> bytes:
         """The message as compact JSON bytes; fields that are None are left out."""

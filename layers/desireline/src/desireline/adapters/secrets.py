@@ -69,4 +69,5 @@ class SecretsManager:
             ):
                 return None
             raise
-        return answer["SecretString"].encode()
+        # Whoever stores a file or a line stores its line break as well, which no sender signs with.
+        return answer["SecretString"].strip().encode()

@@ -32,7 +32,7 @@ class WriteKey(BaseModel):
     """One key. origins: those that a browser may send from, all if empty. calls, events: what it
     may say (calls such as `page`, names of `track` calls), everything if None."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
     key: Annotated[str, Field(pattern=r"^[!-9;-~]{8,200}$")]
@@ -74,7 +74,7 @@ def _among(said: object, allowed: frozenset[str] | None) -> bool:
 class WriteKeys(BaseModel):
     """The document."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     keys: tuple[WriteKey, ...]
 

@@ -13,7 +13,7 @@ from desireline.contracts import Table
 class Row(BaseModel):
     """Base of all rows. `expires` is DynamoDB's time to live in epoch seconds, if any."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
     table: ClassVar[Table]
 
     version: int = 0
