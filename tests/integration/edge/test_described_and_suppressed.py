@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import orjson
@@ -96,3 +97,18 @@ def test_the_running_function_withholds_who_was_suppressed_by_command(
 
     assert "1 of 1" in command("suppress", "remove", "user:suppressed-person")
     assert "suppressed" in command("suppress", "list").lower()
+
+
+def test_whose_data_hubspot_had_to_delete_is_suppressed_by_the_running_function(
+    command: Callable[..., str], tmp_path: Path
+) -> None:
+    """Given HubSpot's word that a contact had to be deleted, then the function puts it on the
+    list before it answers."""
+    file = tmp_path / "deleted.json"
+    deleted = {"subscriptionType": "contact.privacyDeletion", "objectId": 4711}
+    file.write_bytes(orjson.dumps([{**deleted, "occurredAt": time.time_ns() // 1_000_000}]))
+
+    assert '"withheld":1' in command("send", "hubspot", str(file))
+
+    assert "hubspot" in command("suppress", "list")
+    assert "1 of 1" in command("suppress", "remove", "crm:4711")
