@@ -12,7 +12,7 @@ import pytest
 
 from desireline.adapters.aws import config
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.suppressions import FRESH, RETRY, STALE, DynamoSuppressions
+from desireline.adapters.suppressions import FRESH, OVERLAP, RETRY, STALE, DynamoSuppressions
 from desireline.contracts import Table
 from desireline.errors import UnavailableError
 from desireline.events import Alias, AliasType
@@ -54,7 +54,9 @@ class Scene:
 
     def query(self, **arguments: Any) -> Any:
         self.counts["queries"] += 1
-        return self.client.query(**arguments)
+        answer = self.client.query(**arguments)
+        self.counts["rows"] += len(answer["Items"])
+        return answer
 
     def reading(self, client: Any = None) -> DynamoSuppressions:
         return DynamoSuppressions(client or self, self.table, self, self)  # type: ignore[arg-type]
@@ -155,3 +157,20 @@ def test_who_is_deleted_by_law_is_on_the_list_with_all_aliases(scene: Scene) -> 
     assert scene.reading().current() == {"ada", "contact"}
     rows = scene.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition())
     assert len(rows) == 2
+
+
+def test_what_was_seen_is_not_read_every_minute_for_ever(scene: Scene) -> None:
+    """Given many who were suppressed at once, and nobody since, then a look costs nothing."""
+    suppress(scene.store, [f"who-{number}" for number in range(30)], reason="r", now=scene.at)
+    suppressions = scene.reading()
+    for _ in range(10):
+        scene.at += FRESH
+        assert len(suppressions.current()) == 30
+    before = scene.counts["rows"]
+    scene.at += FRESH
+    assert len(suppressions.current()) == 30
+    assert scene.counts["rows"] == before
+
+    suppress(scene.store, ["late"], reason="r", now=scene.at - OVERLAP + 1_000)
+    scene.at += FRESH
+    assert "late" in suppressions.current(), "a clock that AWS still believes"

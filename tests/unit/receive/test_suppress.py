@@ -24,6 +24,16 @@ def test_who_is_suppressed_and_lifted_and_suppressed_again_is_suppressed() -> No
     assert listed(store) == {"a": 4, "b": 1}
 
 
+def test_the_last_word_holds_whichever_clock_was_ahead() -> None:
+    """Given operators whose clocks differ by minutes, then what was said last holds."""
+    store = MemoryStore()
+    suppress(store, ["a"], reason="requested", now=300)
+    lift(store, ["a"], now=100)
+    assert not listed(store)
+    suppress(store, ["a"], reason="requested", now=50)
+    assert listed(store).keys() == {"a"}
+
+
 def test_the_gate_before_every_send_is_told_too() -> None:
     store = MemoryStore()
     suppress(store, ["a"], reason="requested", now=1)

@@ -23,7 +23,8 @@ FRESH = 60_000
 STALE = 15 * 60_000
 RETRY = 5_000
 OVERLAP = 5 * 60_000
-"""How much of what was read is read again: clocks differ, and a row may be seen late."""
+"""How much of what was read is read again: clocks differ, and a row may be seen late. AWS takes no
+request of a clock that is further off than this."""
 
 
 class DynamoSuppressions:
@@ -65,7 +66,9 @@ class DynamoSuppressions:
         self._held = frozenset(who for who, row in self._rows.items() if not row.lifted)
 
     def _read(self) -> list[EdgeSuppressionRow]:
+        # Also where the newest are many: those that were there at the last look are known.
         newest = max((row.at for row in self._rows.values()), default=0)
+        seen = max(newest, self._read_at or 0)
         found: list[EdgeSuppressionRow] = []
         start: dict[str, Any] = {}
         while True:
@@ -74,7 +77,7 @@ class DynamoSuppressions:
                 KeyConditionExpression="pk = :pk AND sk > :since",
                 ExpressionAttributeValues={
                     ":pk": {"S": EdgeSuppressionRow.partition()},
-                    ":since": {"S": EdgeSuppressionRow.since(max(0, newest - OVERLAP))},
+                    ":since": {"S": EdgeSuppressionRow.since(max(0, seen - OVERLAP))},
                 },
                 **start,
             )

@@ -36,10 +36,12 @@ def suppress(store: Store, fragments: Iterable[str], *, reason: str, now: int) -
     for fragment in fragments:
         row = store.get(SuppressionRow.place(fragment))
         if row is None or row.lifted_at is not None:
-            again = (row or SuppressionRow(who=fragment, reason=reason, at=now)).but(
-                reason=reason, at=now, lifted_at=None
+            # Whoever lifted it may have had a clock that was ahead: the newest holds.
+            at = now if row is None else max(now, (row.lifted_at or row.at) + 1)
+            again = (row or SuppressionRow(who=fragment, reason=reason, at=at)).but(
+                reason=reason, at=at, lifted_at=None
             )
-            store.write(Put(again), Put(EdgeSuppressionRow(who=fragment, at=now)))
+            store.write(Put(again), Put(EdgeSuppressionRow(who=fragment, at=at)))
             done.append(fragment)
     return done
 
@@ -50,9 +52,10 @@ def lift(store: Store, fragments: Iterable[str], *, now: int) -> list[str]:
     for fragment in fragments:
         row = store.get(SuppressionRow.place(fragment))
         if row is not None and row.lifted_at is None:
+            at = max(now, row.at + 1)
             store.write(
-                Put(row.but(lifted_at=now)),
-                Put(EdgeSuppressionRow(who=fragment, at=now, lifted=True)),
+                Put(row.but(lifted_at=at)),
+                Put(EdgeSuppressionRow(who=fragment, at=at, lifted=True)),
             )
             done.append(fragment)
     return done
