@@ -15,7 +15,7 @@ class Faults:
     records. poison: a record kills every process of one consumer until it is redriven. grow: a
     topic gets more partitions. sender: a webhook is sent twice. answer: the provider throttles,
     refuses, or times out, having acted or not. replay: somebody replays all raw webhooks that there
-    are, while everything else goes on.
+    are, while everything else goes on. switch: operators turn sending on and off, and kill.
     """
 
     crash: float = 0.0
@@ -31,6 +31,7 @@ class Faults:
     sender: float = 0.0
     answer: float = 0.0
     replay: float = 0.0
+    switch: float = 0.0
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Faults:
@@ -49,6 +50,7 @@ class Faults:
             sender=rng.choice((0, 0.1, 0.3)),
             answer=rng.choice((0, 0.2, 0.5)),
             replay=rng.choice((0, 1)),
+            switch=rng.choice((0, 0, 1)),
         )
 
     def without(self, name: str) -> Faults:

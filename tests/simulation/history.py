@@ -13,9 +13,10 @@ from tests.simulation.faults import Faults
 from tests.simulation.oracle import events_of, expected
 from tests.simulation.scenario import Scenario, drawn
 from tests.simulation.scheduler import NeverAtRestError
+from tests.simulation.timely import TIMELY
 from tests.simulation.world import World
 
-PROPERTIES = (*COUNTING, *DECIDING)
+PROPERTIES = (*COUNTING, *DECIDING, *TIMELY)
 
 
 @dataclass(frozen=True)

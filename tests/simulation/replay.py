@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from tests.simulation.history import Case, judge, shrunk, told
-from tests.simulation.mutations import MUTATIONS
+from tests.simulation.mutations_of_time import ALL
 
 
 def replay(
@@ -24,7 +24,7 @@ def replay(
     """
     case = Case.of(seed)
     with pytest.MonkeyPatch.context() as patch:
-        for mutation in MUTATIONS:
+        for mutation in ALL:
             if broken and broken in mutation.name:
                 typer.echo(f"broken: {mutation.name}")
                 mutation.apply(patch)

@@ -164,7 +164,13 @@ def _fill(draft: _Draft, household: _Household) -> None:
                     properties={"path": rng.choice(("/pricing", "/blog", "/"))},
                 )
             if rng.random() < 0.8:
-                draft.segment(_near(draft, household), "identify", userId=user, anonymousId=device)
+                draft.segment(
+                    _near(draft, household),
+                    "identify",
+                    userId=user,
+                    anonymousId=device,
+                    traits={"name": f"{user}, {len(draft.posts)}"},
+                )
         for _ in range(rng.randint(0, 6)):
             _use(draft, household, user)
     _sign_up(draft, household)

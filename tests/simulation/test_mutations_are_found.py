@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.history import judge
-from tests.simulation.mutations import MUTATIONS, Mutation
+from tests.simulation.mutations import Mutation
+from tests.simulation.mutations_of_time import ALL
 
 TRIES = 2_500
 QUICK = frozenset(
@@ -31,13 +32,13 @@ def _found_at(mutation: Mutation, tries: int) -> tuple[int, list[str]] | None:
 
 
 @pytest.mark.parametrize(
-    "mutation", [one for one in MUTATIONS if one.name in QUICK], ids=lambda one: one.name
+    "mutation", [one for one in ALL if one.name in QUICK], ids=lambda one: one.name
 )
 def test_a_broken_rule_is_found_at_once(mutation: Mutation) -> None:
     assert _found_at(mutation, 20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("mutation", ALL, ids=lambda one: one.name)
 def test_every_broken_rule_is_found(mutation: Mutation) -> None:
     assert _found_at(mutation, TRIES), f"rule {mutation.rule}: {mutation.name}: nothing noticed it"

@@ -28,7 +28,7 @@ from desireline.resolve.link import Link
 from desireline.resolve.use_case import ResolveIdentity
 from desireline.score.use_case import ScoreJourneys
 from desireline.tracking_plan import load_plan
-from desireline_local.in_memory import Live, OneSecret, Silent
+from desireline_local.in_memory import OneSecret, Silent
 from desireline_local.signing import sign
 from tests.simulation.faults import Faults
 from tests.simulation.kafka import KafkaMapping, SimProducer, Topics
@@ -44,6 +44,7 @@ from tests.simulation.services import (
     Provider,
     Streams,
 )
+from tests.simulation.switches import Board, SimSwitches
 from tests.simulation.tables import SimStore, Tables
 
 SECRET = b"in memory"
@@ -80,6 +81,8 @@ class World:
         self.queue = ChannelQueue(self.scheduler)
         self.provider = Provider(self.scheduler, self.tables)
         self.executions = Executions(self.scheduler)
+        moments = [post.at for post in scenario.posts] if faults.switch else []
+        self.board = Board(random.Random(f"switches {seed}"), moments)
         self.answered: dict[int, int] = {}
         self._tokens = 0
         self._clock = Clock(self.scheduler)
@@ -197,6 +200,9 @@ class World:
     def _store(self) -> SimStore:
         return SimStore(self.tables, self.scheduler)
 
+    def _switches(self) -> SimSwitches:
+        return SimSwitches(self.board, self.scheduler)
+
     def _producer(self) -> SimProducer:
         return SimProducer(self.topics, self.scheduler)
 
@@ -251,7 +257,7 @@ class World:
             store=self._store(),
             model=model,
             playbooks=PLAYBOOKS,
-            switches=Live(),
+            switches=self._switches(),
             metrics=Silent(),
             holdout_percent=HOLDOUT_PERCENT,
             **self._timed,
@@ -261,7 +267,7 @@ class World:
         return DeliverAction(
             store=self._store(),
             senders={Channel.CSM_ALERT: self.provider},
-            switches=Live(),
+            switches=self._switches(),
             metrics=Silent(),
             read_timeout_ms=READ_TIMEOUT_MS,
             function_timeout_ms=DELIVER_MS,
