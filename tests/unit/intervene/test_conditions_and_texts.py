@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from desireline.contracts import Channel
+from desireline.events import Assessment, Lifecycle, Stage
 from desireline.intervene.conditions import Circumstances, Condition, describe, event_names, judge
-from desireline.intervene.playbooks import load
+from desireline.intervene.playbooks import AlertAction, Severity, load
 from desireline.intervene.schedule import choose, next_step
 from desireline.intervene.templates import TITLE_LIMIT, check_template, render, render_title
-from desireline.journey.state import JourneyState
+from desireline.intervene.wording import message, values
+from desireline.journey.state import Fact, JourneyState
 
 HOUR = 3_600_000
 ENTRY = 1_000 * HOUR
@@ -102,3 +105,21 @@ def test_no_expression_is_a_template() -> None:
     for text in ("${name.__class__}", "${name!r}", "$name[0] $", "${7*7}"):
         with pytest.raises(ValueError, match="placeholder"):
             check_template(text)
+
+
+def test_what_no_provider_takes_as_a_title_or_an_attribute_is_not_said() -> None:
+    """It refuses control characters and an empty title, and a refusal is final."""
+    traits = {"name": " \n", "email": "ada@b.c", "csm": "\x00Grace\x1f\n", "segment": "\x07"}
+    state = JourneyState(traits={name: Fact(text, 1, "e") for name, text in traits.items()})
+    assessment = Assessment(
+        as_of=1, stage=Stage.AWARENESS, lifecycle=Lifecycle.VISITOR, model_version="m"
+    )
+    action = AlertAction.model_validate(
+        {"name": "a", "channel": Channel.CSM_ALERT, "not_after": "1h"}
+        | {"severity": Severity.INFO, "title": "$name", "body": "b"}
+    )
+
+    alert = message(action, "p", values("s", (), state, assessment, ()))
+
+    assert (alert.title, alert.recipient) == ("ada@b.c", "Grace")
+    assert (alert.attributes["owner"], alert.attributes["segment"]) == ("Grace", "unknown")

@@ -55,15 +55,16 @@ Text = Annotated[str, AfterValidator(check_template)]
 
 def render(text: str, values: Mapping[str, str]) -> str:
     """The text with its placeholders filled; control characters in values become spaces."""
-    clean = {name: _printable(value, keep="\n") for name, value in values.items()}
+    clean = {name: printable(value, keep="\n") for name, value in values.items()}
     return Template(text).substitute(clean)
 
 
 def render_title(text: str, values: Mapping[str, str]) -> str:
     """One line of at most TITLE_LIMIT characters, cut with an ellipsis."""
-    line = " ".join(_printable(Template(text).substitute(values)).split())
+    line = " ".join(printable(Template(text).substitute(values)).split())
     return line if len(line) <= TITLE_LIMIT else line[: TITLE_LIMIT - 1].rstrip() + "…"
 
 
-def _printable(text: str, keep: str = "") -> str:
+def printable(text: str, keep: str = "") -> str:
+    """The text with what cannot be printed as spaces."""
     return "".join(c if c.isprintable() or c in keep else " " for c in text)

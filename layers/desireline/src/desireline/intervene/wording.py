@@ -10,7 +10,7 @@ from urllib.parse import quote
 from desireline.event_names import EventName
 from desireline.events import Assessment, Reason
 from desireline.intervene.playbooks import Action, AlertAction, CrmAction
-from desireline.intervene.templates import render, render_title
+from desireline.intervene.templates import printable, render, render_title
 from desireline.journey.state import DAY, JourneyState
 
 NAMES = ("name",)
@@ -108,8 +108,10 @@ def message(action: Action, playbook: str, said: Mapping[str, str]) -> Message:
 def _trait(state: JourneyState, names: Sequence[str]) -> str:
     for name in names:
         fact = state.traits.get(name)
-        if fact is not None and fact.value not in (None, ""):
-            return str(fact.value)
+        if fact is not None and fact.value is not None:
+            text = printable(str(fact.value)).strip()
+            if text:
+                return text
     return ""
 
 
