@@ -1,17 +1,22 @@
 """Canonical bytes are what the model writes; raw bodies fit into what carries them."""
 
 import random
+import uuid
 from collections.abc import Callable
 
 import jmespath
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from desireline.aliases import Fragments
+from desireline.aliases import Fragments, named_uuid
 from desireline.errors import RefusedError
 from desireline.events import CanonicalEvent, RawWebhook
 from desireline.receive.canonical import Canonical
+from desireline.receive.mapping import Arrival
+from desireline.receive.raw import raw_record
 from desireline.receive.request import BODY_LIMIT, STORED_LIMIT, WebhookRequest, packed
 from desireline.receive.senders import known
 from desireline.receive.write_keys import WriteKeys
@@ -46,6 +51,32 @@ def test_a_raw_webhook_is_written_as_every_message_is(encoding):
     ).model_copy(update={"encoding": encoding})
     assert raw.encode() == raw.model_dump_json(exclude_none=True).encode()
     assert RawWebhook.decode(raw.encode()) == raw
+
+
+@given(
+    body=st.binary(max_size=50),
+    address=st.sampled_from([None, "", "192.0.2.1"]),
+    call=st.sampled_from(["", "track"]),
+    withheld=st.integers(0, 2),
+)
+def test_a_raw_record_is_the_bytes_that_the_model_writes(body, address, call, withheld):
+    request = WebhookRequest(
+        "segment", {"x-a": "1", "x-b": "\u00e9"}, body, remote_address=address, call=call
+    )
+    arrival = Arrival("raw-1", 5, 9)
+    value = raw_record(request, arrival, body=body, kept={"x-b"}, withheld=withheld).value
+    raw = RawWebhook.decode(value)
+    assert raw.encode() == value
+    assert (raw.remote_address, raw.call, raw.withheld) == (
+        None if withheld else address,
+        call or None,
+        withheld or None,
+    )
+
+
+@given(st.binary(min_size=16, max_size=16), st.text())
+def test_fragments_are_the_uuids_that_the_library_names(namespace, name):
+    assert named_uuid(namespace, name) == str(uuid.uuid5(uuid.UUID(bytes=namespace), name))
 
 
 @pytest.mark.parametrize("path", ["/pricing/x", "/", "", None, 7, [], "/docs"])

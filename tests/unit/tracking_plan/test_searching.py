@@ -106,6 +106,7 @@ EXPRESSIONS = st.recursive(
         ),
         st.builds("[{}, {}]".format, parts, parts),
         st.builds("{}({})".format, st.sampled_from(["to_number", "length", "type", "sum"]), parts),
+        st.builds("to_array({})[{}].b".format, parts, st.integers(-2, 1)),
         st.builds(
             "{}({}, {})".format,
             st.sampled_from(["starts_with", "ends_with", "contains"]),
@@ -132,6 +133,10 @@ MESSAGES = st.recursive(
 @example("(a) < (b)", {"a": True, "b": 2})
 @example("a[-1].b", {"a": [{"b": 1}, {"b": 2}]})
 @example("(starts_with(a, 'x') || @)", {})
+@example("to_array(a)[0].b", {"a": {"b": 1}})
+@example("to_array(a)[0].b", {"a": [{"b": 1}]})
+@example("ends_with(a, b)", {"a": "xy", "b": "y"})
+@example("ends_with(a, 'y')", {"a": ["y"]})
 def test_any_expression_finds_what_jmespath_finds(expression: str, message: Any) -> None:
     found, meant = compiled(expression)(message), _meant(expression, message)
     assert (type(found), found) == (type(meant), meant)

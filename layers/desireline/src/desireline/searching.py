@@ -85,8 +85,16 @@ _RULES: Final[Mapping[str, Callable[[Any], Search]]] = {
     "and_expression": lambda node: partial(_both, *_searches(node)),
     "not_expression": lambda node: partial(_not, *_searches(node)),
     "multi_select_list": lambda node: partial(_list, _searches(node)),
-    "function_expression": lambda node: partial(_call, node["value"], _searches(node)),
+    "function_expression": lambda node: partial(_call, _function(node["value"]), _searches(node)),
+    "subexpression": lambda node: partial(_chain, _searches(node)),
+    "index_expression": lambda node: partial(_chain, _searches(node)),
 }
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """Of the functions that plans use for many messages, our own; else the library's, which looks
+    its signature up at each call."""
+    return _OWN.get(name) or (lambda *given: _FUNCTIONS.call_function(name, given))
 
 
 def _prefix(node: Any) -> Search | None:
@@ -181,15 +189,32 @@ def _compare(
 
 
 def _ordered(value: Any) -> bool:
-    return isinstance(value, int | float | str) and not isinstance(value, bool)
+    return isinstance(value, (int, float, str)) and not isinstance(value, bool)
 
 
 def _list(parts: list[Search], message: Any) -> list[Any] | None:
     return None if message is None else [part(message) for part in parts]
 
 
-def _call(name: str, parts: list[Search], message: Any) -> Any:
-    return _FUNCTIONS.call_function(name, [part(message) for part in parts])
+def _call(function: Callable[..., Any], parts: list[Search], message: Any) -> Any:
+    return function(*[part(message) for part in parts])
+
+
+def _chain(parts: list[Search], value: Any) -> Any:
+    for part in parts:
+        value = part(value)
+    return value
+
+
+def _to_array(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _ends_with(text: Any, end: Any) -> bool:
+    return str.endswith(text, end)
+
+
+_OWN: Final[Mapping[str, Callable[..., Any]]] = {"to_array": _to_array, "ends_with": _ends_with}
 
 
 def _begins(search: Search, text: str, message: Any) -> bool | None:

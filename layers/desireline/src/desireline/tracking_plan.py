@@ -57,7 +57,7 @@ class Parameter(_Part):
         if self.plain and type(value) is str and len(value) <= TEXT_LIMIT:
             return value
         value = self._typed(name, value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
             low, high = self.minimum, self.maximum
             if abs(value) > LARGEST:
                 raise InvalidEventError("parameter_range", f"{name} is too large")

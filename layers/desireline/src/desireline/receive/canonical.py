@@ -99,7 +99,7 @@ class Canonical:
             "accounts": _accounts(planned, reported.accounts) if reported.accounts else (),
             "traits": self._traits(reported),
             "properties": properties,
-            "measures": planned.measures(properties),
+            "measures": planned.measures(properties) if planned.summed else {},
             "context": self._context(reported, happened),
             "consent": _consent(reported.consent) if reported.consent else {},
             "raw": {"id": raw_id, "index": index},
@@ -191,8 +191,10 @@ def _consent(given: Mapping[str, Any]) -> dict[str, bool]:
 
 def _keep(kept: dict[str, Scalar], names: Mapping[str, str], traits: Mapping[str, Any]) -> None:
     for theirs, ours in names.items():
-        value = traits.get(theirs)
+        if theirs not in traits:
+            continue
+        value = traits[theirs]
         if isinstance(value, str):
             kept[ours] = value[:TEXT_LIMIT]
-        elif isinstance(value, bool | int | float):
+        elif isinstance(value, (bool, int, float)):
             kept[ours] = value

@@ -36,7 +36,7 @@ def reported(places: MessagePlaces, message: Mapping[str, Any], fallback: str) -
 
 def identifier(value: object) -> str:
     """A text or a number as text; else nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""
     return str(value)
 

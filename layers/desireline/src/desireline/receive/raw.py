@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from desireline.contracts import Header, Topic
-from desireline.events import RawWebhook
 from desireline.receive.mapping import Arrival
 from desireline.receive.request import WebhookRequest, packed
 from desireline.receive.senders.sender import Sender
@@ -29,22 +28,27 @@ def raw_record(
 
     Raises RefusedError (413) for a body that cannot be stored."""
     stored, encoding = packed(body)
-    message = RawWebhook.model_construct(
-        id=arrival.raw_id,
-        source=request.source,
-        received_at=arrival.received_at,
-        headers={name: value for name, value in request.headers.items() if name in kept},
-        body=base64.b64encode(stored).decode(),
-        remote_address=None if withheld else request.remote_address,
-        encoding=encoding,
-        stamped=arrival.stamped,
-        call=request.call or None,
-        withheld=withheld or None,
-    )
+    # What `RawWebhook` would be written as; to build one costs more than all else here.
+    message: dict[str, Any] = {
+        "id": arrival.raw_id,
+        "source": request.source,
+        "received_at": arrival.received_at,
+        "headers": {name: value for name, value in request.headers.items() if name in kept},
+        "body": base64.b64encode(stored).decode(),
+    }
+    if request.remote_address is not None and not withheld:
+        message["remote_address"] = request.remote_address
+    if encoding:
+        message["encoding"] = encoding
+    message["stamped"] = arrival.stamped
+    if request.call:
+        message["call"] = request.call
+    if withheld:
+        message["withheld"] = withheld
     return Outgoing(
         Topic.WEBHOOKS_RAW,
         request.source,
-        message.encode(),
+        orjson.dumps(message),
         {Header.RAW_ID: arrival.raw_id.encode()},
     )
 

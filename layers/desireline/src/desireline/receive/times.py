@@ -64,7 +64,7 @@ def epoch_any(value: object) -> int | None:
     milliseconds; None where there is none. Numbers from the year 2000 on tell themselves apart."""
     if isinstance(value, str):
         return epoch_ms(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
         return None
     found = round(value if value >= EARLIEST else value * 1000)
     return found if EARLIEST <= found < END_OF_TIME else None

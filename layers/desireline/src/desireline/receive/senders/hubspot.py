@@ -81,6 +81,8 @@ IDENTITY = (
 )  # fmt: skip
 """What makes an event the one it is, besides its type."""
 
+ATOMS = frozenset({str, int, float, bool, type(None)})
+
 TRAITS = {
     "email": "email", "firstname": "first_name", "lastname": "last_name", "phone": "phone",
     "jobtitle": "title", "hs_timezone": "timezone",
@@ -182,20 +184,22 @@ def _kind(event: Mapping[str, Any]) -> tuple[str, str]:
 
 def _id(call: str, event: Mapping[str, Any]) -> str:
     """The same at every delivery, and of every subscription that reports the change."""
-    told = [call, *(_plain(event.get(name)) for name in IDENTITY)]
+    told: list[object] = [call]
+    for value in map(event.get, IDENTITY):
+        told.append(value if type(value) in ATOMS else _plain(value))
     return hashlib.sha256(orjson.dumps(told)).hexdigest()
 
 
 def _plain(value: object) -> object:
     """Numbers, texts, and lists of them, which are all that there is."""
     if isinstance(value, list):
-        return [one for one in value if isinstance(one, int | str)]
-    return value if isinstance(value, int | float | str) else None
+        return [one for one in value if isinstance(one, (int, str))]
+    return value if isinstance(value, (int, float, str)) else None
 
 
 def _record(kind: str, number: object) -> str | None:
     """A record's alias; None where there is no id."""
-    if isinstance(number, bool) or not isinstance(number, int | str) or not number:
+    if isinstance(number, bool) or not isinstance(number, (int, str)) or not number:
         return None
     return str(number) if kind == "contact" else f"{kind}:{number}"
 

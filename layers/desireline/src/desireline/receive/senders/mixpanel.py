@@ -125,7 +125,7 @@ def _reported(
 
 def _key(who: object, member: Mapping[str, Any]) -> str:
     """Which member of a page it is, wherever in it."""
-    if isinstance(who, int | str) and who:
+    if isinstance(who, (int, str)) and who:
         return str(who)
     try:
         written = orjson.dumps(dict(member), option=orjson.OPT_SORT_KEYS)
@@ -136,6 +136,6 @@ def _key(who: object, member: Mapping[str, Any]) -> str:
 
 
 def _accounts(group: object) -> list[tuple[str, AccountRole]]:
-    if isinstance(group, bool) or not isinstance(group, int | str) or not group:
+    if isinstance(group, bool) or not isinstance(group, (int, str)) or not group:
         return []
     return [(f"group:{group}", AccountRole.MENTION)]

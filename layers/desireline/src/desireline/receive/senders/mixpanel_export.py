@@ -130,7 +130,7 @@ def reported(message: Any, *, zone: ZoneInfo, account_property: str = "") -> Rep
         aliases=_aliases(name, given),
         accounts=(
             ((f"group:{group}", AccountRole.MENTION),)
-            if group and isinstance(group, str | int) and not isinstance(group, bool)
+            if group and isinstance(group, (str, int)) and not isinstance(group, bool)
             else ()
         ),
         properties=given,
@@ -167,7 +167,7 @@ def _utc(seconds: object, zone: ZoneInfo) -> int | None:
     """Epoch ms of a local time that was written as if it were UTC; None where there is none.
 
     Of an hour that occurs twice it is the first one."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return None
     try:
         local = datetime.fromtimestamp(seconds, UTC)

@@ -185,4 +185,4 @@ def _accounts(
         role = AccountRole.OWNER if traits.get("role") == "owner" else AccountRole.MEMBER
     else:
         group, role = context.get("groupId"), AccountRole.MENTION
-    return ((f"group:{group}", role),) if group and isinstance(group, str | int) else ()
+    return ((f"group:{group}", role),) if group and isinstance(group, (str, int)) else ()

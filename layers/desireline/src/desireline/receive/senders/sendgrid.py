@@ -157,5 +157,5 @@ def _reported(event: Any) -> Reported:
 
 
 def _accounts(group: object) -> Sequence[tuple[str, AccountRole]]:
-    mentioned = isinstance(group, str | int) and not isinstance(group, bool) and group
+    mentioned = isinstance(group, (str, int)) and not isinstance(group, bool) and group
     return ((f"group:{group}", AccountRole.MENTION),) if mentioned else ()
