@@ -21,6 +21,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
+from desireline.adapters.collector import settle
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.metrics import EmfMetrics
@@ -67,7 +68,7 @@ def use_case() -> ReceiveWebhook:
     )
     wall, counted = WallClock(), EmfMetrics(metrics)
     plan = load_plan()
-    return ReceiveWebhook(
+    composed = ReceiveWebhook(
         senders=known(settings.senders),
         secrets=secrets,
         canonical=Canonical(plan, Fragments(secrets.current("identity")[0])),
@@ -80,6 +81,8 @@ def use_case() -> ReceiveWebhook:
         suppressions=DynamoSuppressions(rows, settings.table_interventions, wall, counted),
         objections=Objections(store, wall),
     )
+    settle()
+    return composed
 
 
 def quick(service: str) -> Any:

@@ -108,6 +108,9 @@ else:
         raise SystemExit("it should have refused")
 """
 
+SECRET = "0123456789abcdef0123456789abcdef"
+"""What everything is signed with."""
+
 _UNSIGNED_WEBHOOK = {
     "version": "2.0",
     "pathParameters": {"source": "segment"},
@@ -152,8 +155,9 @@ _INVOCATIONS: dict[Function, tuple[Mapping[str, Any], str]] = {
 }
 """What each is asked, and the error that is the right answer; the others get a record to skip."""
 
-_ANSWERS = {
-    "GetSecretValue": {"SecretString": "0123456789abcdef0123456789abcdef"},
+_ANSWERS: Mapping[str, Any] = {
+    "Query": {"Items": []},
+    "GetSecretValue": {"SecretString": SECRET},
     "GetParameter": {"Parameter": {"Value": '{"send_mode": "record"}'}},
 }
 
@@ -205,25 +209,46 @@ def _cold_starts() -> dict[Function, float]:
 
 
 def _start(function: Function, runtime: Path, endpoint: str) -> float:
-    paths = [Layer(layer).folder(Platform.HOST) / "python" for layer in layers_of(function)]
     event, error = _INVOCATIONS.get(function, (_NOTHING_FOLDED, ""))
     start = time.perf_counter()
+    _run(function, runtime, endpoint, _SCRIPT, function, json.dumps(event), error)
+    return time.perf_counter() - start
+
+
+def run(function: Function, script: str, *arguments: str, **environment: str) -> str:
+    """What a script prints in a process that has what the deployed function has: its code, its
+    layers, Lambda's packages, and nothing else."""
+    build(Platform.HOST)
+    with tempfile.TemporaryDirectory() as folder, _aws() as endpoint:
+        runtime = _runtime(Path(folder))
+        return _run(function, runtime, endpoint, script, *arguments, **environment)
+
+
+def _run(
+    function: Function,
+    runtime: Path,
+    endpoint: str,
+    script: str,
+    *arguments: str,
+    **environment: str,
+) -> str:
+    paths = [Layer(layer).folder(Platform.HOST) / "python" for layer in layers_of(function)]
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _SCRIPT, function, json.dumps(event), error],
+        [sys.executable, "-S", "-c", script, *arguments],
         env={
             **_ENVIRONMENT,
             "AWS_ENDPOINT_URL": endpoint,
             "PYTHONPATH": os.pathsep.join(map(str, [FUNCTIONS, *paths, runtime])),
+            **environment,
         },
         cwd=runtime,
         capture_output=True,
         text=True,
         check=False,
     )
-    took = time.perf_counter() - start
     if done.returncode != 0:
         raise RuntimeError(f"{function} did not start: {done.stderr[-2000:]}")
-    return took
+    return done.stdout
 
 
 def _runtime(folder: Path) -> Path:

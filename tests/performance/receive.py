@@ -10,7 +10,6 @@ import base64
 import hashlib
 import hmac
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -30,7 +29,7 @@ from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, create_topics
 from desireline_local.signing import sign
 from tests.performance import receive_batches, receive_senders
-from tests.performance.receive_senders import SECRET, Silent, in_a_process, receiver
+from tests.performance.receive_senders import SECRET, Silent, in_a_process, peak_memory, receiver
 
 SINGLES, BATCHES, BATCH, ROUNDS = 400, 12, 500, 3
 
@@ -174,7 +173,7 @@ def main() -> None:
                 "wall_p99": float(np.percentile(walls, 99)) * 1000,
                 "bare_p50": float(np.percentile(bare, 50)) * 1000,
                 "bare_p99": float(np.percentile(bare, 99)) * 1000,
-                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+                "memory": peak_memory(),
             }
         )
         + "\n"

@@ -10,8 +10,6 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-import orjson
-
 from desireline.events import Alias, AliasType
 
 VALUE_LIMIT = 256
@@ -49,16 +47,18 @@ _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 class Named(NamedTuple):
-    """What is wanted of an alias for every event: made once, kept. json: an `Alias`, written."""
+    """What is wanted of an alias for every event: made once, kept. Its JSON is not kept: what is
+    cut off the buffers it is written into cost an environment ten times the memory of the rest."""
 
+    type: AliasType
+    value: str
     fragment: str
     strength: int
-    json: orjson.Fragment
 
     @property
     def alias(self) -> Alias:
         """The alias as a model, for those who look at few."""
-        return Alias.decode(orjson.dumps(self.json))
+        return Alias(type=self.type, value=self.value, fragment=self.fragment)
 
 
 class Fragments:
@@ -100,8 +100,7 @@ class Fragments:
         if normalised is None:
             return None
         fragment = named_uuid(self._namespace, f"{alias_type}|{normalised}")
-        written = {"type": alias_type, "value": normalised, "fragment": fragment}
-        return Named(fragment, alias_type.strength, orjson.Fragment(orjson.dumps(written)))
+        return Named(alias_type, normalised, fragment, alias_type.strength)
 
 
 def named_uuid(namespace: bytes, name: str) -> str:

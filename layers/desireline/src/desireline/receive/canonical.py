@@ -95,7 +95,9 @@ class Canonical:
             "occurred_at": happened,
             "received_at": received_at,
             "timed": occurred_at is not None,
-            "aliases": [named.json for named in aliases],
+            "aliases": [
+                {"type": one.type, "value": one.value, "fragment": one.fragment} for one in aliases
+            ],
             "accounts": _accounts(planned, reported.accounts) if reported.accounts else (),
             "traits": self._traits(reported),
             "properties": properties,
