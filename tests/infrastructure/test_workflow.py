@@ -52,13 +52,20 @@ def test_every_state_is_reached_and_an_end_from_every_state(definition: dict[str
     assert all(reach(name) & ends for name in states)
 
 
-def test_a_check_that_may_succeed_later_is_repeated(definition: dict[str, Any]) -> None:
-    retried = {
-        name
-        for state in definition["States"].values()
-        for rule in state.get("Retry", ())
-        for name in rule["ErrorEquals"]
-    }
+def repeated(definition: dict[str, Any], error: str) -> float:
+    """For how many hours a check that fails so is repeated, on average: the first rule that names
+    the error decides, and with full jitter a delay is half of the longest."""
+    rules = definition["States"]["Check"]["Retry"]
+    rule = next(one for one in rules if {error, "States.ALL"} & set(one["ErrorEquals"]))
+    if rule["MaxAttempts"]:
+        assert (rule["JitterStrategy"], rule["BackoffRate"]) == ("FULL", 2)
+    hours: float = rule["MaxAttempts"] * rule.get("MaxDelaySeconds", 0) / 2 / 3600
+    return hours
+
+
+def test_a_check_that_may_succeed_later_is_repeated_for_about_a_day(
+    definition: dict[str, Any],
+) -> None:
     retryable = {
         name
         for name, kind in vars(errors).items()
@@ -66,24 +73,33 @@ def test_a_check_that_may_succeed_later_is_repeated(definition: dict[str, Any]) 
         and issubclass(kind, errors.RetryableError)
         and kind is not errors.RetryableError
     }
-    terminal = {
-        name
-        for name, kind in vars(errors).items()
-        if isinstance(kind, type) and issubclass(kind, errors.TerminalError)
-    }
-    assert retryable <= retried
-    assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= retried
-    assert not terminal & retried
-    assert "States.ALL" not in retried
+    lambdas = {"Lambda.TooManyRequestsException", "Lambda.ServiceException", "States.Timeout"}
+    for error in retryable | lambdas:
+        assert 12 <= repeated(definition, error) <= 48, error
 
 
-def test_it_tries_for_hours_not_for_ever(definition: dict[str, Any]) -> None:
-    for state in definition["States"].values():
-        for rule in state.get("Retry", ()):
-            # With full jitter a delay is half of it on average.
-            assert rule["JitterStrategy"] == "FULL"
-            assert 12 * 3600 <= rule["MaxDelaySeconds"] * rule["MaxAttempts"] / 2 <= 48 * 3600
-            assert rule["BackoffRate"] > 1
+@pytest.mark.parametrize(
+    "error",
+    [
+        *("KeyError", "ValidationError", "Runtime.ImportModuleError", "Runtime.ExitError"),
+        *("InvalidPlaybookError", "InvalidModelError", "UnknownSchemaError"),
+    ],
+)
+def test_a_bad_release_ends_no_run_before_it_can_be_taken_back(
+    definition: dict[str, Any], error: str
+) -> None:
+    assert 3 <= repeated(definition, error) <= 12
+
+
+def test_what_no_release_can_put_right_is_told_at_once(definition: dict[str, Any]) -> None:
+    assert repeated(definition, "TerminalError") == 0
+
+
+def test_what_is_left_for_all_errors_comes_last(definition: dict[str, Any]) -> None:
+    """As Step Functions demands it."""
+    *others, last = definition["States"]["Check"]["Retry"]
+    assert last["ErrorEquals"] == ["States.ALL"]
+    assert not any("States.ALL" in rule["ErrorEquals"] for rule in others)
 
 
 def test_it_outwaits_the_function(
