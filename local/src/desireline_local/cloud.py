@@ -242,7 +242,7 @@ class LocalCloud:
             {
                 parameter(DEPLOYMENT, "kafka", "bootstrap"): self.bootstrap,
                 parameter(DEPLOYMENT, "kafka", "cluster-arn"): CLUSTER,
-                parameter(DEPLOYMENT, "clock", "url"): self.aws.control.clock_url,
+                parameter(DEPLOYMENT, "clock", "url"): self.aws.clock_url,
                 parameter(DEPLOYMENT, "local", "aws"): self.aws.endpoint,
                 parameter(DEPLOYMENT, "mixpanel", "url"): self._mixpanel,
             }

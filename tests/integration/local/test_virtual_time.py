@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
+from desireline.adapters.clock import WallClock, journey_clock
+from desireline.errors import UnavailableError
 from desireline_local.aws.cloud import Control, LocalAws
 from tests.integration.tiny_functions import ROLE, create_function, eventually
 
@@ -87,10 +89,26 @@ def test_it_stands_still_until_it_is_moved_and_never_goes_back(clock: Control) -
     assert clock.now() == before + 10
 
 
-def test_functions_read_it_as_epoch_milliseconds(own_aws: LocalAws, clock: Control) -> None:
-    answer = httpx.get(clock.clock_url)
+def test_functions_read_it_at_once(own_aws: LocalAws, clock: Control) -> None:
+    """However often it is moved, what a function reads is where it was moved to last."""
+    read = journey_clock(own_aws.clock_url)
+    assert read.now() == clock.now()
 
-    assert answer.text == str(clock.now())
+    for step in (1, HOUR, 48 * HOUR):
+        to = clock.now() + step
+        clock.advance(to)
+        assert read.now() == to
+
+
+def test_a_clock_that_nobody_holds_is_the_walls(tmp_path: Path) -> None:
+    with LocalAws(tmp_path / "aws") as aws:
+        before = WallClock().now()
+        assert before <= journey_clock(aws.clock_url).now() <= WallClock().now()
+
+
+def test_a_function_without_its_clock_fails_and_does_not_guess(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        journey_clock((tmp_path / "gone").as_uri()).now()
 
 
 def test_a_wait_ends_when_the_clock_reaches_its_time_and_not_before(

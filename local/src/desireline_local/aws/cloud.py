@@ -54,6 +54,15 @@ class LocalAws:
         return self._home / "aws.log"
 
     @property
+    def clock_url(self) -> str:
+        """What functions are given as CLOCK_URL: a file that holds the journey clock."""
+        return self._clock.as_uri()
+
+    @property
+    def _clock(self) -> Path:
+        return (self._home / "clock").absolute()
+
+    @property
     def control(self) -> Control:
         """Clock, faults, rest."""
         return Control(f"http://{LOOPBACK}:{self.control_port}")
@@ -76,7 +85,7 @@ class LocalAws:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         self.process = spawn(
-            [tool_python(report), "-c", _LAUNCH, SOURCES, str(self.control_port)],
+            [tool_python(report), "-c", _LAUNCH, SOURCES, str(self.control_port), self._clock],
             log=self.log,
             environment=self._environment(temporary),
         )
@@ -100,6 +109,7 @@ class LocalAws:
         if self.process is not None:
             stop([self.process], seconds=5)
         shutil.rmtree(self._home / "tmp", ignore_errors=True)
+        self._clock.unlink(missing_ok=True)
 
     def client(self, service: str, **settings: Any) -> Any:
         """A boto3 client of the local AWS."""
@@ -135,11 +145,6 @@ class Control:
         keep_none = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.Client(base_url=url, timeout=10, limits=keep_none)
 
-    @property
-    def clock_url(self) -> str:
-        """What functions are given as CLOCK_URL."""
-        return f"{self.url}/now"
-
     def now(self) -> int:
         """Journey time, epoch milliseconds."""
         return int(self._http.get("/now").raise_for_status().text)
@@ -164,6 +169,14 @@ class Control:
         """Change what faults are injected (see the launcher's Faults: throttle, conflict, seed,
         silent_publishes, planned); returns what is, and was, injected."""
         return self._json("POST", "/faults", wanted) if wanted else self._json("GET", "/faults")
+
+    def count(self) -> None:
+        """Count from nothing what AWS would bill."""
+        self._json("POST", "/usage", {"counting": True})
+
+    def usage(self) -> dict[str, Any]:
+        """What was counted since then (see the launcher's Usage); no longer counted."""
+        return self._json("POST", "/usage", {"counting": False})
 
     def _json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         answer = self._http.request(method, path, json=body)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-import urllib.request
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from desireline.errors import UnavailableError
 from desireline.ports import Clock
@@ -17,19 +18,23 @@ class WallClock:
 
 
 class VirtualClock:
-    """Asks a local address, which answers with epoch milliseconds, for each reading."""
+    """Looks into a local file at each reading: epoch milliseconds while a driver holds the clock,
+    nothing while it is the wall's. Functions read the time of every webhook and batch, and to ask
+    an address for it costs more than the rest of their work."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._path = url2pathname(urlsplit(url).path)
+        self._wall = WallClock()
 
     def now(self) -> int:
         try:
-            with urllib.request.urlopen(self._url, timeout=5) as answer:
-                return int(answer.read())
+            with open(self._path, "rb") as file:  # noqa: PTH123 — half the time of Path's
+                held = file.read()
+            return int(held) if held else self._wall.now()
         except (OSError, ValueError) as error:
-            raise UnavailableError(f"no clock at {self._url}") from error
+            raise UnavailableError(f"no clock in {self._path}") from error
 
 
 def journey_clock(url: str | None) -> Clock:
-    """The clock of journey time: the wall's, unless an address says otherwise."""
+    """The clock of journey time: the wall's, unless the address of a file says otherwise."""
     return VirtualClock(url) if url else WallClock()

@@ -1,10 +1,11 @@
 """The launcher's own address on loopback: the journey clock, faults, and whether all is at rest.
 
-GET /now          epoch milliseconds, as text: what CLOCK_URL points to
+GET /now          epoch milliseconds, as text
 GET /clock        now, frozen or not
 POST /clock       {"freeze": epoch ms} or {"advance": epoch ms}
 GET /rest         see rest.look
 GET, POST /faults see faults.Faults
+GET, POST /usage  see usage.Usage; {"counting": true} begins from nothing, false ends
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from desireline_local.aws.tool import rest
+from desireline_local.aws.tool import rest, usage
 from desireline_local.aws.tool.faults import FAULTS, set_faults
 from desireline_local.aws.tool.virtual_time import CLOCK
 
@@ -38,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._answer(rest.look())
             case "/faults":
                 self._answer(asdict(FAULTS))
+            case "/usage":
+                self._answer(usage.look())
             case _:
                 self._answer({"error": "no such path"}, 404)
 
@@ -51,13 +54,14 @@ class Handler(BaseHTTPRequestHandler):
                     CLOCK.advance(wanted["advance"] / 1000)
                 case "/faults":
                     set_faults(wanted)
+                case "/usage":
+                    usage.begin(counting=wanted["counting"])
                 case _:
                     self._answer({"error": "no such path"}, 404)
                     return
         except (KeyError, TypeError, ValueError) as error:
             self._answer({"error": repr(error)}, 400)
             return
-        self.path = {"/clock": "/clock", "/faults": "/faults"}[self.path]
         self.do_GET()
 
     def _answer(self, body: Any, status: int = 200) -> None:

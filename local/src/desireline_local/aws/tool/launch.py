@@ -1,9 +1,10 @@
-"""Starts ministack with our patches. Takes the control address' port."""
+"""Starts ministack with our patches. Takes the control address' port and the clock's file."""
 
 from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from desireline_local.aws.tool import (
     control,
@@ -13,6 +14,7 @@ from desireline_local.aws.tool import (
     patches,
     resources,
     streams,
+    usage,
     virtual_time,
 )
 
@@ -30,7 +32,9 @@ def main() -> None:
     extraction.install()
     environments.install()
     faults.install()
+    usage.install()
     control.serve(int(sys.argv.pop(1)))
+    virtual_time.CLOCK.tell(Path(sys.argv.pop(1)))
     from ministack.app import main as serve  # noqa: PLC0415 — reads the environment as patched
 
     serve()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +23,14 @@ START_DELAY = 0.15
 
 
 class Clock:
-    """Journey time in epoch seconds. Wakes only the sleepers that are due."""
+    """Journey time in epoch seconds. Wakes only the sleepers that are due.
+
+    Functions read it in a file: epoch milliseconds while it is frozen, nothing while it goes.
+    """
 
     def __init__(self) -> None:
         self._frozen: float | None = None
+        self._file: Path | None = None
         self._lock = threading.Condition()
         self._serial = itertools.count()
         self._due: list[tuple[float, int, threading.Event]] = []
@@ -41,17 +46,20 @@ class Clock:
         """Whether a driver has taken it."""
         return self._frozen is not None
 
+    def tell(self, file: Path) -> None:
+        """Keep this file."""
+        self._file = file
+        file.write_bytes(b"")
+
     def freeze(self, at: float) -> None:
         """From now on time stands still at `at` until it is advanced."""
         with self._lock:
-            self._frozen = at
-            self._wake_due()
+            self._set(at)
 
     def advance(self, to: float) -> None:
         """Move a frozen clock; it never goes back."""
         with self._lock:
-            self._frozen = max(self.now(), to)
-            self._wake_due()
+            self._set(max(self.now(), to))
 
     def sleep_until(self, due: float) -> None:
         """Block until the clock reaches `due`."""
@@ -72,6 +80,15 @@ class Clock:
             else:
                 return
         wake.wait()
+
+    def _set(self, at: float) -> None:
+        """Told before anybody wakes, and replaced as a whole, so that nobody reads half of it."""
+        self._frozen = at
+        if self._file:
+            written = self._file.with_suffix(".new")
+            written.write_text(str(round(at * 1000)))
+            written.replace(self._file)
+        self._wake_due()
 
     def _wake_due(self) -> None:
         while self._due and self._due[0][0] <= self.now():

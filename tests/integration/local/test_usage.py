@@ -1,0 +1,114 @@
+"""What the launcher counts for a bill, against what AWS documents that it charges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import uuid4
+
+import pytest
+
+from desireline_local.aws.cloud import Control, LocalAws
+from tests.integration.tiny_functions import create_function, eventually, invoke
+
+
+@pytest.fixture
+def counted(control: Control) -> Iterator[Control]:
+    control.count()
+    yield control
+    control.usage()
+
+
+@pytest.fixture
+def table(local_aws: LocalAws) -> str:
+    name = f"t-{uuid4().hex[:8]}"
+    local_aws.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
+def test_units_of_tables_follow_the_sizes_of_items(
+    local_aws: LocalAws, counted: Control, table: str
+) -> None:
+    """A write is a unit for each KB begun, twice in a transaction, a checked or refused condition
+    is a write; a consistent read is a unit for each 4 KB begun, of what is not there, too."""
+    rows = local_aws.client("dynamodb")
+    large = {"pk": {"S": "large"}, "text": {"S": "x" * 1500}}
+    small = {"pk": {"S": "small"}}
+
+    rows.put_item(TableName=table, Item=large)  # 2
+    with suppress(rows.exceptions.ConditionalCheckFailedException):  # 2
+        rows.put_item(TableName=table, Item=large, ConditionExpression="attribute_not_exists(pk)")
+    check = {"TableName": table, "Key": {"pk": {"S": "large"}}}
+    rows.transact_write_items(  # 2 + 4
+        TransactItems=[
+            {"Put": {"TableName": table, "Item": small}},
+            {"ConditionCheck": {**check, "ConditionExpression": "attribute_exists(pk)"}},
+        ]
+    )
+    rows.get_item(TableName=table, Key={"pk": {"S": "large"}}, ConsistentRead=True)  # 1
+    rows.get_item(TableName=table, Key={"pk": {"S": "nobody"}}, ConsistentRead=True)  # 1
+
+    usage = counted.usage()
+    assert usage["write_units"] == {table: 10}
+    assert usage["read_units"] == {table: 2}
+    assert usage["calls"]["dynamodb.PutItem"] == 2
+
+
+def test_functions_are_counted_with_their_time_and_log(
+    local_aws: LocalAws, counted: Control
+) -> None:
+    """An invocation is billed for the time of its handler, not for the wait for its log; a line of
+    log for its text and what CloudWatch adds."""
+    name = create_function(
+        local_aws,
+        """
+        def handle(event, context):
+            time.sleep(0.05)
+            print("twelve bytes")
+            return {}
+        """,
+    )
+    invoke(local_aws, name, {})
+    before = counted.usage()
+    counted.count()
+    for _ in range(3):
+        invoke(local_aws, name, {})
+
+    usage = counted.usage()
+
+    assert before["invocations"] == {name: 1}
+    assert usage["invocations"] == {name: 3}
+    assert usage["milliseconds"][name] >= 150
+    assert usage["log_bytes"] == {name: 3 * (12 + 26)}
+
+
+def test_transitions_and_calls_of_services_are_counted_and_then_no_longer(
+    local_aws: LocalAws, counted: Control
+) -> None:
+    queues, machines = local_aws.client("sqs"), local_aws.client("stepfunctions")
+    queue = queues.create_queue(QueueName=f"q-{uuid4().hex[:8]}")["QueueUrl"]
+    definition = {
+        "StartAt": "A",
+        "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Succeed"}},
+    }
+    machine = machines.create_state_machine(
+        name=f"m-{uuid4().hex[:8]}",
+        definition=json.dumps(definition),
+        roleArn="arn:aws:iam::000000000000:role/test",
+    )["stateMachineArn"]
+    execution = machines.start_execution(stateMachineArn=machine)["executionArn"]
+    queues.send_message(QueueUrl=queue, MessageBody="one")
+    eventually(lambda: machines.describe_execution(executionArn=execution)["status"] == "SUCCEEDED")
+
+    usage = counted.usage()
+    queues.send_message(QueueUrl=queue, MessageBody="two")
+
+    assert usage["transitions"] == 2
+    assert usage["calls"]["sqs.SendMessage"] == 1
+    assert counted.usage()["calls"]["sqs.SendMessage"] == 1
