@@ -51,7 +51,7 @@ def hot_script() -> Script:
             calls += body.get("batch", [body])
             if any(alert.attributes.get("playbook") == "hot_lead" for alert in pipeline.alerts):
                 *before, last = calls
-                return Script(tuple(before), last, _epoch(last["timestamp"]))
+                return Script(tuple(before), last, epoch(last["timestamp"]))
     raise AssertionError("no trial of this company becomes hot")
 
 
@@ -60,16 +60,20 @@ def _moved(call: dict[str, Any], number: int, shift: int) -> dict[str, Any]:
     for name in _IDS:
         if name in found:
             found[name] = f"{found[name]}-{number}"
-    for name in _TIMES:
-        if name in found:
-            found[name] = iso(_epoch(found[name]) + shift)
     if "context" in found and "groupId" in found["context"]:
         found["context"] = {
             **found["context"],
             "groupId": f"{found['context']['groupId']}-{number}",
         }
-    return found
+    return in_time(found, shift)
 
 
-def _epoch(text: str) -> int:
+def in_time(call: dict[str, Any], shift: int) -> dict[str, Any]:
+    """The call so many milliseconds later."""
+    times = {name: iso(epoch(call[name]) + shift) for name in _TIMES if name in call}
+    return {**call, **times}
+
+
+def epoch(text: str) -> int:
+    """ISO 8601 as milliseconds."""
     return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from desireline import contracts, events
+from desireline_local.cost.page import cost_page
 from desireline_local.markdown import table
 from desireline_local.openapi import openapi_page
 from desireline_local.plan.modules import event_names, event_properties
@@ -92,6 +93,7 @@ def _type_name(annotation: object) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/contracts.md": contracts_page,
+    "docs/cost.md": cost_page,
     "docs/openapi.yaml": openapi_page,
     "docs/playbooks.md": playbooks_page,
     "docs/senders.md": senders_page,
