@@ -10,13 +10,14 @@ import orjson
 import pytest
 
 from desireline.contracts import Topic
-from desireline.events import AliasType, RawWebhook
-from desireline.receive.mapping import reports_of
+from desireline.events import AliasType, CanonicalEvent, RawWebhook
+from desireline.receive.canonical import Canonical
+from desireline.receive.mapping import Arrival, Mapped, MapWebhook, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.senders.direct import basic
 from desireline.receive.write_keys import write_keys
-from tests.unit.receive.world import World
+from tests.unit.receive.world import NOW, PLAN, World
 
 KEYS = orjson.dumps(
     {
@@ -189,3 +190,32 @@ def test_no_write_key_is_kept_and_what_is_kept_maps_the_same(packed: bool) -> No
     assert b"authorization" not in record.value
     (again,) = reports_of(known(["direct"])["direct"], raw)
     assert again.event == "Report Viewed"
+
+
+@pytest.mark.parametrize("given", [{}, {"messageId": 7}, {"messageId": None}])
+def test_what_is_left_of_a_batch_without_ids_is_counted_where_it_was(
+    given: dict[str, Any],
+) -> None:
+    """Given a batch without identifiers of a suppressed person and another, when what is kept of it
+    is mapped again, then the other's event is counted where it was counted before."""
+    made = world()
+    ada = made.fragments.alias(AliasType.USER, "ada")
+    assert ada is not None
+    made.suppressed = frozenset([ada.fragment])
+    call = {"type": "track", "event": "Report Viewed", "timestamp": WHEN, "sentAt": WHEN, **given}
+    batch = [{**call, "userId": who} for who in ("ada", "bob")]
+
+    shared = {"groupId": "acme", "traits": {"email": "ada@acme.com"}}
+    answer = made.receive(post("batch", {"batch": batch, "context": shared}))
+
+    assert (answer.accepted, answer.withheld) == (1, 1)
+    (event,) = made.events()
+    raw = RawWebhook.decode(made.of(Topic.WEBHOOKS_RAW)[0].value)
+    mapping = MapWebhook(Canonical(PLAN, made.fragments), PLAN.version)
+    sender = known(["direct"])["direct"]
+    _, left = mapping(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
+    assert isinstance(left, Mapped)
+    again = CanonicalEvent.decode(left.event)
+    assert (again.event_id, again.fragment) == (event.event_id, event.fragment)
+    assert [one.key for one in again.accounts] == ["group:acme"]
+    assert b"ada" not in base64.b64decode(raw.body)

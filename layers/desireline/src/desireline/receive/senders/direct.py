@@ -20,7 +20,13 @@ from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.segment import SENDER as SEGMENT
 from desireline.receive.senders.segment import calls, reported
-from desireline.receive.senders.sender import Reported, Sender, mapping, text
+from desireline.receive.senders.sender import (
+    Reported,
+    Sender,
+    content_id,
+    mapping,
+    text,
+)
 from desireline.receive.write_keys import WriteKey, matching, without_keys, write_keys
 
 CALLS = {
@@ -71,7 +77,11 @@ class Direct(Sender):
         return (_seen(one, request) for one in found) if ORIGIN in request.headers else found
 
     def without(self, payload: Any, places: Container[int], count: int) -> Any:
-        return SEGMENT.without(payload, places, count)
+        """Of what a batch shares the account stays: it is of all of them, and an event without its
+        account would be counted once more when it is mapped again."""
+        left = SEGMENT.without(payload, places, count)
+        account = mapping(mapping(payload).get("context")).get("groupId")
+        return {**left, "context": {"groupId": account}} if account and left else left
 
     def kept(self, request: WebhookRequest, body: bytes) -> bytes:
         return without_keys(body)
@@ -117,13 +127,15 @@ def _messages(payload: Any, request: WebhookRequest) -> list[Mapping[str, Any]]:
 
 def _whole(given: Any, call: str, shared: Mapping[str, Any] | None) -> Mapping[str, Any]:
     message = mapping(given)
-    if shared:
-        message = {**message, "context": {**shared, **mapping(message.get("context"))}}
     if call and message.get("type") != call:
         message = {**message, "type": call}
-    if not message.get("messageId"):
-        # Its content is its id, and a repeated delivery differs in when it was sent.
+    if not text(message.get("messageId")):
+        # Its content is its id, and a repeated delivery differs in when it was sent. What the batch
+        # shares is none of it: that goes where a suppressed person's call is taken out of the body.
         message = {k: v for k, v in message.items() if k not in ("sentAt", "writeKey")}
+        message = {**message, "messageId": content_id(message)} if shared else message
+    if shared:
+        message = {**message, "context": {**shared, **mapping(message.get("context"))}}
     return message
 
 
