@@ -329,6 +329,30 @@ def test_what_is_left_of_a_record_maps_again_to_the_same_events() -> None:
     assert scene.receive([]).accepted == 0
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"account": '"$record".headers.tenant'},
+        {"id": '"$record".key'},
+        {"time": '"$record".headers.tenant'},
+        {"aliases": {"user": "user", "anonymous": '"$record".key'}},
+    ],
+)
+def test_what_would_be_counted_elsewhere_without_its_headers_is_not_kept(
+    places: dict[str, Any],
+) -> None:
+    """Given a record of two persons whose headers or key say where it counts, and one of them
+    suppressed, then the other's event is taken, and nothing is kept that would map differently."""
+    scene = planned(**{"aliases": {"user": "user"}, **places}, headers=("tenant",), key=True)
+    suppress(scene, AliasType.USER, "ada")
+    both = [{"type": "project.created", "user": who} for who in ("ada", "bob")]
+    tenant = b"2026-01-05T00:00:00Z"
+    scene.receive([record(both, key=b"k-1", headers={"tenant": tenant})])
+
+    assert len(scene.events) == 1
+    assert not scene.raw
+
+
 def test_while_it_is_not_known_who_is_suppressed_the_batch_comes_again() -> None:
     scene = Scene()
     scene.world.suppressed = None

@@ -115,6 +115,8 @@ class ReceiveTopic:
         if withheld:
             body = without_withheld(source, request, payload, withheld, len(outcomes))
             kept = {PLACE}
+            if not _maps_alike(source, body, request.headers[PLACE], outcomes):
+                body = b""
         if body or not withheld:
             self._producer.produce(
                 raw_record(request, arrival, body=body, kept=kept, withheld=len(withheld))
@@ -152,3 +154,19 @@ def _read(
 
 def _unreadable(error: RefusedError) -> Refusal:
     return Refusal(0, UNREADABLE, InvalidEventError(error.reason, error.detail))
+
+
+def _maps_alike(source: TopicSender, body: bytes, place: str, outcomes: Sequence[Outcome]) -> bool:
+    """Whether the others in a record are the same events without its headers and key. What would
+    be counted elsewhere when it is mapped again is better not kept."""
+    if not body:
+        return True
+    request = WebhookRequest(source.name, {PLACE: place}, body)
+    again = [*source.messages(source.parse(body), request)]
+    mapped = [one for one in outcomes if isinstance(one, Mapped)]
+    return all(_identity(again[one.place]) == _identity(one.reported) for one in mapped)
+
+
+def _identity(one: Reported) -> tuple[object, ...]:
+    """What decides as what and where an event is counted."""
+    return one.id, one.call, one.event, one.occurred_at, [*one.aliases], [*one.accounts]
