@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from desireline.contracts import Topic
 from desireline.errors import RefusedError
+from desireline.events import CanonicalEvent, RawWebhook
+from desireline.receive.canonical import Canonical
+from desireline.receive.mapping import Arrival, Mapped, MapWebhook, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.samples import CALLED, Sample, load
 from desireline_local.signing import sign
-from tests.unit.receive.world import NOW, SECRET, World
+from tests.unit.receive.world import NOW, PLAN, SECRET, World
 
 SENDERS = known()
 EACH_SENDER = pytest.mark.parametrize("name", sorted(NAMES))
@@ -96,6 +100,40 @@ def test_no_change_of_a_sample_makes_a_5xx_or_another_event_the_second_time(
     if answer.status == 200:
         assert len(first.events()) == answer.accepted
         assert len(first.quarantined()) == answer.quarantined
+
+
+@EACH_SENDER
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_what_is_kept_of_any_body_is_counted_where_it_was(name: str, data: st.DataObject) -> None:
+    """Given any body, and the first person of the sample it was made of suppressed, when what is
+    kept of it is mapped again, then its events have the ids, fragments and accounts under which
+    they were counted: what differs in one of them would be counted a second time."""
+    sample = data.draw(st.sampled_from(load(name).samples))
+    body = changed(data, sample)
+    world, open_door = World(), World()
+    open_door.receive(sample.signed(name, SECRET, NOW))
+    suppressed = {one.fragment for event in open_door.events()[:1] for one in event.aliases}
+    world.suppressed = frozenset(suppressed)
+
+    world.receive(sent(name, sample, body))
+
+    for record in world.of(Topic.WEBHOOKS_RAW):
+        raw = RawWebhook.decode(record.value)
+        try:
+            reports = reports_of(SENDERS[name], raw)
+        except RefusedError:
+            assert not world.events()
+            continue
+        again = MapWebhook(Canonical(PLAN, world.fragments), PLAN.version)
+        outcomes = again(SENDERS[name], reports, Arrival(raw.id, NOW, NOW))
+        mapped = [CanonicalEvent.decode(one.event) for one in outcomes if isinstance(one, Mapped)]
+        assert counted(mapped) == counted(world.events())
+
+
+def counted(events: list[CanonicalEvent]) -> list[tuple[object, ...]]:
+    """What decides where an event is counted, and whether it is known."""
+    return [(one.event_id, one.fragment, one.occurred_at, one.accounts) for one in events]
 
 
 @EACH_SENDER
