@@ -19,7 +19,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -95,7 +95,13 @@ def measure(bootstrap: str) -> list[dict[str, Any]]:
                 "peer_value": peer[name],
             }
         )
-    held = memory(bootstrap)
+    sample = load("segment").samples[0]
+    bodies = [
+        ("segment", orjson.dumps({**sample.body, "messageId": f"single-{number}"}))
+        for number in range(CALLS)
+    ]
+    bodies += [(name, batch(name, number)) for name in SIZES for number in range(BATCHES)]
+    held = memory(bootstrap, bodies)
     rows.append(
         {
             "name": "receive.handler_memory",
@@ -108,14 +114,9 @@ def measure(bootstrap: str) -> list[dict[str, Any]]:
     return rows
 
 
-def memory(bootstrap: str) -> float:
-    """Megabytes that the deployed function holds at most, single webhooks and batches received."""
-    sample, secret = load("segment").samples[0], functions.SECRET.encode()
-    bodies = [
-        ("segment", orjson.dumps({**sample.body, "messageId": f"single-{number}"}))
-        for number in range(CALLS)
-    ]
-    bodies += [(name, batch(name, number)) for name in SIZES for number in range(BATCHES)]
+def memory(bootstrap: str, bodies: Iterable[tuple[str, bytes]]) -> float:
+    """Megabytes that the deployed function holds at most while it receives senders' bodies."""
+    secret = functions.SECRET.encode()
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events"
         events.write_bytes(

@@ -12,12 +12,10 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -97,15 +95,6 @@ def in_a_process(module: str, *arguments: str) -> dict[str, float]:
     )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def peak_memory() -> float:
-    """Megabytes that this process has held at most. Not getrusage's, which knows what the parent
-    held when it started this one."""
-    status = Path("/proc/self/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+)", status)
-    assert found is not None, status
-    return int(found[1]) / 1000
 
 
 def receiver(producer: KafkaProducer, silent: Silent) -> ReceiveWebhook:
