@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -28,13 +27,18 @@ from desireline_local.processes import stop
 
 PROGRESS = STATE / "progress.log"
 RUNNING = STATE / "running.json"
+PID = STATE / "supervisor.pid"
 FAILED = "failed: "
 START_SECONDS = 600.0
 """The first start may have to download."""
 
 
 class NotRunningError(Exception):
-    """There is no running local cloud."""
+    """There is no running local cloud that answers; the message says what to do."""
+
+
+class UnreadyError(NotRunningError):
+    """There is one, but it is still starting, or another version of this program started it."""
 
 
 class StartError(Exception):
@@ -51,16 +55,15 @@ class Running:
 
 def running() -> Running:
     """The running cloud. Raises NotRunningError."""
+    pid = _supervisor()
     try:
-        state = json.loads(RUNNING.read_text())
+        return Running(pid, Addresses(**json.loads(RUNNING.read_text())["addresses"]))
     except FileNotFoundError as error:
-        raise NotRunningError(
-            "the local cloud is not running: start it with 'desireline up'"
-        ) from (error)
-    found = Running(state["pid"], Addresses(**state["addresses"]))
-    if not _is_supervisor(found.pid):
-        raise NotRunningError("the local cloud has ended: start it again with 'desireline up'")
-    return found
+        raise UnreadyError(f"the local cloud is still starting (process {pid})") from error
+    except (TypeError, KeyError) as error:
+        raise UnreadyError(
+            "another version of this program started the local cloud: end it with 'desireline down'"
+        ) from error
 
 
 def last_failure() -> str | None:
@@ -74,6 +77,8 @@ def start(report: Callable[[str], None], *, bootstrap: str | None = None) -> Run
 
     An interrupt takes down what had been started.
     """
+    with contextlib.suppress(NotRunningError):
+        raise StartError(f"there is one already (process {_supervisor()}): see 'desireline status'")
     shutil.rmtree(STATE, ignore_errors=True)
     STATE.mkdir()
     command = [sys.executable, "-m", "desireline_local.supervisor"]
@@ -83,6 +88,7 @@ def start(report: Callable[[str], None], *, bootstrap: str | None = None) -> Run
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    PID.write_text(str(process.pid))
     try:
         return _wait(process, report)
     except BaseException:
@@ -92,9 +98,9 @@ def start(report: Callable[[str], None], *, bootstrap: str | None = None) -> Run
 
 
 def end() -> None:
-    """Take the running cloud down; nothing of it is left. Raises NotRunningError."""
-    found = running()
-    process = psutil.Process(found.pid)
+    """Take down the cloud, whoever started it and however far it is; nothing of it is left. Raises
+    NotRunningError."""
+    process = psutil.Process(_supervisor())
     process.terminate()
     try:
         process.wait(40)
@@ -123,11 +129,17 @@ def _wait(process: subprocess.Popen[bytes], report: Callable[[str], None]) -> Ru
     raise StartError(f"not ready after {START_SECONDS:.0f} s")
 
 
-def _is_supervisor(pid: int) -> bool:
+def _supervisor() -> int:
+    """The process that owns the cloud. Raises NotRunningError."""
     try:
-        return "desireline_local.supervisor" in " ".join(psutil.Process(pid).cmdline())
-    except psutil.Error:
-        return False
+        pid = int(PID.read_text())
+        alive = "desireline_local.supervisor" in " ".join(psutil.Process(pid).cmdline())
+    except (OSError, ValueError, psutil.Error):
+        alive = False
+    if alive:
+        return pid
+    how = "has ended: start it again" if RUNNING.exists() else "is not running: start it"
+    raise NotRunningError(f"the local cloud {how} with 'desireline up'")
 
 
 def main() -> None:
@@ -174,7 +186,7 @@ def _tell(write: Callable[[str], int], line: str) -> None:
 def _write_running(addresses: Addresses) -> None:
     """The file appears whole."""
     draft = RUNNING.with_suffix(".draft")
-    draft.write_text(json.dumps({"pid": os.getpid(), "addresses": asdict(addresses)}))
+    draft.write_text(json.dumps({"addresses": asdict(addresses)}))
     draft.replace(RUNNING)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer
@@ -14,13 +18,14 @@ from desireline.adapters.memory import MemoryStore
 from desireline.events import Quarantined, RawPointer, Stamps
 from desireline.receive.quarantine.index import IndexQuarantine
 from desireline.records import Record
+from desireline_local import supervisor
 from desireline_local.cli import console, quarantine
 from desireline_local.cli.main import app
 from desireline_local.cli.times import moment, span
 from desireline_local.cloud import Addresses
 from desireline_local.in_memory import Silent
 from desireline_local.kafka.broker import free_port
-from desireline_local.supervisor import Running
+from desireline_local.supervisor import NotRunningError, Running, StartError, UnreadyError
 
 
 def run(*arguments: str, columns: int = 80) -> tuple[int, str]:
@@ -147,3 +152,58 @@ def test_a_table_is_no_way_for_controls_either():
         table.add_row("\x1b]0;title\x07\x9b31m\r!")
         shown.print(table)
     assert captured.get().split() == ["a", "�]0;title��31m�!"]
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for what a running cloud writes."""
+    monkeypatch.setattr(supervisor, "STATE", tmp_path)
+    monkeypatch.setattr(supervisor, "RUNNING", tmp_path / "running.json")
+    monkeypatch.setattr(supervisor, "PID", tmp_path / "supervisor.pid")
+    return tmp_path
+
+
+@pytest.fixture
+def alive(state: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that passes for the one that owns the cloud."""
+    words = [sys.executable, "-c", "import time; time.sleep(600)", "desireline_local.supervisor"]
+    with subprocess.Popen(words) as process:
+        (state / "supervisor.pid").write_text(str(process.pid))
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_cloud_that_is_still_starting_is_not_started_again(
+    state: Path, alive: subprocess.Popen[bytes]
+):
+    with pytest.raises(UnreadyError, match=f"still starting \\(process {alive.pid}\\)"):
+        supervisor.running()
+    with pytest.raises(StartError, match="there is one already"):
+        supervisor.start(print)
+    assert run("up")[0] == run("demo")[0] - 1 == 1
+
+
+def test_a_cloud_of_another_version_is_told_and_can_be_ended(
+    state: Path, alive: subprocess.Popen[bytes]
+):
+    """Given a cloud whose addresses this version does not understand, when it is ended, then its
+    process is gone, and so are its files."""
+    (state / "running.json").write_text(json.dumps({"addresses": {"webhooks": "there"}}))
+
+    assert run("status")[0] == 3
+    assert "another version of this program" in run("clock", columns=200)[1]
+    assert run("down") == (0, "The local cloud is down.\n")
+    assert alive.poll() is not None
+    assert not state.exists()
+
+
+def test_what_has_ended_is_not_taken_for_running(state: Path, alive: subprocess.Popen[bytes]):
+    alive.kill()
+    alive.wait()
+    (state / "running.json").write_text("{}")
+
+    with pytest.raises(NotRunningError, match="has ended"):
+        supervisor.running()
+    assert run("down")[0] == 3

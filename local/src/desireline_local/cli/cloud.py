@@ -13,10 +13,10 @@ from rich.table import Table
 
 from desireline.receive.senders import NAMES
 from desireline_local import supervisor
-from desireline_local.cli.console import console, fail, the_cloud
+from desireline_local.cli.console import NOT_RUNNING, console, fail, the_cloud
 from desireline_local.cli.times import shown, span
 from desireline_local.cloud import Addresses
-from desireline_local.supervisor import NotRunningError, StartError
+from desireline_local.supervisor import NotRunningError, StartError, UnreadyError
 
 MOST_AHEAD = timedelta(days=366)
 """That the clock moves at once: trials are long over by then, and it never goes back."""
@@ -30,6 +30,8 @@ def up(
     """Start the local cloud and leave it running; the first time it downloads what it needs."""
     try:
         found = supervisor.running()
+    except UnreadyError as error:
+        raise fail(str(error)) from error
     except NotRunningError:
         pass
     else:
@@ -49,9 +51,11 @@ def up(
 
 def down() -> None:
     """Stop the local cloud. No process and no file of it is left."""
-    the_cloud()
-    with console.status("stopping"):
-        supervisor.end()
+    try:
+        with console.status("stopping"):
+            supervisor.end()
+    except NotRunningError as error:
+        raise fail(str(error), NOT_RUNNING) from error
     console.print("The local cloud is down.")
 
 

@@ -26,7 +26,7 @@ from desireline_local.demo.run import Run, replay
 from desireline_local.drive import Progress as Driven
 from desireline_local.explain import WarehouseHistory, explain
 from desireline_local.explain_view import timeline
-from desireline_local.supervisor import NotRunningError, StartError
+from desireline_local.supervisor import NotRunningError, StartError, UnreadyError
 from desireline_local.warehouse.connection import rows
 from desireline_local.warehouse.funnel import reference_funnel
 from desireline_local.world import SettleError
@@ -79,6 +79,8 @@ def demo(
 def _not_running_yet() -> None:
     try:
         supervisor.running()
+    except UnreadyError as error:
+        raise fail(str(error), 2) from error
     except NotRunningError:
         return
     raise fail("a local cloud is running, and the demo wants one of its own: 'desireline down'", 2)
