@@ -14,7 +14,11 @@ STATE = PROJECT / ".desireline"
 
 
 def cache(*parts: str) -> Path:
-    """A folder of downloads that are kept from run to run, made if missing."""
+    """A folder of downloads that are kept from run to run, made if missing. Raises OSError."""
     folder = user_cache_path("desireline").joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"downloads cannot be kept there ({error.strerror})"
+        raise OSError(error.errno, why, str(folder)) from error
     return folder

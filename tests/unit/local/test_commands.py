@@ -113,6 +113,30 @@ def test_what_does_not_answer_ends_with_1_and_no_traceback(dead_cloud: None, wor
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "words", [["send", "segment"], ["produce", "company.events"], ["pull", "mixpanel"]]
+)
+def test_a_file_that_is_not_there_ends_with_2(dead_cloud: None, words: list[str]):
+    code, said = run(*words, "/absent/file", columns=200)
+
+    assert (code, said) == (2, "desireline: /absent/file: No such file or directory\n")
+
+
+def test_where_nothing_can_be_kept_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Given a home that takes no files, when a command looks for what it keeps there, then it names
+    the place."""
+    (tmp_path / "file").touch()
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "file"))
+    monkeypatch.setattr(supervisor, "PID", tmp_path / "absent")
+
+    code, said = run("status", columns=300)
+
+    assert code == 2
+    assert said.startswith(f"desireline: {tmp_path}/file/")
+    assert "downloads cannot be kept there (Not a directory)" in said
+
+
 def test_names_that_look_like_markup_are_listed_as_they_are(monkeypatch: pytest.MonkeyPatch):
     """Given a case whose event's name is what a terminal would take for something else, when cases
     are listed and shown, then the name is there letter by letter."""

@@ -49,8 +49,8 @@ errors = _Letters(stderr=True)
 
 
 class Commands(TyperGroup):
-    """Commands none of which ends with a traceback because somebody pressed Ctrl-C, or because
-    what it asks does not answer."""
+    """Commands none of which ends with a traceback because somebody pressed Ctrl-C, because what it
+    asks does not answer, or because a file is not there."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -60,6 +60,10 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from error
         except (httpx.HTTPError, BotoCoreError, ClientError, DesirelineError) as error:
             raise fail(f"what this asks does not answer: {error}") from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise fail(reason(error), 2) from error
 
 
 def fail(message: str, code: int = 1) -> typer.Exit:

@@ -15,7 +15,7 @@ import typer
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local import samples
-from desireline_local.cli.console import console, fail, reason, the_cloud
+from desireline_local.cli.console import console, fail, the_cloud
 from desireline_local.cloud import Addresses
 from desireline_local.signing import sign
 
@@ -42,8 +42,6 @@ def send(
         known([source])
         addresses = the_cloud().addresses
         sent = _samples(addresses, source, what) if sample else [_own(addresses, source, what)]
-    except OSError as error:
-        raise fail(reason(error), 2) from error
     except ValueError as error:
         raise fail(str(error), 2) from error
     failed = False

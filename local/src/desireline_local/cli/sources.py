@@ -21,7 +21,7 @@ from desireline.records import Outgoing
 from desireline.rows import Put
 from desireline.rows.sources import PullRow
 from desireline_local import backends
-from desireline_local.cli.console import console, fail, reason, the_cloud
+from desireline_local.cli.console import console, fail, the_cloud
 from desireline_local.cloud import COMPANY_TOPICS, Addresses
 from desireline_local.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
 
@@ -41,10 +41,7 @@ def produce(
     if topic not in COMPANY_TOPICS:
         raise fail(f"no source {topic}: there are {', '.join(COMPANY_TOPICS)}", 2)
     addresses = the_cloud().addresses
-    try:
-        data = sys.stdin.buffer.read() if file is None else file.read_bytes()
-    except OSError as error:
-        raise fail(reason(error), 2) from error
+    data = sys.stdin.buffer.read() if file is None else file.read_bytes()
     lines = [line for line in data.splitlines() if line.strip()]
     producer = backends.producer(addresses)
     try:
@@ -73,8 +70,6 @@ def pull(
     addresses = the_cloud().addresses
     try:
         events = _events(file) if file else None
-    except OSError as error:
-        raise fail(reason(error), 2) from error
     except ValueError as error:
         raise fail(str(error), 2) from error
     if again:
