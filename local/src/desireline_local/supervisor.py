@@ -100,14 +100,16 @@ def start(report: Callable[[str], None], *, bootstrap: str | None = None) -> Run
 def end() -> None:
     """Take down the cloud, whoever started it and however far it is; nothing of it is left. Raises
     NotRunningError."""
-    process = psutil.Process(_supervisor())
-    process.terminate()
-    try:
-        process.wait(40)
-    except psutil.TimeoutExpired:
-        for member in (*process.children(recursive=True), process):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
+    pid = _supervisor()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        process.terminate()
+        try:
+            process.wait(40)
+        except psutil.TimeoutExpired:
+            for member in (*process.children(recursive=True), process):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
     shutil.rmtree(STATE, ignore_errors=True)
 
 

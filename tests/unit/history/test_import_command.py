@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -87,3 +94,44 @@ def test_a_mapping_file_from_the_command_line(tmp_path: Path) -> None:
 
     assert code == 0, said
     assert "1  would be sent" in said
+
+
+def test_ctrl_c_ends_it_with_130_and_one_word(tmp_path: Path) -> None:
+    """Given an import whose processes have only just been started, when Ctrl-C is pressed, which a
+    terminal tells all of them, then it ends at once, and none of them complains."""
+    calls = ndjson(tmp_path / "calls.ndjson", [call(n) for n in range(200_000)])
+    running = subprocess.Popen(
+        [Path(sys.executable).with_name("desireline"), "import", calls, "--dry-run"]
+        + ["--workers", "2", "--state", tmp_path / "state"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell's background jobs ignore SIGINT, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    with running:
+        try:
+            while len(workers_of(running.pid)) < 2 and running.poll() is None:
+                time.sleep(0.01)
+            while running.poll() is None:
+                os.killpg(running.pid, signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    running.wait(20)
+            said = running.stderr.read() if running.stderr else ""
+        finally:
+            running.kill()
+
+    assert (running.returncode, said) == (130, "interrupted\n")
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """Those that have begun to load what they need, which takes them several times as long."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started = psutil.Process(pid).children()
+        return [
+            one
+            for one in started
+            if "spawn_main" in " ".join(one.cmdline()) and one.cpu_times().user > 0.1
+        ]
+    return []

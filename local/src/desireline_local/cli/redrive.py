@@ -94,7 +94,7 @@ def redrive(
 
 
 def _surveyed(tools: Redriving, selection: Selection) -> Survey:
-    with Progress(console=console, transient=True) as progress:
+    with _progress() as progress:
         found = tools.redrive.survey(selection, _bar(progress, "objects read"))
     for place in found.unreadable:
         console.print(f"no dead letter of a mapping: {place}")
@@ -118,13 +118,13 @@ def _surveyed(tools: Redriving, selection: Selection) -> Survey:
 
 
 def _gone(tools: Redriving, found: Survey, order: Order, wait: float) -> None:
-    with Progress(console=console, transient=True) as progress:
+    with _progress() as progress:
         sending = tools.redrive.send(found, order, _bar(progress, "sent"))
     console.print(
         f"Redrive {order.id}: {len(sending.sent)} records into their topics, "
         f"{len(sending.taken) + len(sending.failed)} to their functions."
     )
-    with Progress(console=console, transient=True) as progress:
+    with _progress() as progress:
         outcome = tools.see_through(sending, wait, _bar(progress, "through"))
     tools.redrive.record(sending, dict(outcome.total))
     _show(outcome)
@@ -141,6 +141,10 @@ def _show(outcome: Outcome) -> None:
     for place in places:
         table.add_row(*place, *(str(outcome.counts[*place, word]) for word in words))
     console.print(table)
+
+
+def _progress() -> Progress:
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _bar(progress: Progress, text: str) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -52,6 +53,13 @@ class Processes:
         )
 
     def __enter__(self) -> Processes:
+        # Ctrl-C is for this process: the others start deaf to it, and are told by it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for _ in range(self.count):
+                self._pool.submit(int)  # one more is started for each that finds none idle
+        finally:
+            signal.signal(signal.SIGINT, before)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,7 +7,6 @@ what is interrupted before is taken again by the next run and counted once.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections import Counter
@@ -180,9 +179,8 @@ _workers: list[Worker] = []
 
 
 def begin(place: Place, parent: int) -> None:
-    """Called first in a process of its own: Ctrl-C is for its parent, and it ends with it, also
-    where the parent has ended before this is called."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Called first in a process of its own, which was started deaf to Ctrl-C; it ends with its
+    parent, also where that has ended before this is called."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     producer = None
     if place.bootstrap:
