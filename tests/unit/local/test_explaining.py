@@ -34,6 +34,12 @@ def decision(phase: str, outcome: Outcome, *, step: str = "-", action: str = "-"
     )
 
 
+class Connection:
+    """One to no warehouse."""
+
+    def close(self) -> None: ...
+
+
 class Past:
     """Events as the warehouse has them."""
 
@@ -55,7 +61,7 @@ def explain(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(ask, "the_cloud", Cloud)
         monkeypatch.setattr(ask.backends, "store", lambda _: store)
         monkeypatch.setattr(ask.backends, "fragments", lambda _: FRAGMENTS)
-        monkeypatch.setattr(ask.backends, "warehouse", lambda _: None)
+        monkeypatch.setattr(ask.backends, "warehouse", lambda _: Connection())
         monkeypatch.setattr(ask, "WarehouseHistory", lambda _: Past(*events))
         done = CliRunner().invoke(app, ["explain", subject], env={"COLUMNS": "120"})
         return done.exit_code, done.output
