@@ -179,22 +179,19 @@ def _lag(sources: Sources) -> Iterator[AlarmRow]:
     for function, topics in CONSUMED_TOPICS.items():
         for topic in topics:
             yield _behind(function, topic.value, consumer_group(function, topic))
-    for table in sorted(ANNOUNCED_TABLES):
-        yield AlarmRow(
-            name=f"{Function.PUBLISH_CHANGES}-{table}-age",
-            namespace="AWS/Lambda",
-            metric="IteratorAge",
-            dimensions={
-                "FunctionName": "{deployment}-publish-changes",
-                "EventSourceMappingUUID": f"mapping:{Function.PUBLISH_CHANGES}/{table}",
-            },
-            statistic="Maximum",
-            threshold=LAG_SECONDS * 1000,
-            severity=Severity.PAGE,
-            runbook="A consumer lags",
-            periods=3,
-            datapoints=2,
-        )
+    # By function: Lambda documents no pair of function and mapping for it, and the oldest counts.
+    yield AlarmRow(
+        name=f"{Function.PUBLISH_CHANGES}-age",
+        namespace="AWS/Lambda",
+        metric="IteratorAge",
+        dimensions={"FunctionName": "{deployment}-publish-changes"},
+        statistic="Maximum",
+        threshold=LAG_SECONDS * 1000,
+        severity=Severity.PAGE,
+        runbook="A consumer lags",
+        periods=3,
+        datapoints=2,
+    )
 
 
 def _behind(function: Function, topic: str, group: str) -> AlarmRow:

@@ -70,6 +70,9 @@ def test_dimensions_name_what_is_deployed(dev: Assembly) -> None:
         if "Topics" in mapping
     }
     names |= {source.topic for source in EXAMPLE.topics}
+    # Two of these together are no dimensions of Lambda's, and their alarm would never sound.
+    pair = {"FunctionName", "EventSourceMappingUUID"}
+    assert not any(pair <= set(row.dimensions) for row in alarm_rows(EXAMPLE))
     by_name = {"FunctionName", "TableName", "QueueName", "TopicName", "Topic", "Cluster Name"}
     parameters = {f"ssm:{r.properties['Name']}" for r in dev.of_type("AWS::SSM::Parameter")}
     for alarm in deployed(dev).values():
@@ -112,6 +115,7 @@ def test_lag_errors_throttles_and_unknown_sends_are_watched() -> None:
     assert watched("Errors", "FunctionName") == functions
     assert watched("Throttles", "FunctionName") == functions
     assert len(watched("EstimatedMaxTimeLag", "Consumer Group")) == 14
+    assert watched("IteratorAge", "FunctionName") == {"{deployment}-publish-changes"}
     assert watched("sends_unknown", "channel") == set(LIVE_CHANNELS)
     assert watched("sends_refused", "channel") == set(LIVE_CHANNELS)
     assert watched("records_quarantined", "service") == {
