@@ -1,9 +1,10 @@
-"""Rules broken once more: those of arrival, of switches, and of time."""
+"""Rules broken once more: those of arrival, of failed records, of switches, and of time."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from desireline.batch import Tally
 from desireline.intervene import check, deliver, start
 from desireline.journey import state as journey
 from desireline.rows import ClaimState
@@ -64,8 +65,21 @@ def _age_not_asked(patch: Patch) -> None:
     patch.setattr(start.StartInterventions, "_try_to_enrol", ageless)
 
 
+def _failed_means_done(patch: Patch) -> None:
+    patch.setattr(Tally, "fail", lambda self, records, reason: self.done.extend(records))
+
+
+def _retryable_is_set_aside(patch: Patch) -> None:
+    def aside(self: Any, records: Any, reason: str) -> None:
+        self.quarantined.extend((record, reason) for record in records)
+
+    patch.setattr(Tally, "fail", aside)
+
+
 MORE = (
     Mutation("the first mention of a trait stays", "4", _first_mention_stays),
+    Mutation("a record that failed counts as done", "17", _failed_means_done),
+    Mutation("a record that may succeed later is set aside", "17", _retryable_is_set_aside),
     Mutation("kill switches are not looked at", "10", _kill_switches_not_asked),
     Mutation("the send mode is not looked at", "10", _send_mode_not_asked),
     Mutation("what was recorded is sent later", "10", _recorded_is_sent_later),
