@@ -286,6 +286,18 @@ def test_an_unreadable_record_goes_to_quarantine_and_stops_nobody():
         assert [one.offset for one in result.done] == [8]
 
 
+def test_a_record_too_large_for_a_row_is_set_aside_without_its_bytes():
+    store = MemoryStore()
+    poison = record(Topic.EVENTS_RESOLVED, b'{"event": "' + b"x" * 400_000 + b'"}', offset=7)
+
+    result = use_case(store)([poison])
+
+    row = store.query(QuarantineRow, "Q#events.resolved#0#7")[0]
+    assert [why for _, why in result.quarantined] == ["unreadable_record"]
+    assert row.record == ""
+    assert row.expires == row.at // 1000 + 30 * 86_400
+
+
 def test_a_circle_of_tombstones_goes_to_quarantine():
     store = MemoryStore()
     signup = event("trial_signup")

@@ -367,6 +367,7 @@ def test_an_unreadable_record_is_set_aside_and_holds_up_nobody() -> None:
     # Then the quarantine names it
     assert scene.metrics.counts["records_quarantined"] == 2
     (row,) = scene.rows(QuarantineRow)
+    assert row.expires == scene.wall.now() // 1000 + 30 * 86_400
     assert (row.topic, row.partition, row.offset, row.stage) == (
         "events.resolved",
         1,

@@ -98,17 +98,13 @@ class StartInterventions:
                 )
 
     def _set_aside(self, record: Record, error: TerminalError, tally: Tally) -> None:
-        row = QuarantineRow(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
+        row = QuarantineRow.of(
+            record,
             stage="intervene",
-            source=record.topic,
             reason=error.reason,
             detail=error.detail,
-            record=(record.value or b"").decode("utf-8", "replace"),
-            key=(record.key or b"").decode("utf-8", "replace"),
             at=self._clock.now(),
+            stored_at=self._wall.now(),
         )
         try:
             if self._store.get(row.ref) is None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from desireline.contracts import Channel, Table
 from desireline.events import Stamps
+from desireline.records import Record
 from desireline.rows.base import Ref, Row
 
 
@@ -187,6 +188,12 @@ class DecisionRow(Row):
         return Ref(cls, f"D#{subject}", f"{enrolment}#{step}#{action}#{phase}")
 
 
+SET_ASIDE_LIMIT = 300_000
+"""Bytes of a record in its row: an item takes 400 KB. A longer one lies in its topic's archive."""
+SET_ASIDE_SECONDS = 30 * 86_400
+"""As long as its case is listed: the row is only how quarantine comes to hear of it."""
+
+
 class QuarantineRow(Row):
     """Q#topic#partition#offset: a record that a table-writing stage could not take further."""
 
@@ -205,6 +212,26 @@ class QuarantineRow(Row):
     @property
     def pk(self) -> str:
         return f"Q#{self.topic}#{self.partition}#{self.offset}"
+
+    @classmethod
+    def of(
+        cls, record: Record, *, stage: str, reason: str, detail: str, at: int, stored_at: int
+    ) -> QuarantineRow:
+        """The row of a record. at: journey time; stored_at: wall time, both epoch ms."""
+        value = record.value or b""
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            stage=stage,
+            source=record.topic,
+            reason=reason,
+            detail=detail,
+            record=value.decode("utf-8", "replace") if len(value) <= SET_ASIDE_LIMIT else "",
+            key=(record.key or b"").decode("utf-8", "replace"),
+            at=at,
+            expires=stored_at // 1000 + SET_ASIDE_SECONDS,
+        )
 
 
 class SuppressionRow(Row):

@@ -125,17 +125,9 @@ class ScoreJourneys:
             self._quarantine(record, failure.reason, failure.detail, tally)
 
     def _quarantine(self, record: Record, reason: str, detail: str, tally: Tally) -> None:
-        row = QuarantineRow(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            stage="score",
-            source=record.topic,
-            reason=reason,
-            detail=detail,
-            record=(record.value or b"").decode("utf-8", "replace"),
-            key=(record.key or b"").decode("utf-8", "replace"),
-            at=self._wall.now(),
+        now = self._wall.now()
+        row = QuarantineRow.of(
+            record, stage="score", reason=reason, detail=detail, at=now, stored_at=now
         )
         try:
             self._store.write(Put(row))
