@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import orjson
 import pytest
@@ -14,9 +15,10 @@ from desireline.contracts import Topic
 from desireline.receive.senders import NAMES, known
 from desireline_local.samples import Sample, load
 from tests.unit.receive.senders.test_any_signed_body import places, sent
-from tests.unit.receive.world import NOW, SECRET, World
+from tests.unit.receive.world import NOW, SECRET, World, request
 
 EACH_SENDER = pytest.mark.parametrize("name", sorted(NAMES))
+WHEN = "2026-01-05T00:00:00Z"
 WRITTEN, READ = 300, 1_000
 """Deeper than orjson writes; nearly as deep as it reads."""
 
@@ -62,3 +64,27 @@ def test_a_deep_body_of_which_a_suppressed_person_is_taken_out_is_no_5xx(name: s
             assert all(
                 not first & {one.fragment for one in event.aliases} for event in world.events()
             )
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("segment", {"type": "track", "event": "Report Viewed", "timestamp": WHEN}),
+        ("direct", {"type": "track", "event": "Report Viewed", "timestamp": WHEN}),
+        ("sendgrid", {"event": "delivered", "email": "ada@acme.com", "timestamp": NOW // 1000}),
+    ],
+)
+def test_a_deep_message_without_an_id_does_not_cost_its_batch(
+    name: str, call: dict[str, Any]
+) -> None:
+    """Given a batch whose messages have no ids, and one of them is nested deeply, then all are
+    taken, and have the same ids when they come again."""
+    batch = orjson.dumps([{**call, "userId": "ada", "more": more} for more in (1, "nested", 3)])
+    body = batch.replace(b'"nested"', b"[" * WRITTEN + b"]" * WRITTEN)
+    ids = []
+    for _ in range(2):
+        world = World()
+        assert world.receive(request(name, body)).accepted == 3
+        ids.append([event.event_id for event in world.events()])
+    assert ids[0] == ids[1]
+    assert len(set(ids[0])) == 3

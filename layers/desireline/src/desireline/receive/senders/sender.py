@@ -146,12 +146,14 @@ def refuse_unless_fresh(signed_at: int, now: int, *, oldest: int = TOLERANCE_MS)
 
 
 def content_id(message: Mapping[str, Any]) -> str:
-    """The id of a message that has none: equal content is the same event. Raises RefusedError."""
+    """The id of a message that has none: equal content is the same event."""
     try:
         written = orjson.dumps(dict(message), option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError as error:
-        # What orjson reads it does not always write: its nesting limits differ.
-        raise RefusedError(400, "malformed", "nested too deeply") from error
+    except orjson.JSONEncodeError:
+        # What orjson reads it does not always write: its nesting limits differ. What lies flat
+        # tells such a message apart, which must not cost its batch.
+        flat = {name: one for name, one in message.items() if not isinstance(one, dict | list)}
+        written = orjson.dumps(flat, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(written).hexdigest()
 
 
