@@ -68,6 +68,7 @@ def test_help_fits_a_narrow_terminal_and_its_sentences_are_not_broken(words: tup
         (["clock", "--advance", "²h"], "is no span of time up to a year"),
         (["clock", "--advance", ""], "is no span of time up to a year"),
         (["logs", "aws", "--lines", "-1"], "--lines"),
+        (["import", "x", "--dry-run", "--workers", "100000000"], "--workers"),
     ],
 )
 def test_what_is_asked_wrongly_ends_with_2_and_what_to_write(words: list[str], said: str):

@@ -11,9 +11,8 @@ import psutil
 import typer
 from rich.table import Table
 
-from desireline.receive.senders import NAMES
 from desireline_local import supervisor
-from desireline_local.cli.console import NOT_RUNNING, console, fail, the_cloud
+from desireline_local.cli.console import NOT_RUNNING, console, errors, fail, the_cloud
 from desireline_local.cli.times import shown, span
 from desireline_local.cloud import Addresses
 from desireline_local.supervisor import NotRunningError, StartError, UnreadyError
@@ -85,7 +84,7 @@ def logs(
     part: Annotated[
         str | None, typer.Argument(help="one of the parts that 'desireline logs' lists")
     ] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many from the end")] = 40,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="how many from the end")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
 ) -> None:
     """Show the end of a part's log; without a part, list them."""
@@ -97,7 +96,10 @@ def logs(
     if part not in files:
         raise fail(f"no part '{part}'; there are {', '.join(sorted(files))}", 2)
     with files[part].open(errors="replace") as file:
-        for line in deque(file, maxlen=lines):
+        last = deque(file, maxlen=lines)
+        if not (last or follow):
+            errors.print(f"{part} has logged nothing.")
+        for line in last:
             console.print(line.rstrip(), soft_wrap=True)
         while follow:
             line = file.readline()
@@ -133,7 +135,7 @@ def clock(
 def show_addresses(addresses: Addresses) -> None:
     """Where everything is."""
     places = {
-        "webhooks": f"{addresses.webhooks}/SENDER ({', '.join(sorted(NAMES))})",
+        "webhooks": f"{addresses.webhooks}/SENDER (docs/senders.md)",
         "sites, servers": f"{addresses.host}/v1/CALL (docs/http_api.md)",
         "AWS": addresses.aws,
         "Kafka": addresses.kafka,

@@ -76,7 +76,7 @@ LeaveOut = Annotated[
     list[str] | None, typer.Option(help="an event that is not wanted; may be given several times")
 ]
 Rate = Annotated[float, typer.Option(min=0, help="events a second at most; 0: no limit")]
-Workers = Annotated[int, typer.Option(min=0, help="processes; 0: one for each core")]
+Workers = Annotated[int, typer.Option(min=0, max=64, help="processes; 0: one for each core")]
 RejectsFolder = Annotated[
     Path | None, typer.Option("--rejects", help="folder for rows not taken; else beside the file")
 ]
