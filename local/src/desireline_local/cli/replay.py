@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from desireline.errors import UnavailableError
+from desireline.errors import RetryableError
 from desireline.ports import RawBodies
 from desireline.receive.replay import Counts, ReplayWebhooks, Selection
 from desireline_local import mapping_again
@@ -128,7 +128,7 @@ def _begun(
     last = moment(until, "--until") or EVERYTHING
     try:
         span = _bodies(target, origin).span(first, last)
-    except UnavailableError as error:
+    except RetryableError as error:
         raise fail(f"nothing was done: {error}") from error
     name = f"replay-{uuid.uuid4().hex[:12]}"
     return Kept(
@@ -163,7 +163,7 @@ def _work(target: Target, kept: Kept, pace: Callable[[int], None], *, go: bool) 
                 bars.update(task, completed=total - size(step.left), said=said)
                 if go:
                     pace(kept.events)
-    except UnavailableError as error:
+    except RetryableError as error:
         raise fail(f"stopped: {error}{_how_to_go_on(kept, go=go)}") from error
     except KeyboardInterrupt as error:
         errors.print(f"interrupted{_how_to_go_on(kept, go=go)}", soft_wrap=True)
