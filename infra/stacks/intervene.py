@@ -108,7 +108,7 @@ class InterveneStack(StageStack):
             *use_rows(
                 self,
                 Table.INTERVENTIONS,
-                *(Do.GET, Do.BATCH_GET, Do.PUT, Do.CHECK),
+                *(Do.GET, Do.BATCH_GET, Do.PUT),
                 partitions=["D#*", "E#*", "K#*", "Q#*"],
             ),
             may_start(self),
@@ -135,7 +135,7 @@ class InterveneStack(StageStack):
             *use_rows(self, Table.IDENTITY, Do.PUT, Do.CHECK, partitions=["J#*"]),
             *use_rows(self, Table.STATES, *READS),
             *use_rows(self, Table.INTERVENTIONS, *READS, partitions=[*DECIDED, "X#*"]),
-            *use_rows(self, Table.INTERVENTIONS, Do.PUT, Do.CHECK, partitions=DECIDED),
+            *use_rows(self, Table.INTERVENTIONS, Do.PUT, partitions=DECIDED),
             self._reads_switches(),
         )
         return function

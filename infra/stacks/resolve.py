@@ -34,7 +34,7 @@ class ResolveStack(StageStack):
             driven=True,
         )
         self.function.allow(
-            *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET, Do.PUT, Do.CHECK),
+            *use_rows(self, Table.IDENTITY, Do.BATCH_GET, Do.PUT, Do.CHECK),
             *use_rows(self, Table.STATES, Do.GET, Do.PUT),
         )
         for topic in CONSUMED_TOPICS[Function.RESOLVE_IDENTITY]:

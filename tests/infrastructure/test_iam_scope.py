@@ -90,7 +90,7 @@ ROWS = {
         Table.INTERVENTIONS: {GET, QUERY, PUT},
     },
     Function.RESOLVE_IDENTITY: {
-        Table.IDENTITY: {GET, BATCH, PUT, CHECK},
+        Table.IDENTITY: {BATCH, PUT, CHECK},
         Table.STATES: {GET, PUT},
     },
     Function.SCORE_JOURNEY: {
@@ -101,12 +101,12 @@ ROWS = {
     },
     Function.START_INTERVENTIONS: {
         Table.IDENTITY: {GET, PUT, CHECK},
-        Table.INTERVENTIONS: {GET, BATCH, PUT, CHECK},
+        Table.INTERVENTIONS: {GET, BATCH, PUT},
     },
     Function.CHECK_PLAYBOOK: {
         Table.IDENTITY: {GET, BATCH, PUT, CHECK},
         Table.STATES: {GET, BATCH, QUERY},
-        Table.INTERVENTIONS: {GET, BATCH, QUERY, PUT, CHECK},
+        Table.INTERVENTIONS: {GET, BATCH, QUERY, PUT},
     },
     Function.DELIVER_ACTION: {Table.INTERVENTIONS: {GET, PUT, CHECK}},
     Function.RECEIVE_TOPIC: {Table.INTERVENTIONS: {QUERY}},
