@@ -8,6 +8,7 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.aliases import Fragments
 from desireline.contracts import Table, Topic
+from desireline.errors import UnavailableError
 from desireline_local.cloud import Addresses
 from desireline_local.warehouse.connection import connect
 
@@ -36,5 +37,10 @@ class NoMetrics:
 
 
 def warehouse(addresses: Addresses) -> Any:
-    """A connection to the warehouse."""
-    return connect(int(addresses.warehouse.rpartition(":")[2]))
+    """A connection to the warehouse. Raises UnavailableError."""
+    from snowflake.connector.errors import Error  # noqa: PLC0415 — as in `connect`
+
+    try:
+        return connect(int(addresses.warehouse.rpartition(":")[2]))
+    except Error as error:
+        raise UnavailableError(f"the warehouse: {error}") from error

@@ -104,7 +104,14 @@ def dead_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["clock"], ["suppress", "list"], ["quarantine", "list"], ["send", "segment"]]
+    "words",
+    [
+        ["clock"],
+        ["suppress", "list"],
+        ["quarantine", "list"],
+        ["send", "segment"],
+        ["explain", "user:ada"],
+    ],
 )
 def test_what_does_not_answer_ends_with_1_and_no_traceback(dead_cloud: None, words: list[str]):
     code, said = run(*words, columns=300)
