@@ -170,6 +170,20 @@ def test_the_strongest_identifiers_come_first() -> None:
     assert read_subject(store, "z").state.counts == {"x": 1000 + KEPT_ROWS - 1}
 
 
+def test_an_identifier_of_a_kind_that_a_later_release_knows_comes_last() -> None:
+    store = MemoryStore()
+    visited(store, "z", KEPT_ROWS - 1)
+    row = store.get(PersonRow.at("z"))
+    assert row is not None
+    store.write(Put(row.but(aliases=("phone#0", *row.aliases))))
+    counted(store, "0", number=1000)
+
+    view = read_subject(store, "z", everywhere=True)
+
+    assert view.fragments[-1] == "0"
+    assert (view.state.counts, view.absence.counts) == ({"x": 100}, {"x": 1100})
+
+
 @pytest.mark.parametrize("visits", [10, 99, 100, 101, 300, 1500])
 def test_nothing_is_called_undone_that_lies_beyond_the_hundred_rows(visits: int) -> None:
     store = MemoryStore()

@@ -24,6 +24,9 @@ strongest identifiers, then by key."""
 LOOKED_AT = 1_000
 """So many places are looked at for them: most fragments have no row under most accounts."""
 
+_STRENGTHS = {"": 0, **{str(one): one.strength for one in AliasType}}
+"""A person without a row has an alias without a type; one that a later release knows comes last."""
+
 NO_ACCOUNT = "-"
 
 _ACCOUNTS = UUID("8f2b7c0e-53c5-5f0a-9d5e-6a0f3b1c7d42")
@@ -147,7 +150,7 @@ def viewing(subject: str) -> Reading[SubjectView]:
 
 def _strongest_first(alias: str) -> tuple[int, str]:
     kind, _, fragment = alias.partition("#")
-    return (AliasType(kind).strength if kind else 0, fragment)
+    return (_STRENGTHS.get(kind, len(_STRENGTHS)), fragment)
 
 
 def _with_room(
