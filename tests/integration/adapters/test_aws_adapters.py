@@ -104,9 +104,9 @@ def test_an_alert_that_sns_refuses_is_terminal(clients: Clients, unique: str, su
     assert inbox.messages() == []
 
 
-def test_a_topic_that_does_not_exist_is_terminal(clients: Clients, unique: str) -> None:
+def test_a_topic_that_does_not_exist_is_waited_for(clients: Clients, unique: str) -> None:
     arn = f"arn:aws:sns:us-east-1:000000000000:{unique}"
-    with pytest.raises(TerminalError):
+    with pytest.raises(DeniedError):
         SnsSender(clients("sns", attempts=1), arn).send(ALERT)
 
 

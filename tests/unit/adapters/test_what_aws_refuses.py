@@ -14,10 +14,12 @@ from botocore.stub import Stubber
 
 from desireline.adapters.aws import error_of
 from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.sns import SnsSender
 from desireline.adapters.stepfunctions import StateMachine
 from desireline.adapters.switches import ParameterSwitches
 from desireline.contracts import Table
 from desireline.errors import DeniedError, RetryableError, TerminalError, ThrottledError
+from desireline.ports import Alert
 from desireline.rows import AliasRow, Put
 
 ALIAS = AliasRow(type="email", fragment="f", root="f")
@@ -114,6 +116,25 @@ def test_a_trigger_waits_for_room_and_for_its_machine(
     stub.add_client_error("start_execution", code, http_status_code=400)
     with pytest.raises(error):
         StateMachine(client, ARN).start(name="e", payload={})
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("NotFound", DeniedError),
+        ("AuthorizationError", DeniedError),
+        ("KMSDisabled", DeniedError),
+        ("KMSThrottling", ThrottledError),
+        ("InvalidParameter", TerminalError),
+    ],
+)
+def test_an_alert_is_refused_for_good_only_for_what_it_says(
+    stubbed: Stubbed, code: str, error: type[Exception]
+) -> None:
+    client, stub = stubbed("sns")
+    stub.add_client_error("publish", code, http_status_code=400)
+    with pytest.raises(error):
+        SnsSender(client, "arn:aws:sns:us-east-1:000000000000:t").send(Alert("s", "b", {}))
 
 
 def test_switches_that_are_not_there_are_waited_for(stubbed: Stubbed) -> None:

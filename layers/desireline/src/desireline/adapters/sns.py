@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from desireline.adapters.aws import client, translated
+from desireline.errors import DeniedError, TerminalError
 from desireline.ports import Alert
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
 
 READ_TIMEOUT = 5.0
+NO_TOPIC = "NotFound"
+"""No message's fault: all would be refused."""
 
 
 def alert_client() -> SNSClient:
@@ -28,18 +31,26 @@ class SnsSender:
         self._topic_arn = topic_arn
 
     def send(self, alert: Alert) -> str:
-        with translated():
-            answer = self._client.publish(
-                TopicArn=self._topic_arn,
-                Subject=alert.subject,
-                Message=alert.body,
-                MessageAttributes={
-                    name: {
-                        "DataType": "Number" if isinstance(value, int) else "String",
-                        "StringValue": str(value),
-                    }
-                    for name, value in alert.attributes.items()
-                    if value != ""
-                },
-            )
+        try:
+            with translated():
+                return self._publish(alert)
+        except TerminalError as error:
+            if error.reason == NO_TOPIC:
+                raise DeniedError(error.reason) from error
+            raise
+
+    def _publish(self, alert: Alert) -> str:
+        answer = self._client.publish(
+            TopicArn=self._topic_arn,
+            Subject=alert.subject,
+            Message=alert.body,
+            MessageAttributes={
+                name: {
+                    "DataType": "Number" if isinstance(value, int) else "String",
+                    "StringValue": str(value),
+                }
+                for name, value in alert.attributes.items()
+                if value != ""
+            },
+        )
         return answer["MessageId"]
