@@ -16,15 +16,17 @@ import pytest
 
 from desireline.adapters.aws import _session
 from desireline.adapters.clock import WallClock
+from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.aliases import Fragments
-from desireline.contracts import Topic
+from desireline.contracts import Table, Topic
 from desireline.events import CanonicalEvent
 from desireline.ports import Suppressions
 from desireline.receive.canonical import Canonical
-from desireline.receive.request import WebhookRequest
+from desireline.receive.request import EVENTS_LIMIT, WebhookRequest
 from desireline.receive.senders import known
+from desireline.receive.throttle import ANY, Limit, Throttle
 from desireline.receive.webhook import ReceiveWebhook
 from desireline.tracking_plan import load_plan
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
@@ -49,7 +51,9 @@ class Ports:
     def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
 
 
-def receiving(bootstrap: str, suppressions: Suppressions | None = None) -> ReceiveWebhook:
+def receiving(
+    bootstrap: str, suppressions: Suppressions | None = None, throttle: Throttle | None = None
+) -> ReceiveWebhook:
     ports, wall = Ports(), WallClock()
     return ReceiveWebhook(
         senders=known(["segment", "stripe"]),
@@ -61,6 +65,7 @@ def receiving(bootstrap: str, suppressions: Suppressions | None = None) -> Recei
         wall=wall,
         metrics=ports,
         suppressions=suppressions,
+        throttle=throttle,
     )
 
 
@@ -168,19 +173,24 @@ def test_an_address_that_never_speaks_is_a_503_in_time(
     assert _seconds(receive, hurried, status=503) < 1.0
 
 
-def test_a_table_that_never_speaks_is_a_503_before_the_tightest_sender_gives_up(
+def test_tables_that_never_speak_are_a_503_before_the_tightest_sender_gives_up(
     monkeypatch: pytest.MonkeyPatch, silent: int
 ) -> None:
-    """Given that it cannot be known who is suppressed, then nothing is taken, and in time."""
+    """Given that neither a limit can be looked up nor who is suppressed, nor Kafka be reached, then
+    nothing is taken, and in time: what waits, waits one after the other."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{LOOPBACK}:{silent}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     _session.cache_clear()
     with closing(quick("dynamodb")) as client:
-        suppressions = DynamoSuppressions(client, "table", WallClock(), Ports())
-        receive = receiving(f"{LOOPBACK}:{silent}", suppressions)
-        assert _seconds(receive, webhook(1), status=503) < TIGHTEST
+        wall, ports = WallClock(), Ports()
+        suppressions = DynamoSuppressions(client, "table", wall, ports)
+        store = DynamoStore(client, {Table.STATES: "states"})
+        throttle = Throttle(store, {ANY: Limit(rate=1, burst=EVENTS_LIMIT)}, wall, ports)
+        receive = receiving(f"{LOOPBACK}:{silent}", suppressions, throttle)
+        for number in range(3):
+            assert _seconds(receive, webhook(number), status=503) < TIGHTEST
     _session.cache_clear()
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import orjson
 import pytest
+from hypothesis import given, settings
 
 from desireline.errors import RefusedError, UnavailableError
+from desireline.receive.request import WebhookRequest
 from desireline.receive.write_keys import BROWSER_BODY_LIMIT, WriteKey, matching, write_keys
 from desireline.receive.write_keys import without_keys as emptied
+from tests.unit.receive.senders.test_any_signed_body import JSON
+from tests.unit.receive.world import World
 
 SITE = WriteKey(
     name="site", key="site-key-1", kind="browser", origins=frozenset({"https://www.acme.com"})
@@ -83,7 +90,11 @@ def test_a_key_says_only_what_it_may_say() -> None:
     )
 
     key.allow([{"type": "page"}, {"type": "track", "event": "Demo Requested"}])
-    for message in ({"type": "group"}, {"type": "track", "event": "Trial Started"}, {}):
+    refused: list[dict[str, object]] = [
+        *({"type": "group"}, {"type": "track", "event": "Trial Started"}, {}),
+        *({"type": ["page"]}, {"type": {}}, {"type": "track", "event": ["Demo Requested"]}),
+    ]
+    for message in refused:
         with pytest.raises(RefusedError, match="not_allowed"):
             key.allow([message])
 
@@ -95,3 +106,24 @@ def test_a_body_is_kept_without_its_keys_and_is_otherwise_the_same() -> None:
 
     assert left == rb'{ "writeKey" : "", "batch": [{"writeKey":"","a":"\"writeKey\": \"no\""}]}'
     assert emptied(b'{"a":1}') == b'{"a":1}'
+
+
+@settings(max_examples=60, deadline=None)
+@given(said=JSON, event=JSON, payload=JSON)
+@pytest.mark.parametrize("call", ["batch", "track", ""])
+def test_nothing_makes_a_5xx_with_a_key_that_everybody_can_read(
+    call: str, said: Any, event: Any, payload: Any
+) -> None:
+    """Given a public key that is bound to calls and events, then whatever is sent with it is
+    refused or taken: an alarm that pages must not be anybody's to ring."""
+    key = {"name": "site", "key": "site-key-1", "kind": "browser", "calls": ["page", "track"]}
+    world = World()
+    world.values = world.stored = (orjson.dumps({"keys": [{**key, "events": ["Said"]}]}),)
+    calls = [{"type": said}, {"type": "track", "event": event}, payload]
+    body = {"writeKey": "site-key-1", **({"batch": calls} if call == "batch" else calls[1])}
+
+    answer = world.receive(
+        WebhookRequest("direct", {"origin": "https://a.com"}, json.dumps(body).encode(), call=call)
+    )
+
+    assert answer.status < 500

@@ -56,15 +56,19 @@ class WriteKey(BaseModel):
         """Raises RefusedError (403) where one of the messages says what the key may not say."""
         for message in messages:
             call, event = message.get("type"), message.get("event")
-            if self.calls is not None and call not in self.calls:
+            if not _among(call, self.calls):
                 raise RefusedError(403, "not_allowed", "the key may not make this call")
-            if self.events is not None and call == "track" and event not in self.events:
+            if call == "track" and not _among(event, self.events):
                 raise RefusedError(403, "not_allowed", "the key may not send this event")
 
     @property
     def restricted(self) -> bool:
         """Whether what it may say is limited."""
         return self.calls is not None or self.events is not None
+
+
+def _among(said: object, allowed: frozenset[str] | None) -> bool:
+    return allowed is None or (isinstance(said, str) and said in allowed)
 
 
 class WriteKeys(BaseModel):
