@@ -117,11 +117,12 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest:
     body = event.get("body") or ""
     path = event.get("pathParameters") or {}
+    headers = event.get("headers") or {}
     return WebhookRequest(
         # The path /v1/{call} names no sender: it is the API of the company's own.
         source=path.get("source", DIRECT if "call" in path else ""),
         call=path.get("call", ""),
-        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        headers={name.lower(): _text(value) for name, value in headers.items()},
         body=base64.b64decode(body) if event.get("isBase64Encoded") else _bytes(body),
         remote_address=event["requestContext"]["http"].get("sourceIp"),
         deadline=context.get_remaining_time_in_millis() / 1000,
@@ -133,6 +134,11 @@ def _request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest
 def _bytes(body: str) -> bytes:
     """A text as it was sent. What is no text was sent by nobody, and matches no signature."""
     return body.encode(errors="replace")
+
+
+def _text(value: str) -> str:
+    """A header that can be written again: one that is no text was sent by nobody, either."""
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 def _url(event: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from desireline.contracts import Topic
 from desireline.errors import RefusedError
+from desireline.events import RawWebhook
 from desireline.receive.request import Answer, WebhookRequest
 from desireline_local.signing import sign
 from receive_webhook import handler
@@ -123,6 +124,15 @@ def test_a_path_that_names_nobody_is_no_sender(world, parameters) -> None:
 def test_an_event_without_a_body_is_refused_like_an_empty_one(world) -> None:
     assert handler.handle(event(None), Context())["statusCode"] == 401
     assert handler.handle(event("\ud800", signed()), Context())["statusCode"] == 401
+
+
+def test_a_header_that_is_no_text_costs_nothing(world) -> None:
+    headers = {**signed(), "user-agent": "Firefox\ud800", "content-type": "Fürchterlich"}
+
+    assert handler.handle(event(CALL, headers), Context())["statusCode"] == 200
+    (record,) = world.of(Topic.WEBHOOKS_RAW)
+    kept = RawWebhook.decode(record.value).headers
+    assert (kept["user-agent"], kept["content-type"]) == ("Firefox?", "Fürchterlich")
 
 
 def test_a_refusal_says_why(world) -> None:
