@@ -35,7 +35,7 @@ class ResolveStack(StageStack):
         )
         self.function.allow(
             *use_rows(self, Table.IDENTITY, Do.BATCH_GET, Do.PUT, Do.CHECK),
-            *use_rows(self, Table.STATES, Do.GET, Do.PUT),
+            *use_rows(self, Table.STATES, Do.GET, Do.BATCH_GET, Do.PUT),
         )
         for topic in CONSUMED_TOPICS[Function.RESOLVE_IDENTITY]:
             KafkaMapping(self, self.function, topic)

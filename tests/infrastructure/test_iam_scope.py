@@ -91,7 +91,7 @@ ROWS = {
     },
     Function.RESOLVE_IDENTITY: {
         Table.IDENTITY: {BATCH, PUT, CHECK},
-        Table.STATES: {GET, PUT},
+        Table.STATES: {GET, BATCH, PUT},
     },
     Function.SCORE_JOURNEY: {
         Table.IDENTITY: {GET, BATCH},

@@ -134,11 +134,10 @@ def _repeats_stay(patch: Patch) -> None:
 
 
 def _merge_in_two_steps(patch: Patch) -> None:
-    def merge(self: Any, event: Any, left: Any, right: Any) -> None:
+    def merge(self: Any, event: Any, known: Any, left: Any, right: Any) -> None:
         winner, loser = persons.winner_first(left, right)
         subject, subject_writes = self._merge_subjects(event, winner, loser)
-        survivor, tombstone = persons.merged(winner, loser, subject)
-        self._store.write(Put(survivor), Put(tombstone), *self._repointed(loser, winner))
+        self._store.write(*map(Put, persons.merged(winner, loser, subject, ())))
         self._store.write(*subject_writes)
 
     patch.setattr(link.Link, "_merge", merge)

@@ -14,7 +14,7 @@ from desireline.aliases import Fragments
 from desireline.events import AliasType
 from desireline.journey.view import SubjectView, fragment_of, read_subject
 from desireline.ports import Store
-from desireline.resolve.persons import edge_of
+from desireline.resolve.persons import edge_of, evidence_of
 from desireline.rows import AccountRow, DecisionRow, EvidenceRow, JourneyRow, PersonRow
 
 PHASES = ("start", "branch", "gate", "delivery", "end")
@@ -97,6 +97,9 @@ def _place(row: DecisionRow) -> tuple[int, str, int, str]:
 
 
 def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:
+    """What merged these persons lies in the tombstones, other pairs in rows of their own."""
+    aliases = [one for person in view.persons for one in person.aliases]
+    past = store.get_all([PersonRow.at(fragment_of(alias)) for alias in aliases])
     edges = {
         edge_of(fragment_of(left), fragment_of(right))
         for person in view.persons
@@ -104,7 +107,11 @@ def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:
         for right in person.aliases
         if left < right
     }
-    found = store.get_all([EvidenceRow.at(edge) for edge in sorted(edges)])
+    found = {
+        row.edge: row for row in store.get_all(list(map(EvidenceRow.at, sorted(edges)))).values()
+    }
+    for tombstone in past.values():
+        found |= {row.edge: row for row in evidence_of(tombstone)}
     return tuple(sorted(found.values(), key=lambda row: (row.occurred_at, row.edge)))
 
 

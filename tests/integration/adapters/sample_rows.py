@@ -18,6 +18,7 @@ from desireline.rows import (
     EdgeSuppressionRow,
     EnrolmentRow,
     EnrolmentState,
+    Evidence,
     EvidenceRow,
     JourneyRow,
     Outcome,
@@ -75,6 +76,15 @@ def full(name: str) -> list[Row]:
             account="group:1",
             ambiguous=True,
             created=7,
+            evidence=(
+                Evidence(
+                    left="user#u",
+                    right="email#é",
+                    rule="same_event",
+                    event_id="e",
+                    occurred_at=1,
+                ),
+            ),
             expires=1_800_000_000,
         ),
         EvidenceRow(

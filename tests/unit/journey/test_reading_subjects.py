@@ -9,6 +9,7 @@ from desireline.errors import TerminalError
 from desireline.journey.state import JourneyState
 from desireline.journey.view import (
     KEPT_ROWS,
+    NOTED_FRAGMENTS,
     read_subject,
     subject_of_account,
     trace_subject,
@@ -198,6 +199,31 @@ def test_nothing_is_called_undone_that_lies_beyond_the_hundred_rows(visits: int)
 
     assert view.absence.counts == {"x": visits + 1 + len(members) + 1}
     assert view.state.counts == {"x": KEPT_ROWS}
+
+
+def test_own_fragments_are_looked_for_only_under_accounts_that_they_have_named() -> None:
+    store = MemoryStore()
+    store.write(Put(SubjectRow(subject="p", persons=("p",), accounts=("cus:c", "group:g"))))
+    store.write(Put(AccountRow(account="group:g", subject="p", fragments=("p",))))
+    store.write(Put(AccountRow(account="cus:c", subject="p", fragments=("a",))))
+    person(store, "p", "a", "b", "c")
+    counted(store, "p", "group:g", 1)
+    counted(store, "a", "cus:c", 10)
+    counted(store, "c", "-", 100)
+    before = store.reads
+
+    assert read_subject(store, "p").state.counts == {"x": 111}
+    assert store.reads - before == len({"subject", "person", "two accounts"}) + 1 + 4 + 2
+
+
+def test_an_account_that_is_full_notes_nobody_so_its_own_are_looked_for() -> None:
+    store = MemoryStore()
+    members = tuple(f"m{i:04}" for i in range(NOTED_FRAGMENTS))
+    store.write(Put(SubjectRow(subject="p", persons=("p",), accounts=("group:g",))))
+    store.write(Put(AccountRow(account="group:g", subject="p", fragments=members)))
+    counted(store, "p", "group:g", 7)
+
+    assert read_subject(store, "p").state.counts == {"x": 7}
 
 
 def test_one_uncertain_person_makes_the_subject_uncertain() -> None:

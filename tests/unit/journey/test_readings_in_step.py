@@ -9,7 +9,7 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.errors import TerminalError, ThrottledError, UnknownSchemaError
-from desireline.journey.reading import Reading, read, read_all
+from desireline.journey.reading import Reading, read, read_all, together
 from desireline.journey.view import read_subject, viewing
 from desireline.rows import PersonRow, Put, Ref, SubjectRow
 
@@ -55,6 +55,24 @@ def test_many_subjects_take_as_many_requests_as_one() -> None:
     assert store.requests == requests
     assert together[:1] == alone
     assert together == [read_subject(store, name) for name in names]
+
+
+def test_readings_within_one_share_their_requests_too() -> None:
+    store = CountedStore()
+    known(store, "root", "other")
+    store.write(Put(SubjectRow(subject="t1", persons=(), merged_into="root")))
+
+    found = read(store, together(viewing("t1"), viewing("other"), _nothing()))
+
+    requests, store.requests = store.requests, 0
+    assert found == [read_subject(store, "t1"), read_subject(store, "other"), "nothing"]
+    assert requests == 4
+    assert read(store, together()) == []
+
+
+def _nothing() -> Reading[str]:
+    yield from ()
+    return "nothing"
 
 
 def test_a_longer_reading_goes_on_alone() -> None:

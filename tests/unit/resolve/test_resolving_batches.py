@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -42,6 +43,28 @@ class Watched(MemoryStore):
     def write(self, *writes: Put | Check) -> None:
         super().write(*writes)
         self.log.append("+".join(type(one.row).__name__ for one in writes))
+
+
+class Requests(MemoryStore):
+    """Counts requests to read, and refuses those that `refuse` says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = 0
+        self.refuse = lambda refs: False
+
+    def get(self, ref: Ref[Any]) -> Any:
+        self._ask([ref])
+        return super().get(ref)
+
+    def get_all(self, refs: Sequence[Ref[Any]]) -> Any:
+        self._ask(refs)
+        return super().get_all(refs)
+
+    def _ask(self, refs: Sequence[Ref[Any]]) -> None:
+        self.requests += bool(refs)
+        if self.refuse(refs):
+            raise ThrottledError("too much")
 
 
 def passed_on(told: Told) -> list[ResolvedEvent]:
@@ -160,22 +183,11 @@ def test_an_identity_that_cannot_be_followed_is_set_aside() -> None:
     assert [why for _, why in result.quarantined] == ["subject_circle"]
 
 
-class Broken(MemoryStore):
-    """Throttles whatever touches one fragment's state."""
-
-    def __init__(self, fragment: str) -> None:
-        super().__init__()
-        self.fragment = fragment
-
-    def get(self, ref: Ref[Any]) -> Any:
-        if ref.type is StateRow and self.fragment in ref.pk:
-            raise ThrottledError("slow down")
-        return super().get(ref)
-
-
 def test_a_fragment_that_cannot_be_counted_fails_alone() -> None:
     told = Told()
-    store = Broken(alias("user:bad").fragment)
+    store = Requests()
+    bad = StateRow.at(alias("user:bad").fragment, "-")
+    store.refuse = lambda refs: bad in refs
     batch = [record(event(i, who), i) for i, who in enumerate(("user:bad", "user:ok", "user:bad"))]
 
     result = resolver(store, told)(batch)
@@ -270,3 +282,36 @@ def test_what_was_counted_and_repeated_is_measured() -> None:
     copy([record(event(2, "user:u"))])
 
     assert told.counts == Counter(events_counted=2, events_repeated=1)
+
+
+def customers(number: int) -> list[Record]:
+    return [
+        record(event(i, f"user:u{i}", f"anonymous:a{i}", accounts=(f"owner=cus:{i}",)), i)
+        for i in range(number)
+    ]
+
+
+def test_a_batch_is_read_with_as_many_requests_as_one_event() -> None:
+    alone, batch = Requests(), Requests()
+    for store in (alone, batch):
+        resolver(store)(customers(50))
+        store.requests = 0
+
+    assert resolver(alone)(customers(1)).done
+    assert len(resolver(batch)(customers(50)).done) == 50
+
+    assert batch.requests == alone.requests
+    assert alone.requests <= len({"aliases", "persons", "accounts", "subjects", "states"})
+
+
+def test_what_cannot_be_read_ahead_fails_the_events_that_need_it_alone() -> None:
+    store = Requests()
+    poor = alias("user:u3").fragment
+    store.refuse = lambda refs: any(poor in ref.pk for ref in refs)
+
+    result = resolver(store)(customers(10))
+
+    assert [(one.offset, reason) for one, reason in result.failed] == [(3, "ThrottledError")]
+    assert len(result.done) == 9
+    store.refuse = lambda refs: False
+    assert len(resolver(store)(customers(10)).done) == 10

@@ -39,7 +39,7 @@ class MemoryStore:
         return self._typed(ref, self.rows.get(_key(ref)))
 
     def get_all(self, refs: Sequence[Ref[R]]) -> dict[Ref[R], R]:
-        self.reads += len(refs)
+        self.reads += len(set(refs))
         found = ((ref, self._typed(ref, self.rows.get(_key(ref)))) for ref in refs)
         return {ref: row for ref, row in found if row is not None}
 

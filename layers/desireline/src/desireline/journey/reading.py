@@ -55,6 +55,24 @@ def read_all(store: Store, readings: Sequence[Reading[T]]) -> list[T | Failure]:
     return results
 
 
+def together(*readings: Reading[Any]) -> Reading[list[Any]]:
+    """What the readings return, as one reading that asks for each level of all of them at once."""
+    results: list[Any] = [None] * len(readings)
+    answers: dict[int, Found | None] = dict.fromkeys(range(len(readings)))
+    while True:
+        asked: dict[int, Refs] = {}
+        for index, answer in answers.items():
+            try:
+                reading = readings[index]
+                asked[index] = next(reading) if answer is None else reading.send(answer)
+            except StopIteration as end:
+                results[index] = end.value
+        if not asked:
+            return results
+        found = yield [ref for refs in asked.values() for ref in refs]
+        answers = dict.fromkeys(asked, found)
+
+
 def _answers(
     store: Store, asked: Mapping[int, Refs], results: list[Any]
 ) -> list[tuple[int, Found | None]]:

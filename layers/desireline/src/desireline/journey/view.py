@@ -6,13 +6,13 @@ merge of the rows that belong to the subject by now (delivery rules 4, 5 and 8).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 from desireline.errors import TerminalError
 from desireline.events import AliasType, ResolvedEvent
-from desireline.journey.reading import Reading, read
+from desireline.journey.reading import Reading, read, together
 from desireline.journey.state import JourneyState, merge
 from desireline.ports import Store
 from desireline.rows import AccountRow, PersonRow, Ref, StateRow, SubjectRow
@@ -23,6 +23,9 @@ strongest identifiers, then by key."""
 
 LOOKED_AT = 1_000
 """So many places are looked at for them: most fragments have no row under most accounts."""
+
+NOTED_FRAGMENTS = 2_000
+"""Fragments noted with an account at most."""
 
 _STRENGTHS = {"": 0, **{str(one): one.strength for one in AliasType}}
 """A person without a row has an alias without a type; one that a later release knows comes last."""
@@ -126,15 +129,14 @@ def read_subject(store: Store, subject: str, *, everywhere: bool = False) -> Sub
 def viewing(subject: str) -> Reading[SubjectView]:
     """`read_subject` as a reading."""
     root, passed = yield from tracing(subject)
+    live, accounts = yield from together(_live_persons(root.persons), _accounts(root.accounts))
     persons = []
-    for person in (yield from _live_persons(root.persons)):
+    for person in live:
         if (yield from _belongs(person, root, passed)):
             persons.append(person)
     aliases = {alias for person in persons for alias in person.aliases}
     own = list(dict.fromkeys(map(fragment_of, sorted(aliases, key=_strongest_first))))
-    places = [StateRow.at(f, account) for f in own for account in (NO_ACCOUNT, *root.accounts)]
-    places += yield from _member_rows(root.accounts, set(own))
-    rows, beyond = yield from _with_room(places)
+    rows, beyond = yield from _with_room(_places(own, root.accounts, accounts))
     state = merge(row.state for row in rows)
     return SubjectView(
         root=root,
@@ -199,19 +201,33 @@ def _belongs(person: PersonRow, root: SubjectRow, passed: tuple[str, ...]) -> Re
     return now.subject == root.subject
 
 
-def _member_rows(accounts: Sequence[str], own: set[str]) -> Reading[list[Ref[StateRow]]]:
-    """The rows under these accounts of fragments that named them and are not the subject's own."""
-    if not accounts:
-        return []
-    refs = [AccountRow.at(account) for account in accounts]
-    found = yield refs
-    return [
-        StateRow.at(fragment, found[ref].account)
-        for ref in refs
-        if ref in found
-        for fragment in sorted(found[ref].fragments)
-        if fragment not in own
+def _accounts(keys: Sequence[str]) -> Reading[dict[str, AccountRow]]:
+    if not keys:
+        return {}
+    found = yield [AccountRow.at(key) for key in keys]
+    return {row.account: row for key in keys if (row := found.get(AccountRow.at(key)))}
+
+
+def _places(
+    own: Sequence[str], keys: Sequence[str], accounts: Mapping[str, AccountRow]
+) -> list[Ref[StateRow]]:
+    """Where the subject's own fragments may have been counted, then where others have that named
+    its accounts. A fragment is noted with an account before it is counted there, so nothing is
+    looked for where no note is; an account that is full notes nobody any more."""
+    named = {key: frozenset(row.fragments) for key, row in accounts.items()}
+
+    def may_be_counted(fragment: str, account: str) -> bool:
+        noted = named.get(account)
+        return noted is None or fragment in noted or len(noted) >= NOTED_FRAGMENTS
+
+    places = [
+        StateRow.at(fragment, account)
+        for fragment in own
+        for account in (NO_ACCOUNT, *keys)
+        if may_be_counted(fragment, account)
     ]
+    others = ((key, sorted(noted.difference(own))) for key, noted in named.items())
+    return places + [StateRow.at(fragment, key) for key, noted in others for fragment in noted]
 
 
 def _everywhere(store: Store, view: SubjectView) -> JourneyState:

@@ -8,13 +8,10 @@ under the account, so that the account's subject counts it.
 from __future__ import annotations
 
 from desireline.events import Account, AccountRole, CanonicalEvent
-from desireline.journey.view import subject_of_account, trace_subject
+from desireline.journey.view import NOTED_FRAGMENTS, subject_of_account, trace_subject
 from desireline.ports import Metrics, Store
 from desireline.resolve.subjects import apart, joined_by, merged, older_first
 from desireline.rows import AccountRow, Check, PersonRow, Put, SubjectRow
-
-FRAGMENTS_LIMIT = 2_000
-"""Fragments noted with an account; a view reads 100 rows at most."""
 
 
 class Accounts:
@@ -88,7 +85,7 @@ class Accounts:
         noted = _with_fragment(row, event.fragment)
         if noted is row:
             return
-        if len(noted.fragments) > FRAGMENTS_LIMIT:
+        if len(noted.fragments) > NOTED_FRAGMENTS:
             self._metrics.count("account_fragments_limit")
             return
         self._store.write(Put(noted))

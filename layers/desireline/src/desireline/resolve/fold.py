@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from desireline.errors import ConflictError
+from desireline.errors import ConflictError, RetryableError, TerminalError
 from desireline.events import CanonicalEvent
 from desireline.journey import state as journey
 from desireline.journey.state import DAY
@@ -86,14 +87,21 @@ class Fold:
             frozenset().union(*(part.refused for part in parts)),
         )
 
+    def look_ahead(self, places: Iterable[tuple[str, str]]) -> None:
+        """Read these rows, of (fragment, account), at once. Only a saving: what cannot be read now
+        is asked for again when it is counted."""
+        names = {StateRow.at(*place): place for place in places}
+        unseen = [place for place in names if place not in self._cache]
+        with suppress(RetryableError, TerminalError):
+            found = self._store.get_all(unseen)
+            for place in unseen:
+                self._remember(place, found.get(place) or _first_row(*names[place]))
+
     def _fold(self, place: Ref[StateRow], events: Sequence[CanonicalEvent]) -> Folded:
         for _ in range(ATTEMPTS):
             row = self._cache.get(place) or self._store.get(place)
             if row is None:
-                first = events[0]
-                row = StateRow(
-                    fragment=first.fragment, account=first.account_key, state=journey.EMPTY
-                )
+                row = _first_row(events[0].fragment, events[0].account_key)
             draft = _Draft(row, unpack(row.ids))
             for event in events:
                 self._take(draft, event)
@@ -179,6 +187,10 @@ class Fold:
         self._cache.move_to_end(place)
         if len(self._cache) > CACHED_ROWS:
             self._cache.popitem(last=False)
+
+
+def _first_row(fragment: str, account: str) -> StateRow:
+    return StateRow(fragment=fragment, account=account, state=journey.EMPTY)
 
 
 def _few_days_each(events: Sequence[CanonicalEvent]) -> Iterator[Sequence[CanonicalEvent]]:

@@ -9,25 +9,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 
-from desireline.errors import ConflictError
+from desireline.errors import ConflictError, RetryableError, TerminalError
 from desireline.events import Alias, CanonicalEvent
 from desireline.journey.view import trace_subject
 from desireline.ports import Metrics, Store
 from desireline.resolve import persons
 from desireline.resolve.accounts import Accounts
+from desireline.resolve.ahead import read_ahead
 from desireline.resolve.remembered import Remembered
 from desireline.resolve.subjects import apart, older_first
 from desireline.resolve.subjects import merged as merged_subjects
-from desireline.rows import AliasRow, Check, EvidenceRow, PersonRow, Put, SubjectRow
+from desireline.rows import AliasRow, Check, Evidence, EvidenceRow, PersonRow, Put, SubjectRow
 
 ATTEMPTS = 40
-ALIAS_ROWS_AT_ONCE = 80
 ALIASES_AN_EVENT = 12
-"""An event links its strongest ones: no person has that many ids at once, and with them a merge and
-the evidence of all pairs fit into one transaction each."""
+"""An event links its strongest ones: no person has that many ids at once, and with them the
+evidence of all pairs fits into one transaction."""
+TOMBSTONES_PASSED = 1
+"""On the way from an alias to its person; where there are more, its row gets a shorter way."""
 CACHED_LINKS = 20_000
 
 
@@ -41,11 +44,13 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An alias of the event with its row and the live person that it leads to."""
+    """An alias of the event with its row, the live person that it leads to, and the tombstones on
+    the way."""
 
     alias: Alias
     row: AliasRow
     person: PersonRow
+    passed: tuple[PersonRow, ...]
 
 
 class Link:
@@ -64,10 +69,7 @@ class Link:
 
         Raises RetryableError."""
         self._store.replaying = replayed
-        memory = (
-            *(alias.fragment for alias in event.aliases),
-            *(f"{account.role}:{account.key}" for account in event.accounts),
-        )
+        memory = _memory_of(event)
         linked = self._linked.get(memory)
         if linked is None:
             linked = self._linked[memory] = self._link(self._within_limit(event))
@@ -76,6 +78,13 @@ class Link:
         else:
             self._linked.move_to_end(memory)
         return linked
+
+    def look_ahead(self, events: Sequence[CanonicalEvent]) -> None:
+        """Read at once what linking these events one by one would ask for. Only a saving: an event
+        whose rows cannot be read now asks again, and fails alone."""
+        new = [event for event in events if _memory_of(event) not in self._linked]
+        with suppress(RetryableError, TerminalError):
+            read_ahead(self._store, new)
 
     def _within_limit(self, event: CanonicalEvent) -> CanonicalEvent:
         if len(event.aliases) <= ALIASES_AN_EVENT:
@@ -88,10 +97,10 @@ class Link:
             if attempt == ATTEMPTS // 2:
                 self._store.forget()
             try:
-                known = before = self._read(event)
+                known = self._read(event)
                 while self._join_next(event, known):
                     known = self._read(event)
-                self._remember_pairs(event, before if attempt == 0 else known, known)
+                self._remember_pairs(event, known)
                 self._shorten_paths(known)
                 person = known[0].person
                 subject = self._accounts(event, person)
@@ -105,7 +114,7 @@ class Link:
         rows = [(alias, self._alias_row(alias)) for alias in event.aliases]
         self._store.get_all([PersonRow.at(row.root) for _, row in rows])
         return [
-            _Known(alias, row, self._live_person(row.root, alias, event.received_at))
+            _Known(alias, row, *self._live_person(row.root, alias, event.received_at))
             for alias, row in rows
         ]
 
@@ -113,13 +122,17 @@ class Link:
         stored = self._store.get(AliasRow.at(alias.type, alias.fragment))
         return stored or AliasRow(type=alias.type, fragment=alias.fragment, root=alias.fragment)
 
-    def _live_person(self, root: str, alias: Alias, received_at: int) -> PersonRow:
+    def _live_person(
+        self, root: str, alias: Alias, received_at: int
+    ) -> tuple[PersonRow, tuple[PersonRow, ...]]:
+        passed: list[PersonRow] = []
         while True:
             row = self._store.get(PersonRow.at(root))
             if row is None:
-                return persons.default_person(alias, received_at)
+                return persons.default_person(alias, received_at), tuple(passed)
             if row.merged_into is None:
-                return row
+                return row, tuple(passed)
+            passed.append(row)
             root = row.merged_into
 
     def _join_next(self, event: CanonicalEvent, known: Sequence[_Known]) -> bool:
@@ -133,7 +146,7 @@ class Link:
                 continue
             obstacle = persons.obstacle(first.person, other.person)
             if not obstacle:
-                self._merge(event, first.person, other.person)
+                self._merge(event, known, first.person, other.person)
                 return True
             if obstacle == "conflict" and persons.may_be_ambiguous(other.alias):
                 self._mark_ambiguous(first, other)
@@ -141,17 +154,18 @@ class Link:
             self._metrics.count("links_refused", reason=obstacle)
         return False
 
-    def _merge(self, event: CanonicalEvent, left: PersonRow, right: PersonRow) -> None:
+    def _merge(
+        self, event: CanonicalEvent, known: Sequence[_Known], left: PersonRow, right: PersonRow
+    ) -> None:
         winner, loser = persons.winner_first(left, right)
         subject, subject_writes = self._merge_subjects(event, winner, loser)
-        survivor, tombstone = persons.merged(winner, loser, subject)
-        aliases = self._repointed(loser, winner)
+        evidence = _evidence_between(event, known, winner, loser)
+        survivor, tombstone = persons.merged(winner, loser, subject, evidence)
         self._store.write(
             Put(survivor),
             Put(tombstone),
             *subject_writes,
-            *aliases,
-            *self._still_unambiguous(event, aliases),
+            *self._still_unambiguous(event, winner, loser),
         )
         self._metrics.count("persons_merged")
 
@@ -161,42 +175,23 @@ class Link:
         """The subject of the merged person, and what has to be written for it."""
         ours, _ = trace_subject(self._store, winner.subject)
         theirs, _ = trace_subject(self._store, loser.subject)
-        both = (winner.fragment, loser.fragment)
+        at = event.received_at
         if ours.subject == theirs.subject:
-            return ours.subject, [Put(_with_persons(ours, both, event.received_at))]
+            return ours.subject, [Put(_of_winner(ours, winner, loser, at))]
         if apart(ours.accounts, theirs.accounts):
             self._metrics.count("subjects_kept_apart")
-            return ours.subject, [Put(_with_persons(ours, both, event.received_at)), Check(theirs)]
+            return ours.subject, [Put(_of_winner(ours, winner, loser, at)), Check(theirs)]
         older, younger = older_first(ours, theirs)
         survivor, tombstone = merged_subjects(older, younger)
-        return survivor.subject, [
-            Put(_with_persons(survivor, both, event.received_at)),
-            Put(tombstone),
-        ]
+        return survivor.subject, [Put(_of_winner(survivor, winner, loser, at)), Put(tombstone)]
 
-    def _repointed(self, loser: PersonRow, winner: PersonRow) -> list[Put]:
-        """The loser's alias rows with their new root; those beyond a transaction's room keep the
-        old one, whose tombstone leads on."""
-        places = {}
-        for one in loser.aliases[:ALIAS_ROWS_AT_ONCE]:
-            kind, _, fragment = one.partition("#")
-            places[one] = (kind, fragment, AliasRow.at(kind, fragment))
-        rows = self._store.get_all([place for _, _, place in places.values()])
-        return [
-            Put(
-                (rows.get(place) or AliasRow(type=kind, fragment=fragment, root=fragment)).but(
-                    root=winner.fragment
-                )
-            )
-            for kind, fragment, place in places.values()
-        ]
-
-    def _still_unambiguous(self, event: CanonicalEvent, written: Sequence[Put]) -> list[Check]:
-        """The event's alias rows, where the merge does not write them: the one that links must not
-        have become ambiguous since it was read."""
-        rows = [self._alias_row(alias) for alias in event.aliases]
-        refs = {put.row.ref for put in written}
-        return [Check(row) for row in rows if row.ref not in refs]
+    def _still_unambiguous(self, event: CanonicalEvent, *both: PersonRow) -> list[Check]:
+        """The event's alias rows, where one of them may have become ambiguous since it was read:
+        whoever marks an alias marks its person, and both persons are written at the versions that
+        were read."""
+        if not any(person.ambiguous for person in both):
+            return []
+        return [Check(self._alias_row(alias)) for alias in event.aliases]
 
     def _mark_ambiguous(self, first: _Known, other: _Known) -> None:
         """Two people share this alias: it never links again, and neither is certain any more.
@@ -208,59 +203,75 @@ class Link:
         self._store.write(Put(other.row.but(ambiguous=True)), *both)
         self._metrics.count("aliases_ambiguous")
 
-    def _remember_pairs(
-        self, event: CanonicalEvent, before: Sequence[_Known], known: Sequence[_Known]
-    ) -> None:
+    def _remember_pairs(self, event: CanonicalEvent, known: Sequence[_Known]) -> None:
         """Evidence for every pair of aliases that the event joins, whether or not it merged
-        them: a split needs every edge, not only a spanning forest. Pairs that were two persons
-        before are new, so nobody looks; a conflict brings us here again."""
-        pairs = {
-            persons.edge_of(known[i].alias.fragment, known[j].alias.fragment): (i, j)
-            for i, j in combinations(range(len(known)), 2)
+        them: a split needs every edge, not only a spanning forest. What merged two persons is in
+        the tombstone; an edge whose tombstone a shortened way passes by is noted again."""
+        told = {
+            frozenset((one.left, one.right))
+            for each in known
+            for tombstone in each.passed
+            for one in tombstone.evidence
         }
-        unsure = [
-            EvidenceRow.at(edge)
-            for edge, (i, j) in pairs.items()
-            if not _joined(before, known, i, j)
+        rows = [
+            _evidence_row(event, left, right)
+            for left, right in combinations(known, 2)
+            if frozenset((persons.listed(left.alias), persons.listed(right.alias))) not in told
         ]
-        stored = self._store.get_all(unsure)
-        new = [
-            Put(_evidence(event, edge, known[i], known[j]))
-            for edge, (i, j) in pairs.items()
-            if EvidenceRow.at(edge) not in stored
-        ]
+        stored = self._store.get_all([row.ref for row in rows])
+        new = [Put(row) for row in rows if row.ref not in stored]
         if new:
             self._store.write(*new)
 
     def _shorten_paths(self, known: Sequence[_Known]) -> None:
-        """Point alias rows that a large merge had no room for to the live person. Only a saving:
-        tombstones lead there too."""
+        """Point alias rows past tombstones to the live person. Only a saving: tombstones lead there
+        too, and most aliases are one tombstone away for good."""
         for one in known:
-            if one.row.root != one.person.fragment:
+            if len(one.passed) > TOMBSTONES_PASSED:
                 self._store.write(Put(one.row.but(root=one.person.fragment)))
 
 
-def _with_persons(subject: SubjectRow, roots: Sequence[str], at: int) -> SubjectRow:
-    return subject.but(
-        persons=tuple(sorted({*subject.persons, *roots})), created=min(subject.created or at, at)
+def _memory_of(event: CanonicalEvent) -> tuple[str, ...]:
+    return (
+        *(alias.fragment for alias in event.aliases),
+        *(f"{account.role}:{account.key}" for account in event.accounts),
     )
 
 
-def _joined(before: Sequence[_Known], known: Sequence[_Known], i: int, j: int) -> bool:
-    """Whether these two of the event's aliases were two persons before, and are one now."""
-    were_apart = before[i].person.fragment != before[j].person.fragment
-    return were_apart and known[i].person.fragment == known[j].person.fragment
+def _of_winner(subject: SubjectRow, winner: PersonRow, loser: PersonRow, at: int) -> SubjectRow:
+    """The subject with the winner in the loser's place."""
+    return subject.but(
+        persons=tuple(sorted({*subject.persons, winner.fragment} - {loser.fragment})),
+        created=min(subject.created or at, at),
+    )
 
 
-def _evidence(event: CanonicalEvent, edge: str, left: _Known, right: _Known) -> EvidenceRow:
-    together = left.person.fragment == right.person.fragment
-    return EvidenceRow(
-        edge=edge,
+def _evidence_between(
+    event: CanonicalEvent, known: Sequence[_Known], winner: PersonRow, loser: PersonRow
+) -> tuple[Evidence, ...]:
+    """The pairs of the event's aliases that lie across two persons."""
+    return tuple(
+        _evidence(event, left, right)
+        for left, right in combinations(known, 2)
+        if {left.person.fragment, right.person.fragment} == {winner.fragment, loser.fragment}
+    )
+
+
+def _evidence(event: CanonicalEvent, left: _Known, right: _Known) -> Evidence:
+    return Evidence(
         left=persons.listed(left.alias),
         right=persons.listed(right.alias),
         rule="same_event",
         event_id=event.event_id,
         occurred_at=event.occurred_at,
+    )
+
+
+def _evidence_row(event: CanonicalEvent, left: _Known, right: _Known) -> EvidenceRow:
+    together = left.person.fragment == right.person.fragment
+    return EvidenceRow(
+        edge=persons.edge_of(left.alias.fragment, right.alias.fragment),
+        **_evidence(event, left, right).model_dump(),
         roots=(left.person.fragment, right.person.fragment),
         merged=together,
         reason="" if together else persons.obstacle(left.person, right.person) or "ambiguous",

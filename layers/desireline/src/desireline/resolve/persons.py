@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 from desireline.events import UNIQUE_ALIASES, Alias, AliasType
-from desireline.rows import PersonRow
+from desireline.rows import Evidence, EvidenceRow, PersonRow
 
 MERGES_LIMIT = 100
 ALIASES_LIMIT = 1_000
@@ -57,8 +57,10 @@ def winner_first(left: PersonRow, right: PersonRow) -> tuple[PersonRow, PersonRo
     return one, two
 
 
-def merged(winner: PersonRow, loser: PersonRow, subject: str) -> tuple[PersonRow, PersonRow]:
-    """The winner with everything of the loser's, and the loser's tombstone."""
+def merged(
+    winner: PersonRow, loser: PersonRow, subject: str, evidence: tuple[Evidence, ...]
+) -> tuple[PersonRow, PersonRow]:
+    """The winner with everything of the loser's, and the loser's tombstone with the evidence."""
     survivor = winner.but(
         subject=subject,
         unique={**loser.unique, **winner.unique},
@@ -68,7 +70,21 @@ def merged(winner: PersonRow, loser: PersonRow, subject: str) -> tuple[PersonRow
         ambiguous=winner.ambiguous or loser.ambiguous,
         created=min(winner.created, loser.created),
     )
-    return survivor, loser.but(merged_into=winner.fragment)
+    return survivor, loser.but(merged_into=winner.fragment, evidence=evidence)
+
+
+def evidence_of(tombstone: PersonRow) -> list[EvidenceRow]:
+    """What a merge rests on, as a row of each pair."""
+    into = tombstone.merged_into or tombstone.fragment
+    return [
+        EvidenceRow(
+            edge=edge_of(one.left.partition("#")[2], one.right.partition("#")[2]),
+            **one.model_dump(),
+            roots=(tombstone.fragment, into),
+            merged=True,
+        )
+        for one in tombstone.evidence
+    ]
 
 
 def may_be_ambiguous(alias: Alias) -> bool:

@@ -61,10 +61,10 @@ class ResolveIdentity:
         """Resolve a batch. Records fail one by one: what they write commutes."""
         tally = Tally()
         groups: dict[tuple[str, str], list[_Resolved]] = defaultdict(list)
-        for record in records:
-            event = self._decoded(record, tally)
-            if event is None:
-                continue
+        decoded = [(record, self._decoded(record, tally)) for record in records]
+        events = [(record, event) for record, event in decoded if event is not None]
+        self._link.look_ahead([event for _, event in events])
+        for record, event in events:
             try:
                 linked = self._link(event, replayed=Header.REPLAY in record.headers)
             except RetryableError as error:
@@ -73,6 +73,7 @@ class ResolveIdentity:
                 self._quarantine(record, error.reason, error.detail, tally)
             else:
                 groups[event.fragment, event.account_key].append(_Resolved(record, event, linked))
+        self._fold.look_ahead(groups)
         for (fragment, account), group in groups.items():
             self._count(fragment, account, group, tally)
         self._flush(tally)

@@ -8,7 +8,14 @@ conditional on it: `Put(row)` stores the row at version + 1 if the stored versio
 from __future__ import annotations
 
 from desireline.rows.base import Change, Check, Put, Ref, Row
-from desireline.rows.identity import AccountRow, AliasRow, EvidenceRow, PersonRow, SubjectRow
+from desireline.rows.identity import (
+    AccountRow,
+    AliasRow,
+    Evidence,
+    EvidenceRow,
+    PersonRow,
+    SubjectRow,
+)
 from desireline.rows.interventions import (
     OPEN_CLAIMS,
     ClaimRow,
@@ -42,6 +49,7 @@ __all__ = [
     "EdgeSuppressionRow",
     "EnrolmentRow",
     "EnrolmentState",
+    "Evidence",
     "EvidenceRow",
     "JourneyRow",
     "OPEN_CLAIMS",

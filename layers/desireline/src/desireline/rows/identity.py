@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import BaseModel, ConfigDict
+
 from desireline.contracts import Table
 from desireline.rows.base import Ref, Row
 
 
 class AliasRow(Row):
-    """A#type#fragment: which person an alias belongs to. An absent row means root = fragment."""
+    """A#type#fragment: a shorter way to an alias' person, and whether the alias still links.
+
+    An absent row means root = fragment, whose person may be a tombstone by now.
+    """
 
     table: ClassVar[Table] = Table.IDENTITY
     type: str
@@ -26,6 +31,18 @@ class AliasRow(Row):
         return Ref(cls, f"A#{alias_type}#{fragment}")
 
 
+class Evidence(BaseModel):
+    """A pair of aliases, each 'type#fragment', that an event joined."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    left: str
+    right: str
+    rule: str
+    event_id: str
+    occurred_at: int
+
+
 class PersonRow(Row):
     """P#fragment: a connected component of aliases, or a tombstone that points to the winner.
 
@@ -33,6 +50,7 @@ class PersonRow(Row):
     aliases: 'type#fragment' of each. account: the key of the account that this person owns.
     ambiguous: one of its aliases has been seen with someone else's unique id.
     created: the earliest received_at. replayed: a replay wrote it last, which starts nothing.
+    evidence: of a tombstone, the pairs over which it was merged.
     """
 
     table: ClassVar[Table] = Table.IDENTITY
@@ -46,6 +64,7 @@ class PersonRow(Row):
     ambiguous: bool = False
     created: int = 0
     replayed: bool = False
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def pk(self) -> str:
@@ -57,7 +76,8 @@ class PersonRow(Row):
 
 
 class EvidenceRow(Row):
-    """G#edge: a pair of aliases that an event joined. Written once, whether or not it merged."""
+    """G#edge: a pair of aliases that an event joined without merging anybody: because they were one
+    person already, or must not become one. What merged two persons is in the loser's tombstone."""
 
     table: ClassVar[Table] = Table.IDENTITY
     edge: str
@@ -82,7 +102,7 @@ class EvidenceRow(Row):
 class SubjectRow(Row):
     """J#subject: what is scored, never renamed; a tombstone when merged into an older one.
 
-    accounts: keys of the accounts that belong to it. persons: roots at the time they joined
+    accounts: keys of the accounts that belong to it. persons: roots when it was written
     (follow their tombstones). absorbed: subjects merged into it, transitively.
     holdout: None until it is assigned. created: the earliest received_at. replayed: a replay wrote
     it last.
