@@ -278,6 +278,14 @@ def test_a_shorter_way_past_the_evidence_leaves_a_row_of_it_once() -> None:
     assert sorted(told) == [event(i, "user:u").event_id for i in (1, 6)]
 
 
+def test_a_subject_lists_the_winner_in_the_place_of_whom_it_absorbed() -> None:
+    store = MemoryStore()
+
+    resolve(store, *(event(i, "user:u", f"anonymous:{i}", accounts=OWNS) for i in range(5)))
+
+    assert view_of(store, "user:u").root.persons == (alias("user:u").fragment,)
+
+
 def test_an_event_of_very_many_aliases_links_its_strongest() -> None:
     store = MemoryStore()
     names = ["user:u", *(f"anonymous:{i:02}" for i in range(40))]

@@ -304,6 +304,19 @@ def test_a_batch_is_read_with_as_many_requests_as_one_event() -> None:
     assert alone.requests <= len({"aliases", "persons", "accounts", "subjects", "states"})
 
 
+def test_whom_a_batch_has_merged_before_is_read_ahead_too() -> None:
+    alone, batch = Requests(), Requests()
+    visits = [record(event(f"v{i}", f"anonymous:a{i}"), i) for i in range(50)]
+    for store in (alone, batch):
+        resolver(store)(customers(50))
+        store.requests = 0
+
+    resolver(alone)(visits[:1])
+    resolver(batch)(visits)
+
+    assert batch.requests == alone.requests
+
+
 def test_what_cannot_be_read_ahead_fails_the_events_that_need_it_alone() -> None:
     store = Requests()
     poor = alias("user:u3").fragment
