@@ -94,6 +94,19 @@ def test_ctrl_c_ends_any_command_with_130(monkeypatch: pytest.MonkeyPatch):
     assert run("suppress", "list") == (130, "interrupted\n")
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), TimeoutError("late")])
+def test_a_connection_that_breaks_is_no_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, error: OSError
+):
+    def broken() -> Running:
+        raise error
+
+    monkeypatch.setattr(console, "running", broken)
+
+    code, said = run("clock", columns=200)
+    assert (code, said) == (1, f"desireline: what this asks does not answer: {error}\n")
+
+
 @pytest.fixture
 def dead_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cloud at whose addresses nobody answers."""

@@ -47,6 +47,11 @@ class _Letters(Console):
 console = _Letters()
 errors = _Letters(stderr=True)
 
+UNANSWERED = (
+    *(httpx.HTTPError, BotoCoreError, ClientError, DesirelineError),
+    *(ConnectionError, TimeoutError),
+)
+
 
 class Commands(TyperGroup):
     """Commands none of which ends with a traceback because somebody pressed Ctrl-C, because what it
@@ -58,10 +63,10 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as error:
             errors.print("interrupted")
             raise typer.Exit(INTERRUPTED) from error
-        except (httpx.HTTPError, BotoCoreError, ClientError, DesirelineError) as error:
-            raise fail(f"what this asks does not answer: {error}") from error
         except BrokenPipeError:
             raise
+        except UNANSWERED as error:
+            raise fail(f"what this asks does not answer: {error}") from error
         except OSError as error:
             raise fail(reason(error), 2) from error
 
