@@ -27,7 +27,7 @@ PROBE, PROBE_COPIES = 12, 12
 NEAR = 1.25
 """A rate that holds and one that does not, so near to one another, end the search."""
 LOWER = 0.85
-BUDGET = 210.0
+BUDGET = 140.0
 """Seconds for one kind of webhook, in which the last minute has to begin."""
 SINGLES, BATCHES = (1, 50), (20, 200)
 """Events a webhook, and the rate to begin with."""
