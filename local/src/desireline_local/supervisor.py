@@ -169,9 +169,10 @@ def main() -> None:
     except KeyboardInterrupt:
         pass
     except Exception as error:  # noqa: BLE001 — whatever it is, it is named and all is taken down
-        failure.write_text(f"{error}\n")
+        said = str(error) or type(error).__name__
+        failure.write_text(f"{said}\n")
         with contextlib.suppress(OSError), PROGRESS.open("a") as progress:
-            progress.write(f"{FAILED}{error}\n")
+            progress.write(f"{FAILED}{said}\n")
         RUNNING.unlink(missing_ok=True)
         time.sleep(0.5)
         raise SystemExit(1) from error

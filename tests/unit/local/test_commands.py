@@ -24,7 +24,7 @@ from desireline_local.cli.main import app
 from desireline_local.cli.times import moment, span
 from desireline_local.cloud import Addresses
 from desireline_local.in_memory import Silent
-from desireline_local.kafka.broker import free_port
+from desireline_local.kafka import broker
 from desireline_local.supervisor import NotRunningError, Running, StartError, UnreadyError
 
 
@@ -110,7 +110,7 @@ def test_a_connection_that_breaks_is_no_wrong_usage(
 @pytest.fixture
 def dead_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cloud at whose addresses nobody answers."""
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{broker.free_port()}"
     names = [name for name in Addresses.__dataclass_fields__ if name != "deployment"]
     addresses = Addresses(**dict.fromkeys(names, url))
     monkeypatch.setattr(console, "running", lambda: Running(1, addresses))
@@ -197,6 +197,14 @@ def test_a_table_is_no_way_for_controls_either():
         table.add_row("\x1b]0;title\x07\x9b31m\r!")
         shown.print(table)
     assert captured.get().split() == ["a", "�]0;title��31m�!"]
+
+
+def test_a_kafka_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.5)
+    there = f"127.0.0.1:{broker.free_port()}"
+
+    with pytest.raises(broker.BrokerError, match=f"no Kafka answers at {there}"):
+        broker.create_topics(there, {"topic": 1})
 
 
 @pytest.fixture

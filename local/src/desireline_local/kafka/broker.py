@@ -24,6 +24,7 @@ from desireline_local.processes import spawn, stop
 
 JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 LOG = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
+ANSWER_SECONDS = 20.0
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
@@ -202,7 +203,9 @@ def create_topics(bootstrap: str, partitions: dict[str, int], *, replicas: int =
         )
         for name, future in requested.items():
             try:
-                future.result(20)
+                future.result(ANSWER_SECONDS)
+            except TimeoutError as error:
+                raise BrokerError(f"no Kafka answers at {bootstrap}") from error
             except KafkaException as error:
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                     continue
