@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def _released(folder: Path, version: Version) -> Past:
 
 def _check_out(folder: Path, revision: str, into: Path) -> None:
     """The folder as it was in that revision of git. Raises NoPlanError."""
-    command = ["git", "-C", str(folder), "archive", "--format=tar", "--end-of-options"]
+    command = ["git", "-C", str(folder), "archive", "--format=zip", "--end-of-options"]
     found = subprocess.run([*command, revision, "."], capture_output=True, check=False)
     if found.returncode:
         said = found.stderr.decode(errors="replace").strip().splitlines()
@@ -110,8 +110,8 @@ def _check_out(folder: Path, revision: str, into: Path) -> None:
             f"{revision!r} is no folder with a plan, no released version and no revision of git "
             f"with this folder ({said[-1] if said else 'git failed'})"
         )
-    with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
-        archive.extractall(into, filter="data")
+    with zipfile.ZipFile(io.BytesIO(found.stdout)) as archive:
+        archive.extractall(into)
 
 
 def _first(error: Exception) -> str:
