@@ -6,7 +6,7 @@ A mutation replaces a part of the code under test; `MUTATIONS` says which rule i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -433,7 +433,12 @@ MUTATIONS = (
     Mutation("a person that left is still counted", "5", _persons_not_asked),
     Mutation("subjects of two groups merge", "5", _groups_merge),
     Mutation("the last score wins", "6", _score_overwrites),
-    Mutation("the state is read before the score", "6", _state_before_the_score),
+    Mutation(
+        "the state is read before the score",
+        "6",
+        _state_before_the_score,
+        case=lambda seed: replace(Case.of(seed), faults=Faults(copies=0.6, pause=0.06)),
+    ),
     Mutation("a score is as of its record", "6", _score_as_of_the_record),
     Mutation("streams go on past what failed", "1", _published_past_a_failure),
     Mutation("only the subject that gained is told", "5", _only_new_subjects_told),
