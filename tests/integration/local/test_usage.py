@@ -13,11 +13,18 @@ from desireline_local.aws.cloud import Control, LocalAws
 from tests.integration.tiny_functions import create_function, eventually, invoke
 
 
+@pytest.fixture(scope="module")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Of its own: what other modules have left at work would be counted as well."""
+    with LocalAws(tmp_path_factory.mktemp("usage")) as aws:
+        yield aws
+
+
 @pytest.fixture
-def counted(control: Control) -> Iterator[Control]:
+def counted(local_aws: LocalAws) -> Control:
+    control = local_aws.control
     control.count()
-    yield control
-    control.usage()
+    return control
 
 
 @pytest.fixture
