@@ -27,8 +27,10 @@ PROBE, PROBE_COPIES = 12, 12
 NEAR = 1.25
 """A rate that holds and one that does not, so near to one another, end the search."""
 LOWER = 0.85
-BUDGET = 140.0
+BUDGET = 260.0
 """Seconds for one kind of webhook, in which the last minute has to begin."""
+MINUTES = 3
+"""Of these, kept for rates that were held for a moment and may not be for long."""
 SINGLES, BATCHES = (1, 50), (20, 200)
 """Events a webhook, and the rate to begin with."""
 
@@ -79,7 +81,7 @@ class Search:
     def _probed(self, guess: int) -> int:
         """The highest rate that was held for a moment."""
         low, high, tried = 0, math.inf, guess
-        last = self._until - MINUTE
+        last = self._until - MINUTES * MINUTE
         while high > low * NEAR and low < tried < high and time.monotonic() < last:
             if self._runs(tried, seconds=PROBE, copies=PROBE_COPIES):
                 low = tried
