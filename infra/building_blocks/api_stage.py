@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigateway
-from aws_cdk import aws_logs as logs
 
-from infra.building_blocks.function import retention
+from infra.building_blocks.log_group import log_group
 from infra.deployment import StageStack
 
 ACCESS_LOG = {
@@ -35,13 +33,8 @@ def api_stage(
 ) -> apigateway.CfnStage:
     """The stage `$default`. name: of the API. rate, burst: requests a second of each route that
     has no settings of its own."""
-    group = logs.LogGroup(
-        stack,
-        "AccessLogs",
-        log_group_name=f"/aws/apigateway/{name}",
-        retention=retention(stack.deployment.settings.log_retention_days),
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-    )
+    settings = stack.deployment.settings
+    group = log_group(stack, "AccessLogs", settings, name=f"/aws/apigateway/{name}")
     return apigateway.CfnStage(
         stack,
         "Stage",

@@ -15,6 +15,7 @@ from desireline.contracts import METRICS_NAMESPACE, Function, Topic
 from infra.building_blocks import kafka_access
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.layer_versions import RUNTIME, LayerVersions
+from infra.building_blocks.log_group import log_group
 from infra.deployment import StageStack
 from infra.layers import Layer
 
@@ -109,13 +110,8 @@ class StageFunction(Construct):
 
     def _log_group(self) -> logs.LogGroup:
         deployment = self._stack.deployment
-        return logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/aws/lambda/{deployment.named(self.function)}",
-            retention=retention(deployment.settings.log_retention_days),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        name = f"/aws/lambda/{deployment.named(self.function)}"
+        return log_group(self, "Logs", deployment.settings, name=name)
 
     def _role(self) -> iam.Role:
         role = iam.Role(
@@ -200,18 +196,6 @@ def layer_versions(stack: StageStack) -> LayerVersions:
     if isinstance(existing, LayerVersions):
         return existing
     return LayerVersions(stack, deployment=stack.deployment)
-
-
-def retention(days: int) -> logs.RetentionDays:
-    """The retention of so many days. Raises KeyError if CloudWatch knows none."""
-    return {
-        1: logs.RetentionDays.ONE_DAY,
-        7: logs.RetentionDays.ONE_WEEK,
-        14: logs.RetentionDays.TWO_WEEKS,
-        30: logs.RetentionDays.ONE_MONTH,
-        90: logs.RetentionDays.THREE_MONTHS,
-        365: logs.RetentionDays.ONE_YEAR,
-    }[days]
 
 
 def _code(function: Function) -> lambda_.Code:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from desireline.contracts import STATE_MACHINE
 from infra.building_blocks.acknowledge import acknowledge
-from infra.building_blocks.function import StageFunction, retention
+from infra.building_blocks.function import StageFunction
+from infra.building_blocks.log_group import log_group
 from infra.deployment import StageStack
 
 DEFINITION = Path(__file__).parents[1] / "workflows" / "run-playbook.asl.json"
@@ -73,13 +73,12 @@ class PlaybookMachine(Construct):
             role=role,
             tracing_enabled=True,
             logs=stepfunctions.LogOptions(
-                destination=logs.LogGroup(
+                destination=log_group(
                     self,
                     "Logs",
+                    stack.deployment.settings,
                     # The prefix keeps the account's resource policy for log delivery short.
-                    log_group_name=f"/aws/vendedlogs/states/{name}",
-                    retention=retention(stack.deployment.settings.log_retention_days),
-                    removal_policy=cdk.RemovalPolicy.DESTROY,
+                    name=f"/aws/vendedlogs/states/{name}",
                 ),
                 include_execution_data=False,
                 level=stepfunctions.LogLevel.ALL,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.building_blocks.function import retention
+from infra.building_blocks.log_group import log_group
 from infra.deployment import Deployment, StageStack
 
 KAFKA_IAM_PORT = 9098
@@ -69,13 +67,8 @@ class NetworkStack(StageStack):
         return vpc
 
     def _flow_log(self, vpc: ec2.Vpc) -> None:
-        group = logs.LogGroup(
-            self,
-            "FlowLogs",
-            log_group_name=f"/aws/vpc/{self.deployment.named('flow')}",
-            retention=retention(self.deployment.settings.log_retention_days),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        name = f"/aws/vpc/{self.deployment.named('flow')}"
+        group = log_group(self, "FlowLogs", self.deployment.settings, name=name)
         role = iam.Role(
             self,
             "FlowLogRole",

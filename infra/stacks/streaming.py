@@ -6,14 +6,13 @@ import base64
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_msk as msk
 from aws_cdk import custom_resources as custom
 from constructs import Construct
 
 from desireline.contracts import MAX_MESSAGE_BYTES, TOPICS, Topic, TopicSpec
 from infra.building_blocks.acknowledge import acknowledge
-from infra.building_blocks.function import retention
+from infra.building_blocks.log_group import log_group
 from infra.building_blocks.stage_key import StageKey
 from infra.deployment import Deployment, StageStack
 
@@ -73,13 +72,8 @@ class StreamingStack(StageStack):
         )
 
     def _logging(self) -> msk.CfnCluster.LoggingInfoProperty:
-        group = logs.LogGroup(
-            self,
-            "BrokerLogs",
-            log_group_name=f"/aws/msk/{self.deployment.name}",
-            retention=retention(self.deployment.settings.log_retention_days),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        name = f"/aws/msk/{self.deployment.name}"
+        group = log_group(self, "BrokerLogs", self.deployment.settings, name=name)
         return msk.CfnCluster.LoggingInfoProperty(
             broker_logs=msk.CfnCluster.BrokerLogsProperty(
                 cloud_watch_logs=msk.CfnCluster.CloudWatchLogsProperty(
@@ -124,12 +118,7 @@ class StreamingStack(StageStack):
                 ]
             ),
             install_latest_aws_sdk=False,
-            log_group=logs.LogGroup(
-                self,
-                "BootstrapLogs",
-                retention=retention(self.deployment.settings.log_retention_days),
-                removal_policy=cdk.RemovalPolicy.DESTROY,
-            ),
+            log_group=log_group(self, "BootstrapLogs", self.deployment.settings),
         )
         self.publish(
             "kafka", "bootstrap", value=brokers.get_response_field("BootstrapBrokerStringSaslIam")

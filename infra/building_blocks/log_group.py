@@ -1,0 +1,34 @@
+"""A log group that keeps what the stage's settings say, and goes with its stack."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.settings import StageSettings
+
+
+def log_group(
+    scope: Construct, identifier: str, settings: StageSettings, *, name: str | None = None
+) -> logs.LogGroup:
+    """name: of the group; CloudFormation makes one up where nobody has to know it.
+
+    Raises KeyError if CloudWatch knows no retention of so many days."""
+    return logs.LogGroup(
+        scope,
+        identifier,
+        log_group_name=name,
+        retention=_RETENTIONS[settings.log_retention_days],
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+
+
+_RETENTIONS = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+}
