@@ -42,15 +42,7 @@ def read_all(store: Store, readings: Sequence[Reading[T]]) -> list[T | Failure]:
     results: list[Any] = [None] * len(readings)
     answers: dict[int, Found | None] = dict.fromkeys(range(len(readings)))
     while answers:
-        asked: dict[int, Refs] = {}
-        for index, answer in answers.items():
-            try:
-                reading = readings[index]
-                asked[index] = next(reading) if answer is None else reading.send(answer)
-            except StopIteration as end:
-                results[index] = end.value
-            except (RetryableError, TerminalError) as error:
-                results[index] = error
+        asked = _asked(readings, answers, results, kept=(RetryableError, TerminalError))
         answers = dict(_answers(store, asked, results))
     return results
 
@@ -60,17 +52,32 @@ def together(*readings: Reading[Any]) -> Reading[list[Any]]:
     results: list[Any] = [None] * len(readings)
     answers: dict[int, Found | None] = dict.fromkeys(range(len(readings)))
     while True:
-        asked: dict[int, Refs] = {}
-        for index, answer in answers.items():
-            try:
-                reading = readings[index]
-                asked[index] = next(reading) if answer is None else reading.send(answer)
-            except StopIteration as end:
-                results[index] = end.value
+        asked = _asked(readings, answers, results)
         if not asked:
             return results
         found = yield [ref for refs in asked.values() for ref in refs]
         answers = dict.fromkeys(asked, found)
+
+
+def _asked(
+    readings: Sequence[Reading[Any]],
+    answers: Mapping[int, Found | None],
+    results: list[Any],
+    *,
+    kept: tuple[type[Exception], ...] = (),
+) -> dict[int, Refs]:
+    """What the readings that were answered ask for next; results of those that end, and errors that
+    are kept, go to their places."""
+    asked: dict[int, Refs] = {}
+    for index, answer in answers.items():
+        try:
+            reading = readings[index]
+            asked[index] = next(reading) if answer is None else reading.send(answer)
+        except StopIteration as end:
+            results[index] = end.value
+        except kept as error:
+            results[index] = error
+    return asked
 
 
 def _answers(
