@@ -42,6 +42,19 @@ def control(local_aws: LocalAws) -> Control:
 
 
 @pytest.fixture
+def table(local_aws: LocalAws) -> str:
+    """A table of its own, with a key of one attribute."""
+    name = f"t-{uuid4().hex[:8]}"
+    local_aws.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
+@pytest.fixture
 def topic(kafka: Kafka) -> Callable[..., str]:
     """Makes a topic with a name of its own: topic(partitions=4)."""
 

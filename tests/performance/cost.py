@@ -31,11 +31,11 @@ from desireline_local.cost.bill import Counted, bill
 from desireline_local.cost.prices import list_prices
 from desireline_local.demo.run import prepare
 from desireline_local.ledger import all_rows
-from desireline_local.signing import sign
 from desireline_local.world import CloudWorld
 from infra.settings import context, stage_settings
 from tests.performance.figures import say
 from tests.performance.hot_leads import epoch, in_time
+from tests.performance.load import post_calls
 
 TRIALS, DAYS, SEED = 150, 14, 21
 KNOWN, KNOWN_RATE = 4_000, 250
@@ -170,14 +170,7 @@ class CountedRun:
             time.sleep(0.5)
 
     def _post(self, calls: Sequence[dict[str, Any]]) -> int:
-        body = orjson.dumps({"batch": calls} if len(calls) > 1 else calls[0])
-        answer = self._http.post(
-            f"{self._cloud.at.webhooks}/segment",
-            content=body,
-            headers=sign("segment", body, self._secret, 0),
-        )
-        answer.raise_for_status()
-        return int(answer.json()["accepted"])
+        return post_calls(self._http, self._cloud.at.webhooks, self._secret, calls)
 
     def _begin(self) -> Before:
         before = Before(self._stored(), frozenset(self._files()), self._worked())

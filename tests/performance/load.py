@@ -74,6 +74,17 @@ class Loaded:
         return delivered and kept_up and self.p99 <= PROMISE
 
 
+def post_calls(
+    http: httpx.Client, webhooks: str, secret: bytes, calls: Sequence[dict[str, Any]]
+) -> int:
+    """Deliver calls of Segment's as one webhook, a single one by itself; how many were taken."""
+    body = orjson.dumps({"batch": calls} if len(calls) > 1 else calls[0])
+    headers = sign("segment", body, secret, 0)
+    answer = http.post(f"{webhooks}/segment", content=body, headers=headers)
+    answer.raise_for_status()
+    return int(answer.json()["accepted"])
+
+
 class Load:
     """A context manager; its loads follow one another on one cloud, with other trials each time."""
 
@@ -171,14 +182,8 @@ class Load:
             "properties": {},
         }
 
-    def _post(self, calls: list[dict[str, Any]]) -> None:
-        body = orjson.dumps({"batch": calls} if len(calls) > 1 else calls[0])
-        answer = self._http.post(
-            f"{self._cloud.at.webhooks}/segment",
-            content=body,
-            headers=sign("segment", body, self._secret, 0),
-        )
-        answer.raise_for_status()
+    def _post(self, calls: Sequence[dict[str, Any]]) -> int:
+        return post_calls(self._http, self._cloud.at.webhooks, self._secret, calls)
 
     def _settle(self) -> None:
         with CloudWorld(self._cloud.at, patience=PATIENCE) as world:

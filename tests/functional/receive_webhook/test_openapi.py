@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from aws_lambda_powertools.metrics import MetricUnit
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -17,13 +15,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from desireline.receive.request import Answer, WebhookRequest
+from desireline.receive.request import Answer
 from desireline.receive.senders import NAMES
 from desireline.receive.senders.direct import CALLS
 from desireline_local.openapi import description
 from receive_webhook import handler
 from tests.functional.receive_webhook.gateway import SIGN, application
 from tests.unit.receive.world import World
+
+pytestmark = pytest.mark.usefixtures("world")
 
 SCHEMA = schemathesis.openapi.from_wsgi("/openapi.json", application)
 CHECKS = [
@@ -33,19 +33,6 @@ CHECKS = [
     response_schema_conformance,
 ]
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@pytest.fixture(autouse=True)
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The real use case on ports in memory."""
-    made = World()
-
-    def receive(request: WebhookRequest) -> Answer:
-        handler.metrics.add_metric("webhooks", MetricUnit.Count, 1)
-        return made.receive(request)
-
-    monkeypatch.setattr(handler, "use_case", lambda: receive)
-    yield made
 
 
 @SCHEMA.parametrize()

@@ -23,18 +23,6 @@ def no_faults_afterwards(control: Control) -> Iterator[None]:
     set_faults(control, throttle=0, conflict=0, silent_publishes=0, planned=[])
 
 
-@pytest.fixture
-def table(local_aws: LocalAws) -> str:
-    name = f"t-{uuid4().hex[:8]}"
-    local_aws.client("dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return name
-
-
 def set_faults(control: Control, **wanted: Any) -> dict[str, Any]:
     return control.faults(**wanted)
 

@@ -27,18 +27,6 @@ def counted(local_aws: LocalAws) -> Control:
     return control
 
 
-@pytest.fixture
-def table(local_aws: LocalAws) -> str:
-    name = f"t-{uuid4().hex[:8]}"
-    local_aws.client("dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return name
-
-
 def test_units_of_tables_follow_the_sizes_of_items(
     local_aws: LocalAws, counted: Control, table: str
 ) -> None:
