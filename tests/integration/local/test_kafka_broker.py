@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from desireline_local.kafka import distribution
@@ -99,6 +99,21 @@ def test_topics_are_made_once_with_the_partitions_asked_for(kafka: Kafka) -> Non
 
     offsets = Offsets(kafka.bootstrap, sorted(wanted))
     assert {topic: len(ends) for topic, ends in offsets.ends().items()} == wanted
+
+
+def test_the_leader_of_a_topic_that_was_just_made_answers(kafka: Kafka) -> None:
+    """Of fifty topics, some would else be told of before their leader knows of itself."""
+    settings = {"bootstrap.servers": kafka.bootstrap, "group.id": "any", "log_level": 2}
+    for number in range(50):
+        topic = f"led.{number}.{time.time_ns()}"
+        create_topics(kafka.bootstrap, {topic: 8})
+        consumer = Consumer(settings)
+        asked = [TopicPartition(topic, partition, 0) for partition in range(8)]
+
+        answered = consumer.offsets_for_times(asked, timeout=10)
+
+        consumer.close()
+        assert {one.offset for one in answered} == {OFFSET_END}
 
 
 def test_topics_that_nobody_made_do_not_appear(kafka: Kafka) -> None:

@@ -30,7 +30,7 @@ ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 CLUSTER = "arn:aws:kafka:us-east-1:000000000000:cluster/local/abc-1"
 
 # Notes every batch as {place: [values]}. Values that begin with "bad" always fail, "twice" do so
-# the first two times; how, says MODE.
+# the first two times; how, says MODE. It takes its time while the file SLOWLY is there.
 CONSUMER = """
     import base64
     calls = {}
@@ -40,6 +40,8 @@ CONSUMER = """
         found = {place: [pair(one) for one in records]
                  for place, records in event["records"].items()}
         note({place: [value[:20] for _, value in pairs] for place, pairs in found.items()})
+        if os.path.exists(os.environ["SLOWLY"]):
+            time.sleep(0.2)
         failed = []
         for place, pairs in found.items():
             for offset, value in pairs:
@@ -60,11 +62,15 @@ PROVISIONED = {"MinimumPollers": 1, "MaximumPollers": 2}
 class Source:
     """A topic, a function that consumes it, and a bucket for what it gives up."""
 
-    def __init__(self, kafka: Kafka, aws: LocalAws, topic: str, mode: str, **settings: Any) -> None:
+    def __init__(
+        self, kafka: Kafka, aws: LocalAws, topic: str, mode: str, slowly: Path, **settings: Any
+    ) -> None:
         self.topic = topic
         self.kafka = kafka
         self.aws = aws
-        self.function = create_function(aws, CONSUMER, environment={"MODE": mode})
+        environment = {"MODE": mode, "SLOWLY": str(slowly)}
+        self.function = create_function(aws, CONSUMER, environment=environment)
+        self.slowly = slowly
         self.notes = Notes(aws, self.function)
         self.bucket = f"dead-{uuid4().hex[:8]}"
         self._s3 = aws.client("s3")
@@ -145,13 +151,14 @@ def mapping(source: Source, **settings: Any) -> KafkaMapping:
 
 @pytest.fixture
 def source(
-    kafka: Kafka, local_aws: LocalAws, topic: Callable[..., str]
+    kafka: Kafka, local_aws: LocalAws, topic: Callable[..., str], tmp_path: Path
 ) -> Iterator[Callable[..., Source]]:
     """Makes a source; its pollers are stopped afterwards."""
     made: list[Source] = []
 
     def make(mode: str = "report", *, partitions: int = 1, **settings: Any) -> Source:
-        made.append(Source(kafka, local_aws, topic(partitions=partitions), mode, **settings))
+        name, slowly = topic(partitions=partitions), tmp_path / "slowly"
+        made.append(Source(kafka, local_aws, name, mode, slowly, **settings))
         return made[-1]
 
     yield make
@@ -421,6 +428,7 @@ def test_a_partition_that_was_not_read_on_for_its_backlog_is_read_after_a_rebala
 ) -> None:
     """Given more waiting records than are buffered, when another member joins and leaves."""
     one, total = source(batch_size=5, pollers=1), 1_500
+    one.slowly.touch()
     one.produce(*(str(number) for number in range(total)))
     consumer = one.poll()
     one.notes.wait(1)
@@ -430,10 +438,11 @@ def test_a_partition_that_was_not_read_on_for_its_backlog_is_read_after_a_rebala
     while not joined:
         other.poll(0.1)
     assert consumer.done[0] < total, "it was in the middle"
+    one.slowly.unlink()
 
     other.close()
 
-    eventually(lambda: consumer.done.get(0) == total, seconds=30)
+    eventually(lambda: consumer.done.get(0) == total, seconds=60)
 
 
 # The process.

