@@ -121,7 +121,6 @@ class StageSettings(_Part):
     zones: tuple[str, str, str] = ("a", "b", "c")
     retain_data: bool
     log_retention_days: int
-    send_mode: Literal["record", "allowlist", "live"]
     holdout_percent: Annotated[int, Field(ge=0, le=100)]
     senders: frozenset[str] = NAMES
     sources: Sources = Sources()

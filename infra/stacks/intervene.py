@@ -75,10 +75,10 @@ class InterveneStack(StageStack):
         return topic
 
     def _switches(self) -> ssm.StringParameter:
-        """What operators turn while it runs. CloudFormation writes it once; it touches it again
-        only when the default itself is changed."""
+        """What operators turn while it runs: a constant, for CloudFormation writes the document
+        again when it changes, kill switches included, and no setting may do that."""
         default: dict[str, object] = {
-            "send_mode": self.deployment.settings.send_mode,
+            "send_mode": "record",
             "allowlist": [],
             "kill": {"all": False, "playbooks": [], "channels": []},
         }

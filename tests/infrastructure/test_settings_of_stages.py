@@ -27,7 +27,6 @@ def stages() -> dict[str, Any]:
 def test_the_stages_of_the_repository_are_accepted(stage: str) -> None:
     settings = stage_settings(STAGES, stage)
     assert set(settings.functions) == set(Function)
-    assert settings.send_mode == "record"
 
 
 def test_producers_that_would_exhaust_the_brokers_are_refused(stages: dict[str, Any]) -> None:
