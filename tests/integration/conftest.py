@@ -10,6 +10,7 @@ import pytest
 
 from desireline_local.aws.cloud import Control, LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics
+from tests.integration.reading import wait_for_coordinators
 
 HERE = Path(__file__).parent
 
@@ -25,6 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A running broker of one node. Who kills it makes one of their own."""
     with Kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        wait_for_coordinators(broker.bootstrap)
         yield broker
 
 

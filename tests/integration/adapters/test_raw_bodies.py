@@ -60,7 +60,7 @@ def on_kafka(kafka: Kafka, name: str) -> Place:
     def put(values: Sequence[tuple[bytes, int]]) -> None:
         for number, (value, at) in enumerate(values):
             producer.produce(name, value, b"k", partition=number % PARTITIONS, timestamp=at)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     return Place(KafkaRawBodies(kafka.bootstrap, "plaintext", topic=name), put)
 
@@ -196,7 +196,7 @@ def test_no_groups_offsets_are_changed(kafka, topic):
     def committed(of: str) -> list[int]:
         asked = ConsumerGroupTopicPartitions(of, [TopicPartition(name, 0)])
         (future,) = admin.list_consumer_group_offsets([asked]).values()
-        return [one.offset for one in future.result(10).topic_partitions]
+        return [one.offset for one in future.result(60).topic_partitions]
 
     assert committed(group) == [2]
     assert committed(READER_GROUP) == [-1001]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dead_letters import S3DeadLetters
@@ -30,6 +29,7 @@ from desireline.resolve.counted import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
+from tests.integration.reading import bounds
 from tests.unit.redrive.scene import event, kafka_object, record
 
 from .conftest import Clients
@@ -48,20 +48,10 @@ class Resolve:
         places = []
         for number in range(PARTITIONS):
             place = TopicPartition(Topic.EVENTS_RECEIVED, number)
-            place.offset = self._end(place)
+            _, place.offset = bounds(self._consumer, place)
             places.append(place)
         self._consumer.assign(places)
         self._consumer.commit(offsets=places, asynchronous=False)
-
-    def _end(self, place: TopicPartition) -> int:
-        for _ in range(50):
-            try:
-                _, end = self._consumer.get_watermark_offsets(place, timeout=10)
-            except KafkaException:  # A topic that was just made has no leader yet.
-                time.sleep(0.1)
-            else:
-                return end
-        raise AssertionError(f"{place} has no leader")
 
     def close(self) -> None:
         self._consumer.close()
@@ -101,7 +91,7 @@ def test_killed_between_produce_and_mark_a_second_run_brings_everything_once(
         s3.put_object(Bucket=bucket, Key=key, Body=kafka_object(records))
     script = Path(__file__).parent / "redrive_and_die.py"
     command = [sys.executable, str(script), kafka.bootstrap, local_aws.endpoint, bucket]
-    killed = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    killed = subprocess.run(command, capture_output=True, timeout=300, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
 
     topics, letters = KafkaPlaces(kafka.bootstrap, "plaintext"), S3DeadLetters(s3, bucket)
@@ -112,7 +102,7 @@ def test_killed_between_produce_and_mark_a_second_run_brings_everything_once(
     found = redrive.survey(Selection())
     assert len(found.chosen) == 6
     sending = redrive.send(found, Order(id=uuid4().hex, who="ada", why="fixed", rate=1000))
-    outcome = see_through(sending, 30)
+    outcome = see_through(sending, 300)
     redrive.record(sending, dict(outcome.total))
 
     assert outcome.total == {Became.FOLDED: 6}

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from desireline.contracts import Header, Topic
 from desireline.events import CanonicalEvent
 from desireline.receive.canonical import event_id
 from desireline_local.kafka.broker import Kafka, create_topics
+from tests.integration.reading import everything
 from tests.unit.history.test_cutting_and_resuming import call
 from tests.unit.history.writing import ndjson
 
@@ -42,30 +42,10 @@ def begin(kafka: Kafka, file: Path, folder: Path) -> subprocess.Popen[str]:
 
 
 def received(kafka: Kafka) -> list[tuple[CanonicalEvent, dict[str, bytes]]]:
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "oracle"})
-    places = [TopicPartition(Topic.EVENTS_RECEIVED, number, 0) for number in range(8)]
-    missing = sum(_end(consumer, place) for place in places)
-    consumer.assign(places)
-    found = []
-    until = time.monotonic() + 60
-    while len(found) < missing:
-        assert time.monotonic() < until, f"{len(found)} of {missing} records can be read"
-        for message in consumer.consume(min(5_000, missing - len(found)), timeout=10):
-            if message.error() is not None:  # A broker that came back leads nothing yet.
-                continue
-            event = CanonicalEvent.decode(message.value() or b"")
-            found.append((event, dict(message.headers() or ())))
-    consumer.close()
-    return found
-
-
-def _end(consumer: Consumer, place: TopicPartition) -> int:
-    for _ in range(20):
-        try:
-            return int(consumer.get_watermark_offsets(place, timeout=5)[1])
-        except KafkaException:  # A broker that came back leads nothing yet.
-            time.sleep(0.5)
-    raise AssertionError(f"{place} has no leader")
+    return [
+        (CanonicalEvent.decode(message.value() or b""), dict(message.headers() or ()))
+        for message in everything(kafka.bootstrap, Topic.EVENTS_RECEIVED)
+    ]
 
 
 def test_killed_again_and_again_every_event_is_in_kafka(own_kafka: Kafka, tmp_path: Path) -> None:
@@ -80,13 +60,13 @@ def test_killed_again_and_again_every_event_is_in_kafka(own_kafka: Kafka, tmp_pa
         children = psutil.Process(running.pid).children() if running.poll() is None else []
         running.kill()
         # Its children hold the other end of the pipes: an orphan would keep this waiting.
-        running.communicate(timeout=30)
-        gone, alive = psutil.wait_procs(children, timeout=10)
+        running.communicate(timeout=120)
+        gone, alive = psutil.wait_procs(children, timeout=120)
         assert not alive, f"{len(gone)} ended, and {alive} did not"
     own_kafka.kill(own_kafka.nodes[2])
 
     last = begin(own_kafka, file, tmp_path)
-    out, err = last.communicate(timeout=120)
+    out, err = last.communicate(timeout=600)
 
     assert last.returncode == 0, err[-3000:]
     assert out.split() == [str(EVENTS), "1"]
@@ -98,5 +78,5 @@ def test_killed_again_and_again_every_event_is_in_kafka(own_kafka: Kafka, tmp_pa
     assert {headers[Header.REPLAY] for _, headers in found} == {b"import-1"}
     assert len((tmp_path / "rejects").read_text().splitlines()) == 1
     again = begin(own_kafka, file, tmp_path)
-    again.communicate(timeout=60)
+    again.communicate(timeout=300)
     assert len(received(own_kafka)) == len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -13,6 +14,15 @@ from desireline.errors import UnavailableError
 from desireline.records import Outgoing
 
 TIMEOUT = 10.0
+PAUSE = 0.1
+COORDINATOR_MOVES = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""Of a group: to another broker, or to the first one when no group has ever been there."""
 
 
 class KafkaPlaces:
@@ -58,13 +68,17 @@ class KafkaPlaces:
         reader = self._readers.get(group)
         if reader is None:
             reader = self._readers[group] = Consumer({**self._settings, "group.id": group})
-        try:
-            found = reader.committed(
-                [TopicPartition(topic, number) for number in sorted(partitions)], timeout=TIMEOUT
-            )
-        except KafkaException as error:
-            raise UnavailableError(str(error)) from error
-        return {place.partition: place.offset for place in found if place.offset >= 0}
+        places = [TopicPartition(topic, number) for number in sorted(partitions)]
+        end = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                found = reader.committed(places, timeout=TIMEOUT)
+            except KafkaException as error:
+                if error.args[0].code() not in COORDINATOR_MOVES or time.monotonic() > end:
+                    raise UnavailableError(str(error)) from error
+                time.sleep(PAUSE)
+            else:
+                return {place.partition: place.offset for place in found if place.offset >= 0}
 
     def cluster(self) -> str:
         """The cluster's own id: another one has none of its records. Raises UnavailableError."""
