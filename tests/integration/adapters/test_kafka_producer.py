@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -18,42 +14,9 @@ from desireline.adapters.kafka import KafkaProducer
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, free_port
+from tests.integration.reading import everything
 
 Topics = Callable[..., str]
-
-
-def produced(kafka: Kafka, topic: str) -> list[Message]:
-    """Everything on a topic, partition by partition."""
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": uuid4().hex})
-    try:
-        found = []
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-            if end:
-                consumer.assign([TopicPartition(topic, partition, 0)])
-            while end and (not found or not _is_last(found[-1], partition, end)):
-                message = consumer.poll(10)
-                assert message is not None, "the topic is shorter than its end says"
-                found.append(message)
-        return found
-    finally:
-        consumer.close()
-
-
-def _is_last(message: Message, partition: int, end: int) -> bool:
-    return bool(message.partition() == partition and message.offset() == end - 1)
-
-
-@contextmanager
-def frozen(kafka: Kafka) -> Iterator[None]:
-    """The broker's machine stands still: connections stay open, nothing is answered."""
-    process = kafka.nodes[0].process
-    assert process is not None
-    process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)
 
 
 def test_what_was_flushed_is_there_with_key_headers_and_order(kafka: Kafka, topic: Topics) -> None:
@@ -63,9 +26,9 @@ def test_what_was_flushed_is_there_with_key_headers_and_order(kafka: Kafka, topi
         value, headers = b"%d" % number, {"trace-id": b"\x00\xff"}
         producer.produce(Outgoing(name, f"key-{number % 7}", value, headers))
 
-    producer.flush(10)
+    producer.flush(60)
 
-    messages = produced(kafka, name)
+    messages = everything(kafka.bootstrap, name)
     assert sorted(int(message.value()) for message in messages) == list(range(300))
     assert messages[0].headers() == [("trace-id", b"\x00\xff")]
     for key in range(7):
@@ -79,29 +42,25 @@ def test_the_key_decides_the_partition_as_javas_client_does(kafka: Kafka, topic:
     name = topic(partitions=11)
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
     producer.produce(Outgoing(name, "21", b""))
-    producer.flush(10)
+    producer.flush(60)
     murmur2 = -973932308 & 0x7FFFFFFF
-    assert [message.partition() for message in produced(kafka, name)] == [murmur2 % 11]
+    assert [message.partition() for message in everything(kafka.bootstrap, name)] == [murmur2 % 11]
 
 
 def test_an_absent_broker_is_told_in_time() -> None:
     producer = KafkaProducer(f"127.0.0.1:{free_port()}", "plaintext", probe="any")
     producer.produce(Outgoing("any", "k", b"v"))
 
-    began = time.monotonic()
-    with pytest.raises(UnavailableError, match="1 records not acknowledged"):
+    with pytest.raises(UnavailableError, match="1 records not acknowledged in 0.5 s"):
         producer.flush(0.5)
-
-    assert time.monotonic() - began < 1.5
 
 
 def test_a_topic_that_does_not_exist_is_told_in_time(kafka: Kafka, topic: Topics) -> None:
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=topic())
     producer.produce(Outgoing(f"missing.{uuid4().hex}", "k", b"v"))
-    began = time.monotonic()
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError) as told:
         producer.flush(1.0)
-    assert time.monotonic() - began < 2
+    assert "timed out" not in str(told.value), "that is only known after all of its time"
 
 
 def test_a_refused_record_fails_the_flush_and_not_the_next(kafka: Kafka) -> None:
@@ -109,16 +68,16 @@ def test_a_refused_record_fails_the_flush_and_not_the_next(kafka: Kafka) -> None
     name = f"test.{uuid4().hex[:10]}"
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     made = admin.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": "2000"})])
-    made[name].result(20)
+    made[name].result(60)
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
 
     producer.produce(Outgoing(name, "k", secrets.token_bytes(10_000)))
     with pytest.raises(UnavailableError, match="1 records refused"):
-        producer.flush(10)
+        producer.flush(60)
 
     producer.produce(Outgoing(name, "k", b"small"))
-    producer.flush(10)
-    assert [message.value() for message in produced(kafka, name)] == [b"small"]
+    producer.flush(60)
+    assert [message.value() for message in everything(kafka.bootstrap, name)] == [b"small"]
 
 
 def test_a_record_that_no_broker_takes_is_refused_at_once(kafka: Kafka, topic: Topics) -> None:
@@ -133,15 +92,15 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
     name = topic()
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
     producer.warm()
-    with frozen(kafka):
+    with kafka.frozen(kafka.nodes[0]):
         producer.produce(Outgoing(name, "k", b"first"))
         with pytest.raises(UnavailableError, match="not acknowledged"):
             producer.flush(0.5)
 
     producer.produce(Outgoing(name, "k", b"second"))
-    producer.flush(10)
+    producer.flush(60)
 
-    values = [message.value() for message in produced(kafka, name)]
+    values = [message.value() for message in everything(kafka.bootstrap, name)]
     assert values.count(b"second") == 1
     assert values.count(b"first") <= 1
 
@@ -149,11 +108,11 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
 def test_failures_of_one_flush_are_not_told_by_the_next(kafka: Kafka, topic: Topics) -> None:
     name = topic()
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
-    with frozen(kafka):
+    with kafka.frozen(kafka.nodes[0]):
         producer.produce(Outgoing(name, "k", b"lost"))
         with pytest.raises(UnavailableError):
             producer.flush(0.2)
-    producer.flush(5)
+    producer.flush(60)
 
 
 def test_a_thaw_after_a_long_pause_is_noticed(
@@ -163,10 +122,13 @@ def test_a_thaw_after_a_long_pause_is_noticed(
     name = topic()
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
     producer.produce(Outgoing(name, "k", b"before"))
-    producer.flush(10)
+    producer.flush(60)
     monkeypatch.setattr("desireline.adapters.kafka.IDLE_SECONDS", 0.0)
 
     producer.produce(Outgoing(name, "k", b"after"))
-    producer.flush(10)
+    producer.flush(60)
 
-    assert [message.value() for message in produced(kafka, name)] == [b"before", b"after"]
+    assert [message.value() for message in everything(kafka.bootstrap, name)] == [
+        b"before",
+        b"after",
+    ]

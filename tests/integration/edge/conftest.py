@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
+import httpx
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from desireline.contracts import Topic
+from desireline.events import CanonicalEvent
 from desireline_local.cloud import Addresses, LocalCloud
+from tests.integration.reading import everything
 
 SITE = "http://localhost:3000"
 SERVER_KEY, SITE_KEY = "backend-key-0001", "site-key-000001"
@@ -19,6 +23,8 @@ KEYS = {
         {"name": "site", "key": SITE_KEY, "kind": "browser", "origins": [SITE]},
     ]
 }
+
+Answer = TypeVar("Answer")
 
 
 @pytest.fixture(scope="session")
@@ -31,22 +37,27 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
         yield running.at
 
 
-def everything(bootstrap: str, topic: Topic) -> list[bytes]:
-    """All values on a topic."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test"})
-    found: list[bytes] = []
-    try:
-        for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            place = TopicPartition(topic, number)
-            low, high = consumer.get_watermark_offsets(place, timeout=10)
-            place.offset = low
-            consumer.assign([place])
-            left = high - low
-            while left > 0:
-                messages = consumer.consume(left, timeout=10)
-                assert messages, "the topic is shorter than its end says"
-                found += [message.value() or b"" for message in messages]
-                left -= len(messages)
-    finally:
-        consumer.close()
-    return found
+def patient(send: Callable[[], Answer], busy: Callable[[Answer], bool]) -> Answer:
+    """The first answer that is no 503. Where a machine is slower than a sender's patience the door
+    says 503, and the sender comes again."""
+    end = time.monotonic() + 300
+    while busy(answer := send()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return answer
+
+
+def busy(answer: Any) -> bool:
+    """Of httpx or requests."""
+    return bool(answer.status_code == 503)
+
+
+def post(url: str, **given: Any) -> httpx.Response:
+    """httpx.post, again and again until the answer is no 503."""
+    return patient(lambda: httpx.post(url, timeout=60, **given), busy)
+
+
+def events(cloud: Addresses) -> list[CanonicalEvent]:
+    """Of events.received, each once."""
+    found = everything(cloud.kafka, Topic.EVENTS_RECEIVED)
+    decoded = (CanonicalEvent.decode(one.value() or b"") for one in found)
+    return list({event.event_id: event for event in decoded}.values())

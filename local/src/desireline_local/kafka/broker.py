@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import random
 import shutil
 import signal
@@ -10,8 +11,8 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,18 @@ class Kafka:
         assert node.process is not None
         node.process.send_signal(signal.SIGKILL)
         node.process.wait()
+
+    @contextmanager
+    def frozen(self, node: Node) -> Iterator[None]:
+        """The node's machine stands still: connections stay open, nothing is answered."""
+        assert node.process is not None
+        node.process.send_signal(signal.SIGSTOP)
+        # Until the last thread stands, one that runs could still answer.
+        os.waitid(os.P_PID, node.process.pid, os.WSTOPPED)
+        try:
+            yield
+        finally:
+            node.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End all nodes, politely first, and remove their data."""
