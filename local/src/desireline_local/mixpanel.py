@@ -54,7 +54,7 @@ class PlayedMixpanel:
             self.ends.set()
             self._server.shutdown()
             self._server.server_close()
-            thread.join(5)
+            thread.join()
 
     def happens(self, day: str, *events: Event) -> None:
         """Events of a day, as Mixpanel would write them, or bytes that are none."""
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._whole(200, half, length=len(body))
                 self.close_connection = True
             case "hang":
-                self.mixpanel.ends.wait(10)
+                self.mixpanel.ends.wait()
             case "cut":
                 whole = gzip.compress(body, compresslevel=0)
                 self._chunked([whole[: len(whole) // 2]], packed=True, end=False)

@@ -18,7 +18,8 @@ from desireline.rows import BucketRow
 Clients = Callable[..., Any]
 LIMIT = Limit(rate=1_000, burst=4_000)
 ENVIRONMENTS = 8
-SECONDS = 4.0
+WANTED = 2 * LIMIT.burst
+PATIENCE = 300
 
 
 class Counts:
@@ -54,7 +55,8 @@ def test_environments_that_run_at_once_let_through_what_the_limit_says(
 
     def run(place: int) -> None:
         throttle = Throttle(store, {"segment": LIMIT}, WallClock(), counts[place])
-        while time.monotonic() - began < SECONDS:
+        # However slow the machine is: until the bucket has been emptied and filled again.
+        while sum(passed) < WANTED and time.monotonic() - began < PATIENCE:
             try:
                 throttle.take("segment", None, 20)
                 passed[place] += 20
@@ -73,5 +75,5 @@ def test_environments_that_run_at_once_let_through_what_the_limit_says(
 
     assert row is not None
     assert sum(passed) <= LIMIT.burst + LIMIT.rate * took + lent
-    assert sum(passed) > LIMIT.burst, "and it is filled again"
+    assert sum(passed) >= WANTED, "and it is filled again"
     assert lent <= LIMIT.burst, "environments find their turn"
