@@ -39,7 +39,7 @@ class Server:
         log = self.home / f"{name}.log"
         command = [sys.executable, "-m", "desireline_local.warehouse.migrate"]
         done = spawn([*command, str(self.port), ARRIVALS, f"s3://{BUCKET}"], log=log)
-        assert done.wait(60) == 0, log.read_text()[-3000:]
+        assert done.wait(300) == 0, log.read_text()[-3000:]
         return log.read_text()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from desireline_local.kafka.broker import LOOPBACK, free_port
 from desireline_local.processes import spawn, stop
 
-START_SECONDS = 40.0
+START_SECONDS = 180.0
 _PACKAGE = "desireline_local.warehouse"
 
 
