@@ -37,8 +37,8 @@ down: setup ## Stop the local cloud
 test: setup ## Run the tests: unit, functional, simulation, infrastructure, integration, end to end
 	@python -m pytest -m "not slow"
 
-test-all: setup ## Run all tests, with thousands of simulation seeds and the slow ones
-	@python -m pytest -m ""
+test-all: setup ## Run all tests: the slow ones, thousands of simulation seeds, other examples each time
+	@python -m pytest -m "" --hypothesis-profile=search
 
 fuzz: setup ## Fuzz every verifier and mapping, guided by coverage (SECONDS=60, ONLY=sender)
 	@uv sync --frozen --inexact --python $(BIN)/python --group fuzz --quiet

@@ -24,7 +24,10 @@ from desireline_local.history.worker import Done, Reject
 
 from .writing import gzipped, imported, ndjson, parquet, table
 
-TMP = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+TMP = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 CELLS = st.text(
     st.sampled_from(list("ab0,;\"\n\r'é€ \t")) | st.characters(codec="utf-8"), max_size=12
 )
