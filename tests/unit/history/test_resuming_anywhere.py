@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import random
+import signal
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from desireline_local.history.chunks import Chunk
 from desireline_local.history.files import Format, digest, look_at
 from desireline_local.history.journal import Journal
 from desireline_local.history.sources import SourceSpec
-from desireline_local.history.use_case import Options, import_file, journal_name
+from desireline_local.history.use_case import Options, Processes, import_file, journal_name
 from desireline_local.history.worker import Done, Work, Worker
 
 from .test_cutting_and_resuming import call
@@ -97,7 +100,8 @@ def run(work: Work, folder: Path, kafka: Kafka) -> Journal:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=40,
 )
 @given(crashes=st.lists(st.integers(1, 75), max_size=4), seed=st.integers(0, 1_000))
 def test_interrupted_anywhere_the_set_of_events_is_the_same(
@@ -180,6 +184,27 @@ def test_the_rate_is_kept(tmp_path: Path) -> None:
         import_file(work, journal, processes, options=options, pause=slept.append)
 
     assert 3 < slept[-1] <= 4
+
+
+def test_ctrl_c_while_processes_are_started_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an import that starts its processes, when Ctrl-C is pressed before the first is there,
+    then it ends by that once they are, and they with it."""
+    processes = Processes(PLACE, 2)
+    submit, started = processes._pool.submit, []
+
+    def pressed(what: Any) -> Future[Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        future: Future[Any] = submit(what)
+        started.extend(multiprocessing.active_children())
+        return future
+
+    monkeypatch.setattr(processes._pool, "submit", pressed)
+
+    with pytest.raises(KeyboardInterrupt), processes:
+        pytest.fail("it went on")
+
+    assert len(set(started)) == 2
+    assert not any(one.is_alive() for one in started)
 
 
 def test_another_mapping_plan_or_cluster_is_another_import(tmp_path: Path) -> None:

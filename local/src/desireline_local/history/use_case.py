@@ -53,13 +53,13 @@ class Processes:
         )
 
     def __enter__(self) -> Processes:
-        # Ctrl-C is for this process: the others start deaf to it, and are told by it.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            for _ in range(self.count):
-                self._pool.submit(int)  # one more is started for each that finds none idle
-        finally:
-            signal.signal(signal.SIGINT, before)
+            with _ctrl_c_waits():
+                for _ in range(self.count):
+                    self._pool.submit(int)  # one more is started for each that finds none idle
+        except KeyboardInterrupt:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,6 +68,22 @@ class Processes:
     def give(self, work: Work, chunk: Chunk) -> Future[Done]:
         """Have a chunk taken."""
         return self._pool.submit(take, work, chunk)
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C is for this process: those that it starts in here are deaf to it, and are told by it;
+    here it comes at the end."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def cores() -> int:
