@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -108,9 +109,17 @@ def test_a_connection_that_breaks_is_no_wrong_usage(
 
 
 @pytest.fixture
-def dead_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+def nobody() -> Iterator[str]:
+    """host:port where nobody answers, held so that nobody begins to."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
+
+
+@pytest.fixture
+def dead_cloud(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cloud at whose addresses nobody answers."""
-    url = f"http://127.0.0.1:{broker.free_port()}"
+    url = f"http://{nobody}"
     names = [name for name in Addresses.__dataclass_fields__ if name != "deployment"]
     addresses = Addresses(**dict.fromkeys(names, url))
     monkeypatch.setattr(console, "running", lambda: Running(1, addresses))
@@ -199,12 +208,11 @@ def test_a_table_is_no_way_for_controls_either():
     assert captured.get().split() == ["a", "�]0;title��31m�!"]
 
 
-def test_a_kafka_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_a_kafka_that_there_is_not_is_named(nobody: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.5)
-    there = f"127.0.0.1:{broker.free_port()}"
 
-    with pytest.raises(broker.BrokerError, match=f"no Kafka answers at {there}"):
-        broker.create_topics(there, {"topic": 1})
+    with pytest.raises(broker.BrokerError, match=f"no Kafka answers at {nobody}"):
+        broker.create_topics(nobody, {"topic": 1})
 
 
 @pytest.fixture

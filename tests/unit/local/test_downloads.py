@@ -23,7 +23,7 @@ def test_a_download_is_announced_with_its_size_and_shown_as_it_comes(
     ):
         (tmp_path / "part").write_bytes(bytes(3_000_000))
         while not any(line.endswith("3 of 5 MB") for line in told):
-            pass
+            time.sleep(0.01)
 
     assert told[0] == f"Downloading a broker, 5 MB, once; kept in {tmp_path}"
 
