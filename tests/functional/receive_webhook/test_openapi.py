@@ -32,9 +32,7 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-FEW = settings(
-    max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
-)
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SCHEMA.parametrize()

@@ -342,7 +342,7 @@ def test_a_newer_writers_fields_do_no_harm():
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=40, derandomize=True, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_order_batching_and_repetition_end_in_the_same_score(rng):
     events = keen()
     expected = MemoryStore()

@@ -36,7 +36,6 @@ CHECKS = [
 ]
 FEW = settings(
     max_examples=25,
-    derandomize=True,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
