@@ -21,13 +21,14 @@ def create_function(
     source: str,
     *,
     name: str | None = None,
-    timeout: int = 10,
+    timeout: int = 120,
     environment: dict[str, str] | None = None,
     role: str = ROLE,
 ) -> str:
     """A function whose handler is `handle` in this source; its name.
 
-    `note(value)` in the source appends JSON to the list that `noted` returns.
+    `note(value)` in the source appends JSON to what `Notes` reads; `held()` returns when the file
+    that the environment names HELD is gone, so that a test says when a function goes on.
     """
     name = name or f"f-{uuid4().hex[:8]}"
     buffer = io.BytesIO()
@@ -60,6 +61,9 @@ sqs = boto3.client("sqs", endpoint_url=os.environ["ENDPOINT"], region_name="us-e
 def note(value):
     body = json.dumps({"at": time.time(), "value": value})
     sqs.send_message(QueueUrl=os.environ["NOTES"], MessageBody=body)
+def held():
+    while os.path.exists(os.environ["HELD"]):
+        time.sleep(0.01)
 """
 
 
@@ -96,16 +100,16 @@ class Notes:
             if not messages:
                 return [value for _, value in sorted(self._seen, key=lambda one: one[0])]
 
-    def wait(self, count: int, *, seconds: float = 15) -> list[Any]:
+    def wait(self, count: int) -> list[Any]:
         """All values once there are `count` of them."""
-        eventually(lambda: len(self.all()) >= count, seconds=seconds, what=lambda: str(self._seen))
+        eventually(lambda: len(self.all()) >= count, what=lambda: str(self._seen))
         return self.all()
 
 
 def eventually(
-    condition: Callable[[], bool], *, seconds: float = 15, what: Callable[[], str] = lambda: ""
+    condition: Callable[[], bool], *, seconds: float = 120, what: Callable[[], str] = lambda: ""
 ) -> None:
-    """Return when the condition holds; fails after `seconds`."""
+    """Return when the condition holds; fails after `seconds`: more than any busy machine needs."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,12 +17,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
+from desireline_local.poller import consume
 from desireline_local.poller.consume import MappingConsumer
 from desireline_local.poller.mapping import KafkaMapping
 from tests.integration.tiny_functions import Notes, create_function, eventually
@@ -30,7 +32,7 @@ ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 CLUSTER = "arn:aws:kafka:us-east-1:000000000000:cluster/local/abc-1"
 
 # Notes every batch as {place: [values]}. Values that begin with "bad" always fail, "twice" do so
-# the first two times; how, says MODE. It takes its time while the file SLOWLY is there.
+# the first two times; how, says MODE. All else fails, too, while the file HELD is there.
 CONSUMER = """
     import base64
     calls = {}
@@ -40,8 +42,8 @@ CONSUMER = """
         found = {place: [pair(one) for one in records]
                  for place, records in event["records"].items()}
         note({place: [value[:20] for _, value in pairs] for place, pairs in found.items()})
-        if os.path.exists(os.environ["SLOWLY"]):
-            time.sleep(0.2)
+        if os.path.exists(os.environ["HELD"]):
+            raise ValueError("not yet")
         failed = []
         for place, pairs in found.items():
             for offset, value in pairs:
@@ -57,20 +59,22 @@ CONSUMER = """
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 """
 PROVISIONED = {"MinimumPollers": 1, "MaximumPollers": 2}
+FULL = 3600.0
+"""A window so long that a batch comes when it is full, and is the same however records arrive."""
 
 
 class Source:
     """A topic, a function that consumes it, and a bucket for what it gives up."""
 
     def __init__(
-        self, kafka: Kafka, aws: LocalAws, topic: str, mode: str, slowly: Path, **settings: Any
+        self, kafka: Kafka, aws: LocalAws, topic: str, mode: str, held: Path, **settings: Any
     ) -> None:
         self.topic = topic
         self.kafka = kafka
         self.aws = aws
-        environment = {"MODE": mode, "SLOWLY": str(slowly)}
+        environment = {"MODE": mode, "HELD": str(held)}
         self.function = create_function(aws, CONSUMER, environment=environment)
-        self.slowly = slowly
+        self.held = held
         self.notes = Notes(aws, self.function)
         self.bucket = f"dead-{uuid4().hex[:8]}"
         self._s3 = aws.client("s3")
@@ -89,16 +93,19 @@ class Source:
                 on_delivery=lambda error, _: refused.append(error) if error else None,
                 **more,
             )
-        assert producer.flush(20) == 0
+        assert producer.flush(300) == 0
         assert not refused
 
-    def poll(self) -> MappingConsumer:
-        consumer = MappingConsumer(
+    def consumer(self) -> MappingConsumer:
+        return MappingConsumer(
             self.mapping,
             bootstrap=self.kafka.bootstrap,
             lambdas=self.aws.client("lambda"),
             s3=self._s3,
         )
+
+    def poll(self) -> MappingConsumer:
+        consumer = self.consumer()
         consumer.start()
         self._running.append(consumer)
         return consumer
@@ -107,7 +114,7 @@ class Source:
         for consumer in self._running:
             consumer.end()
         for consumer in self._running:
-            consumer.join(15)
+            consumer.join(120)
             assert not consumer.is_alive()
         self._running.clear()
 
@@ -157,8 +164,8 @@ def source(
     made: list[Source] = []
 
     def make(mode: str = "report", *, partitions: int = 1, **settings: Any) -> Source:
-        name, slowly = topic(partitions=partitions), tmp_path / "slowly"
-        made.append(Source(kafka, local_aws, name, mode, slowly, **settings))
+        name, held = topic(partitions=partitions), tmp_path / "held"
+        made.append(Source(kafka, local_aws, name, mode, held, **settings))
         return made[-1]
 
     yield make
@@ -203,25 +210,32 @@ def test_the_event_has_the_shape_of_msk(
 def test_a_topic_is_read_from_its_beginning_in_order_in_batches(
     source: Callable[..., Source],
 ) -> None:
-    one, values = source(batch_size=10), [f"v{number}" for number in range(35)]
+    one, values = source(batch_size=10, window=FULL), [f"v{number}" for number in range(40)]
     one.produce(*values)
 
     one.poll()
 
-    eventually(lambda: one.committed() == 35)
-    batches = one.batches(4)
-    assert sum(batches, []) == values
-    assert max(len(batch) for batch in batches) == 10
+    eventually(lambda: one.committed() == 40)
+    assert one.batches(4) == [values[at : at + 10] for at in range(0, 40, 10)]
 
 
 def test_a_window_gathers_records(source: Callable[..., Source]) -> None:
-    one = source(window=1.0)
+    one = source(batch_size=3, window=FULL)
     one.poll()
     for value in "abc":
         one.produce(value)
-        time.sleep(0.1)
 
     assert one.batches(1) == [["a", "b", "c"]]
+
+
+def test_a_window_ends_without_more_records(source: Callable[..., Source]) -> None:
+    one = source(batch_size=3, window=0.5)
+    one.produce("a", "b")
+
+    one.poll()
+
+    eventually(lambda: one.committed() == 2)
+    assert sum(one.batches(1), []) == ["a", "b"]
 
 
 def test_a_batch_stays_below_six_megabytes(source: Callable[..., Source]) -> None:
@@ -236,26 +250,27 @@ def test_a_batch_stays_below_six_megabytes(source: Callable[..., Source]) -> Non
     assert max(sizes) <= 5, "five are 6.0 MB in base64"
 
 
-def test_without_a_window_a_record_is_delivered_at_once(source: Callable[..., Source]) -> None:
+def test_without_a_window_a_record_is_delivered_at_once(
+    source: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the time has passed for which the poller waits where nothing comes."""
+    monkeypatch.setattr(consume, "IDLE_SECONDS", 3600.0)
     one = source(batch_size=500)
-    one.poll()
-    one.produce("warm")
-    one.notes.wait(1)
-    spent = []
+    consumer = one.poll()
+
     for number in range(10):
         one.produce(f"v{number}")
-        began = time.perf_counter()
-        eventually(lambda count=number + 2: one.committed() == count)  # type: ignore[misc]
-        spent.append(time.perf_counter() - began)
+        eventually(lambda count=number + 1: one.committed() == count)  # type: ignore[misc]
 
-    assert sorted(spent)[5] < 0.1
+    consumer.end()
+    one.produce("so that it wakes")
 
 
 # Failures.
 
 
 def test_only_the_reported_records_are_tried_again(source: Callable[..., Source]) -> None:
-    one = source()
+    one = source(batch_size=5, window=FULL)
     one.produce("a", "twice1", "b", "twice2", "c")
 
     one.poll()
@@ -270,7 +285,7 @@ def test_only_the_reported_records_are_tried_again(source: Callable[..., Source]
 def test_a_response_that_names_no_record_of_the_batch_fails_all_of_it(
     source: Callable[..., Source], mode: str
 ) -> None:
-    one = source(mode)
+    one = source(mode, batch_size=3, window=FULL)
     one.produce("a", "twice", "b")
 
     one.poll()
@@ -282,7 +297,7 @@ def test_a_response_that_names_no_record_of_the_batch_fails_all_of_it(
 def test_without_provisioned_pollers_a_partial_response_means_success(
     source: Callable[..., Source],
 ) -> None:
-    one = source(partial=False)
+    one = source(partial=False, batch_size=3, window=FULL)
     one.produce("a", "bad", "b")
 
     one.poll()
@@ -292,7 +307,7 @@ def test_without_provisioned_pollers_a_partial_response_means_success(
 
 
 def test_a_failed_batch_comes_again_before_what_follows(source: Callable[..., Source]) -> None:
-    one = source("raise", batch_size=2)
+    one = source("raise", batch_size=2, window=FULL)
     one.produce("a", "twice", "b", "c")
 
     one.poll()
@@ -303,12 +318,11 @@ def test_a_failed_batch_comes_again_before_what_follows(source: Callable[..., So
 def test_bisection_isolates_a_poisoned_record_which_goes_to_the_bucket_whole(
     kafka: Kafka, source: Callable[..., Source]
 ) -> None:
-    one = source("raise", bisect=True, retries=2)
+    one = source("raise", bisect=True, retries=2, batch_size=4, window=FULL)
     stamp = round(time.time() * 1000) - 60_000
     one.produce("a", "b")
     one.produce("bad", key="Käse".encode(), headers={"trace": b"\x00\xfe"}, timestamp=stamp)
     one.produce("c")
-    time.sleep(0.5)  # one fetch finds all four
 
     one.poll()
 
@@ -321,7 +335,7 @@ def test_bisection_isolates_a_poisoned_record_which_goes_to_the_bucket_whole(
         ["c"],
     ]
     [(key, document)] = one.dead_letters()
-    assert key.startswith(f"aws/lambda/{one.mapping.id}/{one.topic}-0/{time.strftime('%Y')}/")
+    assert re.match(rf"aws/lambda/{one.mapping.id}/{one.topic}-0/\d{{4}}/\d\d/\d\d/", key)
     assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert document["requestContext"]["approximateInvokeCount"] == 3
     assert document["KafkaBatchInfo"]["batchSize"] == 1
@@ -352,7 +366,7 @@ def test_a_poisoned_partition_holds_up_no_other(source: Callable[..., Source]) -
 
 
 def test_a_record_that_is_too_old_is_not_delivered(source: Callable[..., Source]) -> None:
-    one = source(max_age=3600)
+    one = source(max_age=3600, batch_size=2, window=FULL)
     hours_ago = round((time.time() - 7200) * 1000)
     one.produce("old", timestamp=hours_ago)
     one.produce("new")
@@ -370,7 +384,7 @@ def test_a_record_that_no_event_can_hold_is_set_aside(source: Callable[..., Sour
     one.produce("a")
     producer = Producer({"bootstrap.servers": one.kafka.bootstrap, "message.max.bytes": 7_000_000})
     producer.produce(one.topic, b"x" * 5_000_000, partition=0)
-    assert producer.flush(20) == 0
+    assert producer.flush(300) == 0
     one.produce("b")
 
     one.poll()
@@ -396,13 +410,14 @@ def test_a_throttle_is_no_attempt(local_aws: LocalAws, source: Callable[..., Sou
 
 
 def test_a_commit_follows_what_is_handled_not_what_is_read(source: Callable[..., Source]) -> None:
-    one = source(retries=1000)
+    one = source(retries=1000, batch_size=3, window=FULL)
     one.produce("a", "bad", "b")
     one.poll()
     one.notes.wait(3)
     one.stop()
 
-    one.mapping = mapping(one, id=one.mapping.id, group=one.mapping.group, retries=0)
+    again = {"id": one.mapping.id, "group": one.mapping.group, "batch_size": 2, "window": FULL}
+    one.mapping = mapping(one, retries=0, **again)
     consumer = one.poll()
 
     eventually(lambda: consumer.done.get(0) == 3)
@@ -416,33 +431,65 @@ def test_new_partitions_are_found(source: Callable[..., Source]) -> None:
     one.notes.wait(1)
     admin = AdminClient({"bootstrap.servers": one.kafka.bootstrap})
     [grown] = admin.create_partitions([NewPartitions(one.topic, 3)]).values()
-    grown.result(10)
+    grown.result(60)
+    create_topics(one.kafka.bootstrap, {one.topic: 3})  # it is there: their leaders are waited for
 
     one.produce("b", partition=2)
 
-    eventually(lambda: one.batches(1)[-1] == ["b"], seconds=20)
+    eventually(lambda: one.batches(1)[-1] == ["b"])
 
 
 def test_a_partition_that_was_not_read_on_for_its_backlog_is_read_after_a_rebalance(
-    source: Callable[..., Source],
+    source: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given more waiting records than are buffered, when another member joins and leaves."""
-    one, total = source(batch_size=5, pollers=1), 1_500
-    one.slowly.touch()
+    """Given more waiting records than are buffered, when another member takes the partition, all
+    while the poller waits for records, and leaves."""
+    monkeypatch.setattr(consume, "IDLE_SECONDS", 2.0)
+    one, total = source(batch_size=5, pollers=1, retries=-1), 100
+    one.held.touch()
     one.produce(*(str(number) for number in range(total)))
     consumer = one.poll()
     one.notes.wait(1)
-    other = Consumer({"bootstrap.servers": one.kafka.bootstrap, "group.id": one.mapping.group})
+    # Partitions go to members in the order of their names.
+    names = {"group.id": one.mapping.group, "client.id": "a first member"}
+    other = Consumer({"bootstrap.servers": one.kafka.bootstrap, **names})
     joined: list[Any] = []
-    other.subscribe([one.topic], on_assign=lambda _, places: joined.append(places))
-    while not joined:
-        other.poll(0.1)
-    assert consumer.done[0] < total, "it was in the middle"
-    one.slowly.unlink()
+    other.subscribe([one.topic], on_assign=lambda _, places: joined.extend(places))
+    eventually(lambda: other.poll(0.1) is None and bool(joined))
+    one.held.unlink()
 
     other.close()
 
-    eventually(lambda: consumer.done.get(0) == total, seconds=60)
+    eventually(lambda: consumer.done.get(0) == total)
+
+
+class Starting:
+    """A consumer's view of a broker that refuses everything once."""
+
+    def __init__(self) -> None:
+        self._refused: set[str] = set()
+
+    def committed(self, places: list[TopicPartition], *, timeout: float) -> list[TopicPartition]:
+        self._refuse_once("committed")
+        return places
+
+    def get_watermark_offsets(self, _: TopicPartition, *, timeout: float) -> tuple[int, int]:
+        self._refuse_once("watermarks")
+        return 3, 9
+
+    def _refuse_once(self, what: str) -> None:
+        if what not in self._refused:
+            self._refused.add(what)
+            raise KafkaException(KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
+
+
+def test_a_broker_that_does_not_answer_yet_is_asked_again(source: Callable[..., Source]) -> None:
+    one = source()
+    consumer = one.consumer()
+
+    consumer._assigned(Starting(), [TopicPartition(one.topic, 0)])  # type: ignore[arg-type]
+
+    assert consumer.done == {0: 3}
 
 
 # The process.
@@ -534,22 +581,22 @@ def test_a_killed_poller_and_a_killed_broker_lose_nothing(
                 if number == 7_000:
                     kafka.kill(kafka.nodes[0])
                     kafka.start_node(kafka.nodes[0])
-            assert producer.flush(60) == 0
+            assert producer.flush(300) == 0
             kafka.wait(kafka.nodes[0])
 
             def handled() -> bool:
                 try:
-                    found = httpx.get(f"{poller.url}/status", timeout=10)
+                    found = httpx.get(f"{poller.url}/status", timeout=60)
                 except httpx.TransportError:
                     return False
                 return found.is_success and found.json()["mappings"][0]["lag"] == 0
 
             eventually(
-                handled, seconds=60, what=lambda: (tmp_path / "poller.log").read_text()[-3000:]
+                handled, seconds=300, what=lambda: (tmp_path / "poller.log").read_text()[-3000:]
             )
             seen = Counter(number for batch in notes.all() for number in batch)
             poller.process.terminate()
-            assert poller.process.wait(15) == 0, "it ends cleanly"
+            assert poller.process.wait(120) == 0, "it ends cleanly"
         finally:
             if poller.process.poll() is None:
                 poller.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-import random
+import secrets
 import shutil
 import signal
 import socket
@@ -29,8 +29,8 @@ from desireline_local.processes import spawn, stop
 
 JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 LOG = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
-ANSWER_SECONDS = 20.0
-START_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
 PORTS = range(15_000, 32_000)
@@ -43,12 +43,19 @@ class BrokerError(Exception):
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
+    """A port on loopback that nobody listens on now, and that was not given before: who has it may
+    not listen yet."""
     while True:
-        port = random.choice(PORTS)  # noqa: S311 — no secret
+        port = secrets.choice(PORTS)  # whoever seeds `random` would be given the same ones again
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind((LOOPBACK, port))
+            _given.add(port)
             return port
+
+
+_given: set[int] = set()
 
 
 def kafka_id() -> str:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 REFRESH_SECONDS = 5.0
-TIMEOUT = 5.0
+TIMEOUT = 30.0
 
 
 class Offsets:
@@ -24,7 +24,18 @@ class Offsets:
         self._asked_at = -REFRESH_SECONDS
 
     def ends(self) -> dict[str, dict[int, int]]:
-        """topic -> partition -> the offset after its last record."""
+        """topic -> partition -> the offset after its last record. A broker that has just started,
+        and does not know yet what it leads, is asked until it does. Raises KafkaException."""
+        end = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return self._ask()
+            except KafkaException:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def _ask(self) -> dict[str, dict[int, int]]:
         if time.monotonic() - self._asked_at > REFRESH_SECONDS:
             metadata = self._admin.list_topics(timeout=TIMEOUT)
             self._places = [

@@ -44,7 +44,7 @@ def main() -> None:
     for consumer in consumers:
         consumer.end()
     for consumer in consumers:
-        consumer.join(5)
+        consumer.join(60)
 
 
 def _status(consumers: list[MappingConsumer], offsets: Offsets) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -51,12 +51,12 @@ class MappingConsumer(threading.Thread):
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": mapping.group,
-                # A member that comes back after a crash is known, and need not be waited for.
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
-                "session.timeout.ms": 6_000,
+                # Who was killed is waited for as long; who is held up by a busy machine is kept.
+                "session.timeout.ms": 15_000,
                 "topic.metadata.refresh.interval.ms": 5_000,
                 "log_level": 2,
             }
@@ -209,26 +209,40 @@ class MappingConsumer(threading.Thread):
             if pausing := full - self._paused:
                 self._consumer.pause([TopicPartition(topic, one) for one in pausing])
             if resuming := self._paused - full:
-                self._consumer.resume([TopicPartition(topic, one) for one in resuming])
+                self._resume(resuming)
             self._paused = full
 
+    def _resume(self, partitions: set[int]) -> None:
+        self._consumer.resume([TopicPartition(self.mapping.topic, one) for one in partitions])
+
     def _assigned(self, consumer: Consumer, partitions: Sequence[Any]) -> None:
-        for place in consumer.committed(list(partitions), timeout=TIMEOUT):
+        for place in self._answer(consumer.committed, list(partitions)):
             start = place.offset
             if start < 0:
-                start, _ = consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+                start, _ = self._answer(consumer.get_watermark_offsets, place)
             self._progress.begin(place.partition, start)
-        self._paused &= {place.partition for place in partitions}
+
+    def _answer(self, ask: Callable[..., Any], about: Any) -> Any:
+        """What the broker says, once it does: one that has just started may refuse for a while."""
+        while True:
+            try:
+                return ask(about, timeout=TIMEOUT)
+            except KafkaException as error:
+                log.warning("%s: asked again: %s", self.name, error)
+                if self._ending.wait(IDLE_SECONDS):
+                    raise
 
     def _revoked(self, _: Consumer, __: Sequence[Any]) -> None:
         """What is buffered comes again from the committed offset on, also to ourselves.
 
-        A partition that is paused stays so when it is assigned anew, until it is resumed."""
+        A partition that is paused would stay so when it is assigned anew, however much later."""
         self._interrupted.set()
         self._come_to_rest()
         with self._changed:
             self._waiting.clear()
             self._since = None
+            self._resume(self._paused)
+            self._paused = set()
         if not self._ending.is_set():
             self._interrupted.clear()
 

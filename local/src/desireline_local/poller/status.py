@@ -14,7 +14,7 @@ class PollerStatus:
 
     def __init__(self, url: str) -> None:
         keep_none = httpx.Limits(max_keepalive_connections=0)
-        self._http = httpx.Client(base_url=url, timeout=10, limits=keep_none)
+        self._http = httpx.Client(base_url=url, timeout=60, limits=keep_none)
 
     def look(self) -> dict[str, Any]:
         """Every mapping with its lag and counts, and how much was ever produced."""
