@@ -30,7 +30,7 @@ from desireline_local.warehouse.part import WarehousePart
 
 DEPLOYMENT = "desireline-dev"
 CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/local/00000000-0000-0000-0000-000000000001-1"
-POLLER_SECONDS = 30.0
+POLLER_SECONDS = 180.0
 
 COMPANY_TOPICS = {"company.events": 4}
 """The company's own topics that the local deployment takes as sources, and their partitions: there

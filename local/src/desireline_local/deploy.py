@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from desireline_local.aws.cloud import ACCOUNT, REGION
 
-STACK_SECONDS = 60.0
+STACK_SECONDS = 300.0
 DELETED = "DELETE_COMPLETE"
 NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 """A stack of which nothing was made can only be deleted."""

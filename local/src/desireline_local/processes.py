@@ -103,7 +103,7 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], *, seconds: float = 8.0) 
     for member in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(alive, timeout=2)
+    psutil.wait_procs(alive, timeout=30)
     for process in processes:
         process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -88,10 +88,8 @@ def test_stopping_ends_the_stubborn_and_their_children(tmp_path: Path) -> None:
     process = spawn([sys.executable, "-c", TREE], log=log)
     child = child_of(log)
 
-    began = time.monotonic()
     stop([process], seconds=0.5)
 
-    assert time.monotonic() - began < 3
     assert not alive(process.pid)
     assert not alive(child)
 
@@ -132,7 +130,7 @@ def test_children_end_with_their_parent_however_it_ends(
 
     parent.send_signal(number)
 
-    eventually(lambda: not alive(process) and not alive(child), seconds=10)
+    eventually(lambda: not alive(process) and not alive(child))
 
 
 def test_the_local_aws_and_its_workers_end_with_who_started_them(
@@ -146,7 +144,7 @@ def test_the_local_aws_and_its_workers_end_with_who_started_them(
 
     parent.kill()
 
-    eventually(lambda: not any(alive(pid) for pid in pids), seconds=10)
+    eventually(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_children_of_threads_outlive_the_thread(tmp_path: Path) -> None:

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+
+import pytest
 
 from desireline_local.aws.cloud import LocalAws
-from tests.integration.tiny_functions import create_function, invoke
+from tests.integration.tiny_functions import Notes, create_function, invoke
 
 ENOUGH = 4
 """As `desireline_local.aws.tool.environments`, which only ministack's environment can import."""
 
-TAKES_A_MOMENT = """
+TELLS_AND_STAYS = """
     def handle(event, context):
-        time.sleep(event["seconds"])
+        note("started")
+        held()
         return os.getpid()
 """
 
 
-def at_once(aws: LocalAws, name: str, count: int, seconds: float) -> list[Any]:
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: invoke(aws, name, {"seconds": seconds}), range(count)))
+@pytest.fixture(scope="module")
+def patient_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Whose invocations wait for one another however long the first environments take to start."""
+    with LocalAws(tmp_path_factory.mktemp("patient"), patience=3600) as aws:
+        yield aws
 
 
-def test_a_burst_is_served_by_a_few_environments(local_aws: LocalAws) -> None:
-    name = create_function(local_aws, TAKES_A_MOMENT)
+def processes(aws: LocalAws, held: Path, *, of: int, until_started: int) -> set[int]:
+    """Those that `of` invocations at once have, which all stay until so many have started."""
+    held.touch()
+    name = create_function(aws, TELLS_AND_STAYS, environment={"HELD": str(held)})
+    with ThreadPoolExecutor(of) as pool:
+        invoked = [pool.submit(invoke, aws, name, {}) for _ in range(of)]
+        try:
+            Notes(aws, name).wait(until_started)
+        finally:
+            held.unlink()
+    return {one.result() for one in invoked}
 
-    processes = at_once(local_aws, name, 16, 0.05)
 
-    assert len(processes) == 16
-    assert 1 < len(set(processes)) <= ENOUGH
+def test_a_burst_is_served_by_a_few_environments(patient_aws: LocalAws, tmp_path: Path) -> None:
+    found = processes(patient_aws, tmp_path / "held", of=16, until_started=ENOUGH)
+
+    assert len(found) == ENOUGH
 
 
-def test_where_none_becomes_free_another_is_started(local_aws: LocalAws) -> None:
+def test_where_none_becomes_free_another_is_started(local_aws: LocalAws, tmp_path: Path) -> None:
     """As for a function that waits for itself, or whose neighbour is silent."""
-    name = create_function(local_aws, TAKES_A_MOMENT)
+    found = processes(local_aws, tmp_path / "held", of=ENOUGH + 1, until_started=ENOUGH + 1)
 
-    processes = at_once(local_aws, name, ENOUGH + 1, 5.0)
-
-    assert len(set(processes)) == ENOUGH + 1
+    assert len(found) == ENOUGH + 1

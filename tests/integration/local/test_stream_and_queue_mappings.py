@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,12 +14,13 @@ from desireline_local.aws.cloud import Control, LocalAws
 from tests.integration.tiny_functions import Notes, create_function, eventually
 
 # Notes the keys of every batch. A key that begins with "bad" fails as its mode says: "raise" the
-# whole batch, "report" from that record on. "slow2" makes it do so twice only.
+# whole batch, "report" from that record on. "twice" makes it do so twice only.
 CONSUMER = """
     calls = {}
     def handle(event, context):
         keys = [one["dynamodb"]["Keys"]["pk"]["S"] for one in event["Records"]]
         note(keys)
+        held()
         for one, key in zip(event["Records"], keys):
             calls[key] = calls.get(key, 0) + 1
             if key.startswith("bad") or (key.startswith("twice") and calls[key] <= 2):
@@ -35,7 +37,7 @@ CONSUMER = """
 class Stream:
     """A table whose stream a function consumes."""
 
-    def __init__(self, aws: LocalAws, mode: str, **mapping: Any) -> None:
+    def __init__(self, aws: LocalAws, mode: str, held: Path, **mapping: Any) -> None:
         self._dynamodb, self._lambdas = aws.client("dynamodb"), aws.client("lambda")
         self.table = f"t-{uuid4().hex[:8]}"
         self.arn = self._dynamodb.create_table(
@@ -45,9 +47,11 @@ class Stream:
             BillingMode="PAY_PER_REQUEST",
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )["TableDescription"]["LatestStreamArn"]
-        self.function = create_function(aws, CONSUMER, environment={"MODE": mode})
+        environment = {"MODE": mode, "HELD": str(held)}
+        self.function = create_function(aws, CONSUMER, environment=environment)
         self.notes = Notes(aws, self.function)
         self._settings = mapping
+        self._made: list[str] = []
 
     def put(self, *keys: str) -> None:
         for key in keys:
@@ -56,88 +60,115 @@ class Stream:
     def consume(self) -> str:
         """Make the mapping; its id."""
         settings = {"StartingPosition": "TRIM_HORIZON", **self._settings}
-        return str(
-            self._lambdas.create_event_source_mapping(
-                FunctionName=self.function, EventSourceArn=self.arn, **settings
-            )["UUID"]
+        made = self._lambdas.create_event_source_mapping(
+            FunctionName=self.function, EventSourceArn=self.arn, **settings
         )
+        self._made.append(made["UUID"])
+        return self._made[-1]
+
+    def end(self) -> None:
+        """Nothing of it is left to do."""
+        for mapping in self._made:
+            self._lambdas.delete_event_source_mapping(UUID=mapping)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Path:
+    """While a test has this file, functions do not come to an end."""
+    return tmp_path / "held"
+
+
+@pytest.fixture
+def stream(local_aws: LocalAws, held: Path) -> Iterator[Callable[..., Stream]]:
+    """Makes streams; their mappings end with the test, so that none is at work in another's."""
+    made: list[Stream] = []
+
+    def make(mode: str, **mapping: Any) -> Stream:
+        made.append(Stream(local_aws, mode, held, **mapping))
+        return made[-1]
+
+    yield make
+    held.unlink(missing_ok=True)
+    for one in made:
+        one.end()
 
 
 REPORT = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
 
 
-def test_a_stream_is_read_from_its_beginning_in_order(local_aws: LocalAws) -> None:
-    stream = Stream(local_aws, "raise", BatchSize=10)
+def test_a_stream_is_read_from_its_beginning_in_order(stream: Callable[..., Stream]) -> None:
+    one = stream("raise", BatchSize=10)
     keys = [f"k{number}" for number in range(25)]
-    stream.put(*keys)
+    one.put(*keys)
 
-    stream.consume()
+    one.consume()
 
-    assert sum(stream.notes.wait(3), []) == keys
+    assert sum(one.notes.wait(3), []) == keys
 
 
-def test_a_record_reaches_its_function_at_once(local_aws: LocalAws) -> None:
-    stream = Stream(local_aws, "raise", BatchSize=10)
-    stream.consume()
-    stream.put("warm")
-    stream.notes.wait(1)
-    spent = []
+def test_a_record_waits_for_no_other(stream: Callable[..., Stream]) -> None:
+    one = stream("raise", BatchSize=10)
+    one.consume()
+
     for number in range(10):
-        began = time.perf_counter()
-        stream.put(f"k{number}")
-        eventually(lambda count=number + 2: len(stream.notes.all()) >= count)  # type: ignore[misc]
-        spent.append(time.perf_counter() - began)
+        one.put(f"k{number}")
+        one.notes.wait(number + 1)
 
-    assert sorted(spent)[5] < 0.25
+    assert one.notes.all() == [[f"k{number}"] for number in range(10)]
 
 
-def test_a_failed_batch_is_tried_again_in_order_and_none_is_skipped(local_aws: LocalAws) -> None:
-    stream = Stream(local_aws, "raise", BatchSize=3)
-    stream.put("a", "twice", "b", "c")
+def test_a_failed_batch_is_tried_again_in_order_and_none_is_skipped(
+    stream: Callable[..., Stream],
+) -> None:
+    one = stream("raise", BatchSize=3)
+    one.put("a", "twice", "b", "c")
 
-    stream.consume()
+    one.consume()
 
     batch = ["a", "twice", "b"]
-    assert stream.notes.wait(4) == [batch, batch, batch, ["c"]]
+    assert one.notes.wait(4) == [batch, batch, batch, ["c"]]
 
 
-def test_a_partial_response_repeats_from_the_first_failure_on(local_aws: LocalAws) -> None:
-    stream = Stream(local_aws, "report", BatchSize=10, **REPORT)
-    stream.put("a", "twice", "b")
+def test_a_partial_response_repeats_from_the_first_failure_on(
+    stream: Callable[..., Stream],
+) -> None:
+    one = stream("report", BatchSize=10, **REPORT)
+    one.put("a", "twice", "b")
 
-    stream.consume()
+    one.consume()
 
-    assert stream.notes.wait(3) == [["a", "twice", "b"], ["twice", "b"], ["twice", "b"]]
+    assert one.notes.wait(3) == [["a", "twice", "b"], ["twice", "b"], ["twice", "b"]]
 
 
-def test_a_response_that_names_an_unknown_record_fails_the_batch(local_aws: LocalAws) -> None:
-    stream = Stream(local_aws, "unknown", BatchSize=10, MaximumRetryAttempts=1, **REPORT)
-    stream.put("a", "bad", "b")
+def test_a_response_that_names_an_unknown_record_fails_the_batch(
+    stream: Callable[..., Stream],
+) -> None:
+    one = stream("unknown", BatchSize=10, MaximumRetryAttempts=1, **REPORT)
+    one.put("a", "bad", "b")
 
-    stream.consume()
+    one.consume()
 
-    assert stream.notes.wait(2) == [["a", "bad", "b"], ["a", "bad", "b"]]
+    assert one.notes.wait(2) == [["a", "bad", "b"], ["a", "bad", "b"]]
 
 
 def test_bisection_isolates_a_poisoned_record_which_goes_to_the_bucket_whole(
-    local_aws: LocalAws,
+    local_aws: LocalAws, stream: Callable[..., Stream]
 ) -> None:
     s3, bucket = local_aws.client("s3"), f"b-{uuid4().hex[:8]}"
     s3.create_bucket(Bucket=bucket)
-    stream = Stream(
-        local_aws,
+    one = stream(
         "raise",
         BatchSize=10,
         BisectBatchOnFunctionError=True,
         MaximumRetryAttempts=2,
         DestinationConfig={"OnFailure": {"Destination": f"arn:aws:s3:::{bucket}"}},
     )
-    stream.put("a", "b", "bad", "c")
+    one.put("a", "b", "bad", "c")
 
-    mapping = stream.consume()
-    eventually(lambda: stream.notes.all()[-1:] == [["c"]])
+    mapping = one.consume()
+    eventually(lambda: one.notes.all()[-1:] == [["c"]])
 
-    assert stream.notes.all() == [
+    assert one.notes.all() == [
         ["a", "b", "bad", "c"],
         ["a", "b"],
         ["bad", "c"],
@@ -153,8 +184,8 @@ def test_bisection_isolates_a_poisoned_record_which_goes_to_the_bucket_whole(
     assert record["dynamodb"]["NewImage"] == {"pk": {"S": "bad"}}
 
 
-def test_a_stuck_mapping_holds_up_no_other(local_aws: LocalAws) -> None:
-    stuck, other = Stream(local_aws, "raise"), Stream(local_aws, "raise")
+def test_a_stuck_mapping_holds_up_no_other(stream: Callable[..., Stream]) -> None:
+    stuck, other = stream("raise"), stream("raise")
     stuck.consume()
     other.consume()
     stuck.put("bad")
@@ -162,20 +193,23 @@ def test_a_stuck_mapping_holds_up_no_other(local_aws: LocalAws) -> None:
 
     other.put("a")
 
-    assert other.notes.wait(1, seconds=3) == [["a"]]
+    assert other.notes.wait(1) == [["a"]]
 
 
 def test_nothing_is_at_rest_before_the_stream_is_handled(
-    local_aws: LocalAws, control: Control
+    control: Control, stream: Callable[..., Stream], held: Path
 ) -> None:
-    stream = Stream(local_aws, "raise", BatchSize=1)
-    stream.consume()
-    before = control.rest()["stream_records"]
-    stream.put("twice")
+    one = stream("raise", BatchSize=1)
+    one.consume()
+    assert control.rest()["stream_records"] == 0
+    held.touch()
+    one.put("twice")
+    one.notes.wait(1)
 
-    assert control.rest()["stream_records"] == before + 1
-    stream.notes.wait(3)
-    eventually(lambda: control.rest()["stream_records"] == before)
+    assert control.rest()["stream_records"] == 1
+    held.unlink()
+    one.notes.wait(3)
+    eventually(lambda: control.rest()["stream_records"] == 0)
 
 
 # Queues.
@@ -184,6 +218,7 @@ WORKER = """
     def handle(event, context):
         bodies = [one["body"] for one in event["Records"]]
         note(bodies)
+        held()
         bad = [one for one in event["Records"] if one["body"].startswith("bad")]
         if bad and os.environ["MODE"] == "raise":
             raise ValueError(bad)
@@ -196,9 +231,12 @@ WORKER = """
 
 
 class Queue:
-    """A queue that a function consumes, with dead letters."""
+    """A queue that a function consumes, with dead letters.
 
-    def __init__(self, aws: LocalAws, mode: str) -> None:
+    One batch at a time: messages whose time is over while a slow function still has them would come
+    to another of its environments."""
+
+    def __init__(self, aws: LocalAws, mode: str, held: Path) -> None:
         self._sqs, lambdas = aws.client("sqs"), aws.client("lambda")
         name = f"q-{uuid4().hex[:8]}"
         self._dead = self._sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
@@ -207,7 +245,8 @@ class Queue:
             QueueName=name,
             Attributes={"VisibilityTimeout": "1", "RedrivePolicy": json.dumps(policy)},
         )["QueueUrl"]
-        function = create_function(aws, WORKER, timeout=1, environment={"MODE": mode})
+        function = create_function(aws, WORKER, environment={"MODE": mode, "HELD": str(held)})
+        lambdas.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=1)
         self.notes = Notes(aws, function)
         for body in ("good", "bad"):
             self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
@@ -228,24 +267,29 @@ class Queue:
 
 
 @pytest.fixture(scope="module")
-def queues(local_aws: LocalAws) -> dict[str, Queue]:
+def queues(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Queue]:
     """All at work at once: each takes seconds until its messages are given up."""
-    return {mode: Queue(local_aws, mode) for mode in ("report", "raise", "unknown", "nonsense")}
+    never = tmp_path_factory.mktemp("queues") / "held"
+    modes = ("report", "raise", "unknown", "nonsense")
+    return {mode: Queue(local_aws, mode, never) for mode in modes}
 
 
 def test_a_message_in_the_hands_of_a_function_is_not_at_rest(
-    local_aws: LocalAws, control: Control, queues: dict[str, Queue]
+    local_aws: LocalAws, control: Control, held: Path
 ) -> None:
-    eventually(lambda: bool(queues["raise"].notes.all()))
+    held.touch()
+    queue = Queue(local_aws, "raise", held)
+    queue.notes.wait(1)
 
     assert control.rest()["queued_messages"] >= 2
-    eventually(lambda: control.rest()["queued_messages"] == 0, seconds=10)
+    held.unlink()
+    eventually(lambda: control.rest()["queued_messages"] == 0)
 
 
 def test_a_partial_response_repeats_only_the_failed_messages(queues: dict[str, Queue]) -> None:
     queue = queues["report"]
 
-    eventually(lambda: queue.dead() == ["bad"], seconds=10)
+    eventually(lambda: queue.dead() == ["bad"])
 
     assert queue.notes.all() == [["good", "bad"], ["bad"]]
 
@@ -256,6 +300,6 @@ def test_a_failure_or_a_bad_response_repeats_the_whole_batch(
 ) -> None:
     queue = queues[mode]
 
-    eventually(lambda: queue.dead() == ["bad", "good"], seconds=10)
+    eventually(lambda: queue.dead() == ["bad", "good"])
 
     assert queue.notes.all() == [["good", "bad"], ["good", "bad"]]

@@ -22,7 +22,7 @@ from desireline_local.processes import spawn, stop
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-START_SECONDS = 40.0
+START_SECONDS = 180.0
 SOURCES = Path(__file__).parents[2]
 _LAUNCH = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -35,11 +35,16 @@ class AwsError(Exception):
 
 
 class LocalAws:
-    """home: an empty folder for temporary files and its log. auth: whether IAM is enforced."""
+    """home: an empty folder for temporary files and its log. auth: whether IAM is enforced.
+    patience: seconds that an invocation waits for one of a few environments to become free, before
+    it gets another."""
 
-    def __init__(self, home: Path, *, port: int | None = None, auth: bool = False) -> None:
+    def __init__(
+        self, home: Path, *, port: int | None = None, auth: bool = False, patience: float = 3.0
+    ) -> None:
         self._home = home
         self._auth = auth
+        self._patience = patience
         self.port = port or free_port()
         self.control_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -85,7 +90,10 @@ class LocalAws:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         self.process = spawn(
-            [tool_python(report), "-c", _LAUNCH, SOURCES, str(self.control_port), self._clock],
+            [
+                *(tool_python(report), "-c", _LAUNCH, SOURCES),
+                *(str(self.control_port), self._clock, str(self._patience)),
+            ],
             log=self.log,
             environment=self._environment(temporary),
         )
@@ -143,7 +151,7 @@ class Control:
     def __init__(self, url: str) -> None:
         self.url = url
         keep_none = httpx.Limits(max_keepalive_connections=0)
-        self._http = httpx.Client(base_url=url, timeout=10, limits=keep_none)
+        self._http = httpx.Client(base_url=url, timeout=60, limits=keep_none)
 
     def now(self) -> int:
         """Journey time, epoch milliseconds."""

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from desireline_local.aws.tool import rest, usage
-from desireline_local.aws.tool.faults import FAULTS, set_faults
+from desireline_local.aws.tool import faults, rest, usage
 from desireline_local.aws.tool.virtual_time import CLOCK
 
 
@@ -38,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
             case "/rest":
                 self._answer(rest.look())
             case "/faults":
-                self._answer(asdict(FAULTS))
+                self._answer(faults.look())
             case "/usage":
                 self._answer(usage.look())
             case _:
@@ -53,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
                 case "/clock":
                     CLOCK.advance(wanted["advance"] / 1000)
                 case "/faults":
-                    set_faults(wanted)
+                    faults.set_faults(wanted)
                 case "/usage":
                     usage.begin(counting=wanted["counting"])
                 case _:

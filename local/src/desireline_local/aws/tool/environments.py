@@ -15,18 +15,17 @@ from ministack.services import lambda_svc as lambdas
 ENOUGH = 4
 """Environments beyond which an invocation rather waits for one to become free."""
 
-PATIENCE = 3.0
-"""Seconds that it waits; then it gets an environment of its own, so that functions which wait for
-one another, or for a neighbour that is away, do not stand still."""
 
+def install(*, patience: float) -> None:
+    """Let invocations of a function with environments enough wait for one.
 
-def install() -> None:
-    """Let invocations of a function with environments enough wait for one."""
+    After `patience` seconds one gets an environment of its own, so that functions which wait for
+    one another, or for a neighbour that is away, do not stand still."""
     acquire, release = lambdas.acquire_worker, lambdas.release_worker
     freed = threading.Condition()
 
     def acquired(*arguments: Any, **keywords: Any) -> tuple[Any, str]:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         with freed:
             while (left := until - time.monotonic()) > 0:
                 worker, reason = acquire(*arguments, **{**keywords, "max_concurrency": ENOUGH})

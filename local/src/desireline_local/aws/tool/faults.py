@@ -9,14 +9,14 @@ import json
 import random
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
 from ministack.core.responses import error_response_json
 from ministack.services import dynamodb, sns
 
-SILENCE_SECONDS = 8.0
+SILENCE_SECONDS = 30.0
 """Longer than any client of ours waits for an answer."""
 THROTTLE, CONFLICT, SILENCE = "throttle", "conflict", "silence"
 PUBLISH = "Publish"
@@ -81,6 +81,12 @@ def set_faults(wanted: Mapping[str, Any]) -> None:
             setattr(FAULTS, name, value)
         if "seed" in values:
             _random.seed(values["seed"])
+
+
+def look() -> dict[str, Any]:
+    """What is, and was, injected."""
+    with _lock:
+        return asdict(FAULTS)
 
 
 def install() -> None:

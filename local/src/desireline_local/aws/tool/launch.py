@@ -1,4 +1,5 @@
-"""Starts ministack with our patches. Takes the control address' port and the clock's file."""
+"""Starts ministack with our patches. Takes the control address' port, the clock's file, and for
+how many seconds an invocation waits for an environment."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def main() -> None:
     resources.install()
     streams.install()
     extraction.install()
-    environments.install()
+    environments.install(patience=float(sys.argv.pop(3)))
     faults.install()
     usage.install()
     control.serve(int(sys.argv.pop(1)))

@@ -26,7 +26,7 @@ BODY_ARGUMENT = 6
 """Where `_invoke_lambda_proxy` takes the request's body."""
 API_BODY_LIMIT = 10 * 1024 * 1024
 LAMBDA_PAYLOAD_LIMIT = 6 * 1024 * 1024
-LOG_SECONDS = 0.25
+LOG_SECONDS = 60.0
 _END_OF_LOG = "~end of this invocation's log~"
 
 in_flight: Counter[str] = Counter()
@@ -103,13 +103,17 @@ def no_wait_for_logs() -> None:
 
 
 def _log_of_an_invocation(worker: Any, *, first_line_wait: float = LOG_SECONDS, **_: Any) -> str:
-    """Its lines up to the end; what there is, when that does not come."""
+    """Its lines up to the end; what there is, when that does not come: the environment has ended,
+    or no longer tells."""
     lines: list[str] = []
     until = time.monotonic() + first_line_wait
     while True:
+        reading = worker._stderr_thread.is_alive() and time.monotonic() < until
         try:
-            line = worker._stderr_queue.get(timeout=max(0.0, until - time.monotonic()))
+            line = worker._stderr_queue.get(timeout=0.05 if reading else 0)
         except queue.Empty:
+            if reading:
+                continue
             break
         if line.endswith(_END_OF_LOG):
             lines += filter(None, [line.removesuffix(_END_OF_LOG)])

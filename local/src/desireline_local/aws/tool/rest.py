@@ -20,7 +20,7 @@ def look() -> dict[str, Any]:
     due = [(arn, SLEEPERS.due(arn)) for arn in _running()]
     waiting = [at for _, at in due if at is not None]
     return {
-        "in_flight": {name: n for name, n in patches.in_flight.items() if n},
+        "in_flight": {name: n for name, n in dict(patches.in_flight).items() if n},
         "started": dict(patches.invocations),
         "stream_records": _stream_backlog(),
         "queued_messages": _queued(),
