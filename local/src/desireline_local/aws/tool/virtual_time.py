@@ -61,16 +61,6 @@ class Clock:
         with self._lock:
             self._set(max(self.now(), to))
 
-    def sleep_until(self, due: float) -> None:
-        """Block until the clock reaches `due`."""
-        wake = threading.Event()
-        with self._lock:
-            if due <= self.now():
-                return
-            heapq.heappush(self._due, (due, next(self._serial), wake))
-            self._lock.notify()
-        wake.wait()
-
     def wait(self, wake: threading.Event, due: float) -> None:
         """Block until `wake` is set or the clock reaches `due`."""
         with self._lock:
@@ -114,7 +104,7 @@ class Sleepers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._due: dict[str, float] = {}
+        self._due: dict[str, tuple[float, threading.Event]] = {}
         self._local = threading.local()
 
     def run(self, execution: str, body: Callable[[], None]) -> None:
@@ -126,24 +116,28 @@ class Sleepers:
             with self._lock:
                 self._due.pop(execution, None)
 
-    def sleep(self, due: float, sleep: Callable[[], None]) -> None:
-        """Sleep, and be known to."""
+    def sleep(self, due: float, wake: threading.Event) -> None:
+        """Sleep until `due` or until `wake` is set, and be known to."""
         execution = getattr(self._local, "execution", None)
         if execution is None:
-            sleep()
+            CLOCK.wait(wake, due)
             return
         with self._lock:
-            self._due[execution] = due
+            self._due[execution] = due, wake
         try:
-            sleep()
+            CLOCK.wait(wake, due)
         finally:
             with self._lock:
                 self._due.pop(execution, None)
 
     def due(self, execution: str) -> float | None:
-        """Until when it sleeps; None if it is awake."""
+        """Until when it sleeps; None if it is awake, or would be if its thread had got a core since
+        it was woken."""
         with self._lock:
-            return self._due.get(execution)
+            due, wake = self._due.get(execution, (0.0, None))
+        if wake is None or wake.is_set() or due <= CLOCK.now():
+            return None
+        return due
 
 
 SLEEPERS = Sleepers()
@@ -166,7 +160,7 @@ class VirtualEvent:
 
     def wait(self, timeout: float | None = None) -> bool:
         due = CLOCK.now() + (1e12 if timeout is None else timeout)
-        SLEEPERS.sleep(due, lambda: CLOCK.wait(self._wake, due))
+        SLEEPERS.sleep(due, self._wake)
         return self._completed
 
 
@@ -242,4 +236,4 @@ def _sleep_until(timestamp: str) -> None:
 
 
 def _until(due: float) -> None:
-    SLEEPERS.sleep(due, lambda: CLOCK.sleep_until(due))
+    SLEEPERS.sleep(due, threading.Event())
