@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 from desireline_local.cloud import Addresses
 from desireline_local.signing import sign
 
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 600.0
 CLIENTS = 8
 ARCHIVE = "archive-history"
 CHECK = "check-playbook"
@@ -41,7 +42,7 @@ class CloudWorld:
         self._control = addresses.clock()
         self._poller = addresses.polling()
         self._secrets = {name: addresses.secret(name) for name in ("segment", "stripe")}
-        self._http = httpx.Client(timeout=30, limits=httpx.Limits(max_connections=CLIENTS * 2))
+        self._http = httpx.Client(timeout=120, limits=httpx.Limits(max_connections=CLIENTS * 2))
         self._pool = ThreadPoolExecutor(CLIENTS)
         self.answers: list[Posted] = []
 
@@ -65,8 +66,10 @@ class CloudWorld:
         before: Any = None
         pause = 0.004
         while time.monotonic() < end:
-            seen = self._look()
-            if seen["busy"]:
+            seen = None
+            with suppress(httpx.TimeoutException, httpx.RemoteProtocolError):
+                seen = self._look()
+            if seen is None or seen["busy"]:
                 before = None
                 pause = min(0.05, pause * 1.4)
             elif seen == before:
@@ -103,6 +106,13 @@ class CloudWorld:
         }
 
     def _post(self, delivery: Any) -> Posted:
+        """As its sender does: again while it is told that it is not taken now."""
+        end = time.monotonic() + self._patience
+        while (answer := self._called(delivery)).status >= 500 and time.monotonic() < end:
+            time.sleep(0.3)
+        return answer
+
+    def _called(self, delivery: Any) -> Posted:
         secret = self._secrets[delivery.source]
         headers = sign(
             delivery.source,
