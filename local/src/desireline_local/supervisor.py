@@ -31,6 +31,8 @@ PID = STATE / "supervisor.pid"
 FAILED = "failed: "
 START_SECONDS = 600.0
 """The first start may have to download."""
+END_SECONDS = 120.0
+"""Its parts have half a minute, one after the other, before they are killed."""
 
 
 class NotRunningError(Exception):
@@ -105,11 +107,13 @@ def end() -> None:
         process = psutil.Process(pid)
         process.terminate()
         try:
-            process.wait(40)
+            process.wait(END_SECONDS)
         except psutil.TimeoutExpired:
-            for member in (*process.children(recursive=True), process):
+            family = [*process.children(recursive=True), process]
+            for member in family:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     member.kill()
+            psutil.wait_procs(family, timeout=END_SECONDS)
     shutil.rmtree(STATE, ignore_errors=True)
 
 

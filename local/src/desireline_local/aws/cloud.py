@@ -105,7 +105,7 @@ class LocalAws:
             if self.process is None or self.process.poll() is not None:
                 raise AwsError(f"the local AWS ended:\n{self.log.read_text()[-2000:]}")
             try:
-                if httpx.get(f"{self.endpoint}/_ministack/health", timeout=2).is_success:
+                if httpx.get(f"{self.endpoint}/_ministack/health", timeout=10).is_success:
                     return
             except httpx.TransportError:
                 pass

@@ -21,7 +21,7 @@ from desireline_local.warehouse.connection import rows
 from desireline_local.world import CloudWorld, Posted
 
 MAILBOX = "desireline-demo-csm"
-ARCHIVE_SECONDS = 90.0
+ARCHIVE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ IDLE_SECONDS = 0.2
 FETCH = 500
 BUFFERED_BATCHES = 2
 """A partition of which more is waiting is not read on."""
-TIMEOUT = 10.0
+TIMEOUT = 120.0
+"""Longer than a broker takes to come back: it may go while it is asked for offsets."""
 
 log = logging.getLogger(__name__)
 
