@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 from click.testing import Result
-from confluent_kafka import Consumer, TopicPartition
 from typer.testing import CliRunner
 
 from desireline.contracts import Header, Table, Topic
@@ -29,7 +28,8 @@ from desireline_local.ledger import all_rows
 from desireline_local.redriving import Redriving
 from desireline_local.supervisor import Running
 from desireline_local.world import CloudWorld
-from tests.e2e.fault_run import Sender
+from tests.e2e.fault_run import PATIENCE, Sender
+from tests.e2e.topics import everything
 
 USER = "u_redriven"
 
@@ -56,7 +56,9 @@ def of_a_topic(cloud: LocalCloud) -> dict[str, Any]:
     _until_set_aside(cloud)
     cloud.at.clock().faults(poison="")
     without_why, counted = run("--go"), run()
-    gone = run("--go", "--why", "the table had been throttled; it has room now", "--wait", "60")
+    gone = run(
+        "--go", "--why", "the table had been throttled; it has room now", "--wait", str(PATIENCE)
+    )
     again = run()
     return {
         "codes": [one.exit_code for one in (without_why, counted, gone, again)],
@@ -94,11 +96,11 @@ def of_history(cloud: LocalCloud, folder: Path) -> dict[str, Any]:
     told = ("import", str(archive), "--state", str(folder / "state"))
     before = _counted(cloud)
     first = command(*told)
-    with CloudWorld(cloud.at, patience=120) as world:
+    with CloudWorld(cloud.at) as world:
         world.settle()
     counted = _counted(cloud) - before
     again, anew = command(*told), command(*told, "--again")
-    with CloudWorld(cloud.at, patience=120) as world:
+    with CloudWorld(cloud.at) as world:
         world.settle()
     rows = all_rows(cloud.at, Table.INTERVENTIONS)
     enrolled = [row for row in rows if isinstance(row, EnrolmentRow)]
@@ -148,7 +150,7 @@ def _call(number: int, *, user: str = USER) -> bytes:
 
 def _until_set_aside(cloud: LocalCloud) -> None:
     bucket = Redriving(target.local(cloud.at)).bucket
-    until = time.monotonic() + 120
+    until = time.monotonic() + PATIENCE
     while not any(True for _ in bucket.objects()):
         assert time.monotonic() < until, "the poisoned record was not set aside"
         time.sleep(0.5)
@@ -202,17 +204,7 @@ def _headers(cloud: LocalCloud, topic: Topic, name: str) -> list[str]:
 
 
 def _messages(cloud: LocalCloud, topic: Topic) -> list[Any]:
-    """Everything on a topic, in the order of time."""
-    consumer = Consumer({"bootstrap.servers": cloud.bootstrap, "group.id": "e2e"})
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    places = [TopicPartition(topic, number, 0) for number in partitions]
-    missing = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
-    consumer.assign(places)
-    found: list[Any] = []
-    while len(found) < missing:
-        found += consumer.consume(missing - len(found), timeout=5)
-    consumer.close()
-    return sorted(found, key=lambda message: message.timestamp())
+    return list(everything(cloud.bootstrap, topic))
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 DESIRELINE = Path(sys.executable).with_name("desireline")
@@ -20,7 +20,7 @@ def test_the_demo_ends_with_zero_and_leaves_nothing_behind(tmp_path: Path) -> No
         [str(DESIRELINE), "demo", "--trials", "8", "--days", "6", "--seed", "1"],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3_600,
         check=False,
     )
 
@@ -29,14 +29,13 @@ def test_the_demo_ends_with_zero_and_leaves_nothing_behind(tmp_path: Path) -> No
     assert "NO" not in done.stdout.split("Did it all work?")[1]
     assert "hot leads among them: 1" in done.stdout
     assert not (Path(__file__).parents[2] / ".desireline").exists()
-    assert shutil.which("pgrep") is None or not _left_over()
+    assert not _left_over()
 
 
-def _left_over() -> str:
-    found = subprocess.run(
-        ["pgrep", "-f", "desireline_local.supervisor"], capture_output=True, text=True, check=False
-    )
-    return found.stdout
+def _left_over() -> list[psutil.Process]:
+    """Clouds of this environment's: another one's may run beside."""
+    command = [sys.executable, "-m", "desireline_local.supervisor"]
+    return [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == command]
 
 
 @pytest.mark.e2e
@@ -44,7 +43,7 @@ def test_commands_without_a_cloud_say_what_to_do() -> None:
     """Given no cloud runs, when one asks something of it, then it says how to start it, with 3."""
     for command in (["status"], ["down"], ["explain", "x"], ["redrive"], ["clock"]):
         done = subprocess.run(
-            [str(DESIRELINE), *command], capture_output=True, text=True, timeout=60, check=False
+            [str(DESIRELINE), *command], capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 3
         assert "desireline up" in done.stderr

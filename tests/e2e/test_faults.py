@@ -23,7 +23,7 @@ def test_nothing_is_lost_counted_twice_or_sent_twice() -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3_600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

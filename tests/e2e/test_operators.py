@@ -24,7 +24,7 @@ def found() -> dict[str, Any]:
         env=inherited(COLUMNS="180"),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=3_600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from desireline.adapters.mixpanel import SECRET
 from desireline.contracts import Topic
@@ -24,6 +24,7 @@ from desireline_local import backends
 from desireline_local.cloud import COMPANY_TOPICS, LocalCloud
 from desireline_local.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
 from infra.sources import EXAMPLE
+from tests.e2e.topics import everything
 
 pytestmark = pytest.mark.e2e
 
@@ -34,7 +35,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
         yield cloud
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 600.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, what
@@ -49,22 +50,10 @@ def counts(cloud: LocalCloud, alias_type: AliasType, who: str, account: str) -> 
     return dict(row.state.counts) if row else {}
 
 
-def records(cloud: LocalCloud, topic: Topic) -> list[bytes]:
-    """All there is of a topic."""
-    consumer = Consumer({"bootstrap.servers": cloud.bootstrap, "group.id": "look"})
-    found = []
-    try:
-        for partition in consumer.list_topics(topic).topics[topic].partitions:
-            place = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=10)
-            consumer.assign([place])
-            for _ in range(end):
-                message = consumer.poll(5)
-                assert message is not None
-                found.append(message.value())
-    finally:
-        consumer.close()
-    return found
+def of_the_source(cloud: LocalCloud, topic: Topic) -> list[bytes]:
+    """What the company's topic became on one of ours."""
+    values = [message.value() or b"" for message in everything(cloud.bootstrap, topic)]
+    return [value for value in values if json.loads(value)["source"] == "company_events"]
 
 
 def test_the_local_topics_are_those_of_the_example() -> None:
@@ -102,19 +91,19 @@ def test_a_topics_records_are_counted_once_and_the_rest_is_set_aside(cloud: Loca
     ]
     for number, value in enumerate(values):
         producer.produce("company.events", value, key=str(number).encode())
-    assert producer.flush(20) == 0
+    assert producer.flush(120) == 0
 
     expected = {"trial_signup": 1, "project_created": 1, "integration_connected": 1}
     until(
         lambda: counts(cloud, AliasType.USER, "topic-user", "group:topic-co") == expected,
         "the topic's events are not counted",
     )
-    until(lambda: len(records(cloud, Topic.EVENTS_QUARANTINED)) >= 2, "nothing is set aside")
-    aside = [Quarantined.decode(one) for one in records(cloud, Topic.EVENTS_QUARANTINED)]
+    until(lambda: len(of_the_source(cloud, Topic.EVENTS_QUARANTINED)) >= 2, "nothing is set aside")
+    told = [Quarantined.decode(one) for one in of_the_source(cloud, Topic.EVENTS_QUARANTINED)]
+    aside = {one.id: one for one in told}.values()  # a batch that is repeated tells it again
     assert sorted(one.reason for one in aside) == ["not_json", "unmapped"]
-    assert {one.source for one in aside} == {"company_events"}
-    received = [CanonicalEvent.decode(one) for one in records(cloud, Topic.EVENTS_RECEIVED)]
-    raw = {json.loads(one)["id"] for one in records(cloud, Topic.WEBHOOKS_RAW)}
+    received = [CanonicalEvent.decode(one) for one in of_the_source(cloud, Topic.EVENTS_RECEIVED)]
+    raw = {json.loads(one)["id"] for one in of_the_source(cloud, Topic.WEBHOOKS_RAW)}
     assert len(raw) == 6
     assert {event.raw.id for event in received} | {one.raw.id for one in aside if one.raw} == raw
 
@@ -167,7 +156,8 @@ def test_an_export_is_pulled_through_our_own_webhook(cloud: LocalCloud) -> None:
     )
     row = backends.store(at).get(PullRow.at("mixpanel_export", PROJECT))
     assert row is not None
-    assert (row.through, row.sweep) == (today, None)
+    assert today <= row.through <= datetime.now(UTC).date().isoformat()
+    assert row.sweep is None
 
 
 def test_the_clock_would_run_it(cloud: LocalCloud) -> None:
@@ -181,6 +171,6 @@ def test_the_clock_would_run_it(cloud: LocalCloud) -> None:
 
 def test_records_are_produced_to_a_topic_of_the_companys_only() -> None:
     command = [str(Path(sys.executable).with_name("desireline")), "produce", "events.received"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 2
     assert "nobody else writes it" in done.stderr
