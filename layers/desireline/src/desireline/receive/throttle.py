@@ -1,9 +1,11 @@
 """Throttle: a bucket of events for each sender and write key, one for all environments.
 
 The bucket is a row. An environment takes tokens out of it in advance, as many as it used lately,
-and spends them from memory: the hot path costs no call, and what all environments together let
-through is never more than `burst + rate * time`, for every token was in the row. What an
-environment does not spend it puts back when it comes again. See docs/adr/0015.
+and spends them from memory: the hot path costs no call, for every token was in the row. What an
+environment does not spend it puts back when it comes again. A request passes while there is a token
+left, whatever its size, and what it takes beyond that is owed: so a batch comes through among
+single events, and all environments together never let through more than `burst + rate * time` and
+that one batch. See docs/adr/0015.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ class Throttle:
             self._spend(sender, limit, events)
 
     def _spend(self, name: str, limit: Limit, events: int) -> None:
-        cost = min(max(events, 1), limit.burst)
+        cost = max(events, 1)
         lease = self._leases.setdefault(name, _Lease())
         now = self._wall.now()
         if now < lease.shut:
@@ -118,11 +120,11 @@ class Throttle:
             # Tokens a second are thousandths of a token a millisecond.
             grown = row.tokens + max(0, now - row.filled_at) * limit.rate
             filled = min(limit.burst * THOUSAND, grown + left_over * THOUSAND)
-            granted = min(wanted, filled // THOUSAND)
-            if granted < cost:
-                wait = -(-(cost * THOUSAND - filled) // limit.rate)
+            if filled < THOUSAND:
+                wait = -(-(THOUSAND - filled) // limit.rate)
                 lease.shut = now + min(wait, SHUT_MS)
                 raise _busy(name, wait)
+            granted = max(cost, min(wanted, filled // THOUSAND))
             rest = filled - granted * THOUSAND
             try:
                 self._store.write(Put(row.but(tokens=rest, filled_at=max(now, row.filled_at))))
