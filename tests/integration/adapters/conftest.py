@@ -1,4 +1,4 @@
-"""Clients of the local AWS, configured as the functions' own are."""
+"""Clients of the local AWS, configured as the functions' own are, but more patient."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def clients(local_aws: LocalAws) -> Iterator[Clients]:
     with ExitStack() as stack:
 
         def make(service: str, **given: Any) -> Any:
-            made = session.client(service, endpoint_url=local_aws.endpoint, config=config(**given))
+            # What is repeated for want of patience is not what a test gave it to do.
+            waits = config(**{"read_timeout": 60.0, **given})
+            made = session.client(service, endpoint_url=local_aws.endpoint, config=waits)
             return stack.enter_context(closing(made))
 
         yield make

@@ -153,7 +153,7 @@ class Kafka:
         assert node.process is not None
         node.process.send_signal(signal.SIGSTOP)
         # Until the last thread stands, one that runs could still answer.
-        os.waitid(os.P_PID, node.process.pid, os.WSTOPPED)
+        os.waitpid(node.process.pid, os.WUNTRACED)
         try:
             yield
         finally:
