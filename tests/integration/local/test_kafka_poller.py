@@ -221,9 +221,10 @@ def test_a_topic_is_read_from_its_beginning_in_order_in_batches(
 
 def test_a_window_gathers_records(source: Callable[..., Source]) -> None:
     one = source(batch_size=3, window=FULL)
-    one.poll()
-    for value in "abc":
-        one.produce(value)
+    consumer = one.poll()
+    one.produce("a")
+    eventually(lambda: len(consumer._waiting.get(0, ())) == 1)
+    one.produce("b", "c")
 
     assert one.batches(1) == [["a", "b", "c"]]
 
