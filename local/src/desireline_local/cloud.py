@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ from desireline_local.warehouse.part import WarehousePart
 DEPLOYMENT = "desireline-dev"
 CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/local/00000000-0000-0000-0000-000000000001-1"
 POLLER_SECONDS = 180.0
+
+IDENTITY = "desireline on a laptop"
+"""What fragments are named with in every local cloud, and a secret elsewhere: so a story that is
+told twice has the same persons in the same partitions, and the same of them are held out."""
 
 COMPANY_TOPICS = {"company.events": 4}
 """The company's own topics that the local deployment takes as sources, and their partitions: there
@@ -162,6 +166,8 @@ class LocalCloud:
         partitions |= COMPANY_TOPICS
         create_topics(self.bootstrap, partitions, replicas=self._replicas)
         outputs = self._deploy(assembly)
+        with closing(self.aws.client("secretsmanager")) as secrets:
+            secrets.put_secret_value(SecretId=f"{DEPLOYMENT}/identity", SecretString=IDENTITY)
         self.addresses = self._addresses(outputs)
         if self.warehouse:
             self._report("warehouse: migrations, Snowpipe")

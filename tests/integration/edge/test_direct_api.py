@@ -10,7 +10,7 @@ import pytest
 from segment.analytics.client import Client
 
 from desireline_local.cloud import Addresses
-from tests.integration.edge.conftest import SERVER_KEY, SITE, SITE_KEY, busy, events, patient
+from tests.integration.edge.conftest import SERVER_KEY, SITE, SITE_KEY, busy, events, patient, post
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -40,6 +40,19 @@ def test_segments_library_delivers_every_kind_of_call(cloud: Addresses, packed: 
         *("account_joined", "docs_article_viewed", "identified", "identified"),
         *("page_viewed", "project_created"),
     ]
+
+
+def test_a_person_has_the_same_fragment_in_every_local_cloud(cloud: Addresses) -> None:
+    call = {"userId": "grace", "event": "Project Created", "messageId": "same-in-all"}
+    answer = post(
+        f"{cloud.host}/v1/track",
+        json={**call, "properties": {"project_name": "Reports"}},
+        auth=(SERVER_KEY, ""),
+    )
+
+    assert answer.json() == {"accepted": 1, "quarantined": 0}
+    named = [one for event in events(cloud) for one in event.aliases if one.value == "grace"]
+    assert [one.fragment for one in named] == ["12bc5b7f-977b-5c9f-8322-8245e01100fd"]
 
 
 def test_a_browser_is_told_what_it_may_do(cloud: Addresses) -> None:
