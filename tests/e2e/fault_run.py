@@ -36,7 +36,7 @@ from desireline_local.ledger import all_rows
 from desireline_local.redriving import Redriving
 from desireline_local.signing import sign
 from desireline_local.world import CloudWorld
-from tests.e2e.topics import everything
+from tests.reading import everything
 
 START = 1_767_571_200_000
 HOUR = 3_600_000

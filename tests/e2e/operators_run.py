@@ -29,7 +29,7 @@ from desireline_local.redriving import Redriving
 from desireline_local.supervisor import Running
 from desireline_local.world import CloudWorld
 from tests.e2e.fault_run import PATIENCE, Sender
-from tests.e2e.topics import everything
+from tests.reading import everything
 
 USER = "u_redriven"
 
@@ -204,7 +204,7 @@ def _headers(cloud: LocalCloud, topic: Topic, name: str) -> list[str]:
 
 
 def _messages(cloud: LocalCloud, topic: Topic) -> list[Any]:
-    return list(everything(cloud.bootstrap, topic))
+    return sorted(everything(cloud.bootstrap, topic), key=lambda message: message.timestamp())
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from desireline_local import backends
 from desireline_local.cloud import COMPANY_TOPICS, LocalCloud
 from desireline_local.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
 from infra.sources import EXAMPLE
-from tests.e2e.topics import everything
+from tests.reading import everything
 
 pytestmark = pytest.mark.e2e
 

@@ -29,7 +29,7 @@ from desireline.resolve.counted import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
-from tests.integration.reading import bounds
+from tests.reading import bounds
 from tests.unit.redrive.scene import event, kafka_object, record
 
 from .conftest import Clients

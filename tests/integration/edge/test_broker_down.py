@@ -33,7 +33,7 @@ from desireline.tracking_plan import load_plan
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
 from desireline_local.signing import sign
 from receive_webhook.handler import CALL_SECONDS, quick
-from tests.integration.reading import everything
+from tests.reading import everything
 
 SECRET = b"secret"
 TIGHTEST = min(sender.deadline for sender in known().values())

@@ -25,7 +25,7 @@ from desireline_local.cloud import Addresses
 from desireline_local.openapi import description
 from desireline_local.supervisor import Running
 from tests.integration.edge.conftest import SERVER_KEY, busy, patient, post
-from tests.integration.reading import everything
+from tests.reading import everything
 
 SCHEMA = schemathesis.openapi.from_dict(description())
 CHECKS = [

@@ -16,7 +16,7 @@ from desireline.contracts import Header, Topic
 from desireline.events import CanonicalEvent
 from desireline.receive.canonical import event_id
 from desireline_local.kafka.broker import Kafka, create_topics
-from tests.integration.reading import everything
+from tests.reading import everything
 from tests.unit.history.test_cutting_and_resuming import call
 from tests.unit.history.writing import ndjson
 

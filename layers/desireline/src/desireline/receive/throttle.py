@@ -112,7 +112,7 @@ class Throttle:
         """Put back what is left and take what is likely to be used until the lease ends."""
         likely = lease.used * 2 if now < lease.until else lease.used
         left_over = 0 if lease.unasked else lease.tokens
-        wanted = max(cost, min(likely, limit.burst // LARGEST_SHARE))
+        wanted = min(likely, limit.burst // LARGEST_SHARE)
         for tried in range(1, TRIES + 1):
             row = self._store.get(BucketRow.at(name)) or BucketRow(
                 name=name, tokens=limit.burst * THOUSAND, filled_at=now

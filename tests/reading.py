@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -16,30 +19,26 @@ def wait_for_coordinators(bootstrap: str) -> None:
     """The first group that is asked for makes Kafka make a topic; until then groups are refused."""
     for group in GROUPS:
         consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                consumer.committed([TopicPartition("none", 0)], timeout=10)
-                break
-            except KafkaException:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        _answer(partial(consumer.committed, [TopicPartition("none", 0)], timeout=10))
         consumer.close()
 
 
 def bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
     """The first offset and the one after the last. Who leads may not know of it yet."""
+    low, high = _answer(partial(consumer.get_watermark_offsets, place, timeout=10))
+    return int(low), int(high)
+
+
+def _answer(ask: Callable[[], Any]) -> Any:
+    """What the broker says, once it does."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            low, high = consumer.get_watermark_offsets(place, timeout=10)
+            return ask()
         except KafkaException:
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
-        else:
-            return int(low), int(high)
 
 
 def everything(bootstrap: str, topic: str) -> list[Message]:
