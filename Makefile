@@ -16,7 +16,7 @@ help: ## Show this list
 
 setup: $(VENV)/.ready ## Make .venv with everything that the lock file names
 
-$(VENV)/.ready: pyproject.toml uv.lock layers/desireline/pyproject.toml layers/models/pyproject.toml local/pyproject.toml learning/pyproject.toml
+$(VENV)/.ready: pyproject.toml uv.lock layers/pyproject.toml local/pyproject.toml learning/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Desireline needs Python 3.11 or newer; '$(PYTHON)' is older. Set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/uv || { echo "Making $(VENV) (about 1.3 GB once everything is in it)"; \

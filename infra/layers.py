@@ -79,9 +79,9 @@ class Layer(StrEnum):
         """The package that is copied, or the folder with the lock file that is installed."""
         match self:
             case Layer.DESIRELINE:
-                return ROOT / "layers/desireline/src/desireline"
+                return ROOT / "layers/desireline"
             case Layer.MODELS:
-                return ROOT / "layers/models/src/desireline_models"
+                return ROOT / "layers/desireline_models"
             case _:
                 return ROOT / "layers/runtime" / self.value
 

@@ -19,9 +19,9 @@ from desireline_local.plan.versions import Version
 
 PLAN = PROJECT / "tracking_plan"
 SOURCES = (
-    PROJECT / "layers" / "desireline" / "src",
-    PROJECT / "learning" / "src",
-    PROJECT / "local" / "src",
+    PROJECT / "layers" / "desireline",
+    PROJECT / "learning",
+    PROJECT / "local",
     PROJECT / "warehouse",
 )
 

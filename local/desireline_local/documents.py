@@ -20,7 +20,7 @@ from desireline_local.plan.schema import tracking_plan_schema
 from desireline_local.playbooks_page import playbooks_page
 from desireline_local.senders_page import senders_page
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def contracts_page() -> str:
@@ -99,8 +99,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/senders.md": senders_page,
     "docs/tracking_plan.md": tracking_plan_page,
     "docs/tracking_plan.schema.json": tracking_plan_schema,
-    "layers/desireline/src/desireline/event_names.py": event_names,
-    "layers/desireline/src/desireline/event_properties.py": event_properties,
+    "layers/desireline/event_names.py": event_names,
+    "layers/desireline/event_properties.py": event_properties,
 }
 """Path below the repository's top -> its renderer."""
 
