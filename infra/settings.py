@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 from desireline.contracts import Function
 from desireline.receive.senders import NAMES, known
-from desireline.receive.throttle import ANY, Limit
+from desireline.throttle import ANY, Limit
 from infra.sources import EXAMPLE, Sources
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"

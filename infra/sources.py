@@ -12,9 +12,9 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from desireline.contracts import Function, Topic, consumer_group
+from desireline.plan.tracking_plan import load_plan
 from desireline.receive.senders import NAMES
-from desireline.receive.topics import topic_senders
-from desireline.tracking_plan import load_plan
+from desireline.receive.senders._topic import topic_senders
 
 SOURCE_FUNCTIONS = frozenset({Function.RECEIVE_TOPIC, Function.PULL_EXPORTS})
 

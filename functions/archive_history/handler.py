@@ -14,10 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from archive_history.settings import Settings
 from desireline.adapters.aws import client
-from desireline.adapters.event_source import kafka_records
+from desireline.adapters.lambda_events import kafka_records
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.s3 import S3Blobs
-from desireline.archive.use_case import ArchiveHistory
+from desireline.archive.archive_history import ArchiveHistory
 from desireline.contracts import METRICS_NAMESPACE
 
 logger = Logger()

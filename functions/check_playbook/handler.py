@@ -24,10 +24,10 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.switches import ParameterSwitches
 from desireline.contracts import METRICS_NAMESPACE
-from desireline.intervene.check import CheckPlaybook
-from desireline.intervene.playbooks import load
+from desireline.intervene.check_playbook import CheckPlaybook
+from desireline.intervene.playbook.playbooks import load
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import load_model
+from desireline.score.models.package import load_model
 
 logger = Logger()
 tracer = Tracer()

@@ -19,14 +19,14 @@ from deliver_action.settings import CONNECT_TIMEOUT, LONGEST_INVOCATION_MS, Sett
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.event_source import queue_failures
+from desireline.adapters.lambda_events import queue_failures
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.sns import READ_TIMEOUT, SnsSender, alert_client
 from desireline.adapters.switches import ParameterSwitches
 from desireline.contracts import METRICS_NAMESPACE, Channel
 from desireline.errors import DesirelineError
 from desireline.events import ClaimReference
-from desireline.intervene.deliver import DeliverAction
+from desireline.intervene.deliver_action import DeliverAction
 
 logger = Logger()
 tracer = Tracer()

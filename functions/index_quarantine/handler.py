@@ -14,10 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters.aws import client
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.event_source import kafka_answer
+from desireline.adapters.lambda_events import kafka_answer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.contracts import METRICS_NAMESPACE
-from desireline.receive.quarantine.index import IndexQuarantine
+from desireline.recover.quarantine.index_quarantine import IndexQuarantine
 from index_quarantine.settings import Settings
 
 logger = Logger()

@@ -16,11 +16,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock
-from desireline.adapters.event_source import stream_changes, stream_failure
 from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.lambda_events import stream_changes, stream_failure
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.sqs import SqsQueue
-from desireline.announce import PublishChanges
+from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import METRICS_NAMESPACE, Channel, Topic
 from publish_changes.settings import Settings
 

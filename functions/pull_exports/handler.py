@@ -22,7 +22,7 @@ from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.mixpanel import MixpanelExports
 from desireline.adapters.secrets import SecretsManager
 from desireline.contracts import METRICS_NAMESPACE
-from desireline.receive.pull import PullExport, PullPlan
+from desireline.receive.pull_exports import PullExport, PullPlan
 from desireline.receive.senders import mixpanel_export
 from pull_exports.settings import Settings
 

@@ -16,19 +16,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
-from desireline.adapters.event_source import kafka_failures, kafka_records
 from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.lambda_events import kafka_failures, kafka_records
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.aliases import Fragments
 from desireline.batch import BatchResult
 from desireline.contracts import METRICS_NAMESPACE, Topic
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import MapWebhook
-from desireline.receive.topic import ReceiveTopic
-from desireline.receive.topics import topic_senders
-from desireline.tracking_plan import load_plan
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.receive_topic import ReceiveTopic
+from desireline.receive.senders._topic import topic_senders
 from receive_topic.settings import Settings
 
 logger = Logger()

@@ -21,21 +21,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
-from desireline.adapters.collector import settle
 from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.garbage_collection import settle
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.aliases import Fragments
 from desireline.contracts import METRICS_NAMESPACE, Table, Topic
-from desireline.receive.canonical import Canonical
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.receive_webhook import RETRY_AFTER, UNKNOWN_SENDER, ReceiveWebhook
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.suppress import Objections
-from desireline.receive.throttle import Throttle
-from desireline.receive.webhook import RETRY_AFTER, UNKNOWN_SENDER, ReceiveWebhook
-from desireline.tracking_plan import load_plan
+from desireline.throttle import Throttle
 from receive_webhook.settings import Settings
 
 DIRECT = "direct"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings
 
-from desireline.receive.throttle import Limit
+from desireline.throttle import Limit
 
 
 class Settings(BaseSettings):

@@ -16,11 +16,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.event_source import kafka_answer
 from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.lambda_events import kafka_answer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.contracts import METRICS_NAMESPACE, Topic
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from resolve_identity.settings import Settings
 
 logger = Logger()

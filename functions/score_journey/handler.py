@@ -18,12 +18,12 @@ import desireline_models
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.event_source import kafka_answer
+from desireline.adapters.lambda_events import kafka_answer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.contracts import METRICS_NAMESPACE
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import load_model
-from desireline.score.use_case import ScoreJourneys
+from desireline.score.models.package import load_model
+from desireline.score.score_journey import ScoreJourneys
 from score_journey.settings import Settings
 
 logger = Logger()

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from desireline.receive.quarantine.asked import Asked
+from desireline.recover.quarantine.request import Asked
 
 SEVERAL = ("source", "stage", "reason", "event", "ids")
 

@@ -23,21 +23,21 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.raw_bodies import AnyOf
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.aliases import Fragments
 from desireline.contracts import METRICS_NAMESPACE, Topic
 from desireline.errors import RetryableError
-from desireline.receive.canonical import Canonical
-from desireline.receive.kept_bodies import AnyOf
-from desireline.receive.mapping import MapWebhook
-from desireline.receive.quarantine.asked import InvalidPlanError
-from desireline.receive.quarantine.cases import Cases
-from desireline.receive.quarantine.serve import ServeQuarantine
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook
 from desireline.receive.senders import known
-from desireline.receive.topics import topic_senders
-from desireline.tracking_plan import load_plan
+from desireline.receive.senders._topic import topic_senders
+from desireline.recover.quarantine.cases import Cases
+from desireline.recover.quarantine.request import InvalidPlanError
+from desireline.recover.quarantine.serve_quarantine import ServeQuarantine
 from serve_quarantine.asking import InvalidRequestError, asked_in_body, asked_in_query
 from serve_quarantine.settings import Settings
 

@@ -16,12 +16,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.event_source import kafka_answer
+from desireline.adapters.lambda_events import kafka_answer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.stepfunctions import StateMachine
 from desireline.contracts import METRICS_NAMESPACE
-from desireline.intervene.playbooks import load
-from desireline.intervene.start import StartInterventions
+from desireline.intervene.playbook.playbooks import load
+from desireline.intervene.start_interventions import StartInterventions
 from start_interventions.settings import Settings
 
 logger = Logger()

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 import desireline_models
 from desireline.journey.state import JourneyState
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import ARRAYS, GOLDEN, MANIFEST, load_model
+from desireline.score.models.package import ARRAYS, GOLDEN, MANIFEST, load_model
 from desireline_learning.simulator import Company, Scenario
 from desireline_learning.simulator.canonical import canonical
 from desireline_learning.training import export

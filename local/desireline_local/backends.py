@@ -6,9 +6,9 @@ from typing import Any
 
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
-from desireline.aliases import Fragments
 from desireline.contracts import Table, Topic
 from desireline.errors import UnavailableError
+from desireline.identity.aliases import Fragments
 from desireline_local.cloud import Addresses
 from desireline_local.warehouse.connection import connect
 

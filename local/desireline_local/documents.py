@@ -99,7 +99,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/senders.md": senders_page,
     "docs/tracking_plan.md": tracking_plan_page,
     "docs/tracking_plan.schema.json": tracking_plan_schema,
-    "layers/desireline/event_names.py": event_names,
+    "layers/desireline/plan/event_names.py": event_names,
     "layers/desireline/event_properties.py": event_properties,
 }
 """Path below the repository's top -> its renderer."""

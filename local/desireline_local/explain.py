@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from desireline.aliases import Fragments
 from desireline.events import AliasType
-from desireline.journey.view import SubjectView, fragment_of, read_subject
+from desireline.identity.aliases import Fragments
+from desireline.identity.view import SubjectView, fragment_of, read_subject
 from desireline.ports import Store
 from desireline.resolve.persons import edge_of, evidence_of
 from desireline.rows import AccountRow, DecisionRow, EvidenceRow, JourneyRow, PersonRow

@@ -13,25 +13,25 @@ from typing import Any
 
 import desireline_models
 from desireline.adapters.memory import MemoryStore
-from desireline.aliases import Fragments
-from desireline.announce import PublishChanges
+from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import Channel, Topic
 from desireline.events import ClaimReference
-from desireline.intervene.check import CheckPlaybook
-from desireline.intervene.deliver import DeliverAction
-from desireline.intervene.playbooks import load
-from desireline.intervene.start import StartInterventions
+from desireline.identity.aliases import Fragments
+from desireline.intervene.check_playbook import CheckPlaybook
+from desireline.intervene.deliver_action import DeliverAction
+from desireline.intervene.playbook.playbooks import load
+from desireline.intervene.start_interventions import StartInterventions
+from desireline.plan.tracking_plan import load_plan
 from desireline.ports import Alert
-from desireline.receive.canonical import Canonical
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
-from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing, Record
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import load_model
-from desireline.score.use_case import ScoreJourneys
-from desireline.tracking_plan import load_plan
+from desireline.score.models.package import load_model
+from desireline.score.score_journey import ScoreJourneys
 from desireline_local.ledger import Decided, decided
 from desireline_local.paths import PROJECT
 from desireline_local.signing import sign

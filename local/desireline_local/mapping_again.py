@@ -9,15 +9,15 @@ from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.aliases import Fragments
 from desireline.contracts import Table, Topic
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import RawBodies
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import MapWebhook
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook
 from desireline.receive.senders import known
+from desireline.receive.senders._topic import topic_senders
 from desireline.receive.senders.sender import Sender
-from desireline.receive.topics import topic_senders
-from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.backends import NoMetrics
 from desireline_local.target import Target
 

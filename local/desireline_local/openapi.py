@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from desireline.receive.request import BODY_LIMIT, EVENTS_LIMIT
+from desireline.contracts import EVENTS_LIMIT
+from desireline.receive.request import BODY_LIMIT
 from desireline.receive.senders import NAMES
 from desireline.receive.senders.direct import CALLS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from desireline.contracts import LIVE_CHANNELS
-from desireline.intervene.conditions import describe
-from desireline.intervene.durations import format_duration
 from desireline.intervene.gate import GATES
-from desireline.intervene.playbooks import (
+from desireline.intervene.playbook.conditions import describe
+from desireline.intervene.playbook.durations import format_duration
+from desireline.intervene.playbook.playbooks import (
     Action,
     AlertAction,
     Branch,
@@ -17,7 +17,7 @@ from desireline.intervene.playbooks import (
     Step,
     load,
 )
-from desireline.intervene.templates import PLACEHOLDERS, TITLE_LIMIT
+from desireline.intervene.playbook.templates import PLACEHOLDERS, TITLE_LIMIT
 from desireline_local.markdown import table
 
 WRITING = f"""## How one is written

@@ -5,10 +5,10 @@ from __future__ import annotations
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
-from desireline.adapters.kafka_places import KafkaPlaces
-from desireline.redrive.outcome import SeeThrough
-from desireline.redrive.use_case import Redrive
-from desireline.resolve.counted import StoredCounts
+from desireline.adapters.kafka_positions import KafkaPlaces
+from desireline.recover.redrive.follow_up import SeeThrough
+from desireline.recover.redrive.redrive import Redrive
+from desireline.resolve.counted_events import StoredCounts
 from desireline_local.target import Target
 
 FUNCTION_SECONDS = 905.0

@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from desireline.aliases import Fragments
 from desireline.events import AliasType
-from desireline.journey.view import fragment_of, read_subject
+from desireline.identity.aliases import Fragments
+from desireline.identity.view import fragment_of, read_subject
 from desireline.ports import Span, Store
-from desireline.receive.replay import Progress, Selection
+from desireline.recover.replay_webhooks import Progress, Selection
 from desireline.rows import PersonRow
 from desireline_local.explain import UnknownSubjectError, find_subject
 from desireline_local.paths import STATE

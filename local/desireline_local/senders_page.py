@@ -6,9 +6,9 @@ import inspect
 import sys
 from collections import Counter
 
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.receive.senders import known
 from desireline.receive.senders.sender import TOLERANCE_MS, Sender
-from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local import samples
 from desireline_local.markdown import table
 

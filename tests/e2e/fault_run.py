@@ -25,8 +25,8 @@ from desireline.contracts import Table, Topic
 from desireline.errors import RetryableError
 from desireline.events import AliasType, CanonicalEvent
 from desireline.journey.state import EMPTY, JourneyState, fold
-from desireline.redrive.plan import Selection
-from desireline.redrive.use_case import Order
+from desireline.recover.redrive.redrive import Order
+from desireline.recover.redrive.selection import Selection
 from desireline.rows import ClaimRow, ClaimState, PersonRow, StateRow
 from desireline_learning.simulator.senders import iso
 from desireline_local import backends, target

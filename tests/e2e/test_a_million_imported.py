@@ -21,9 +21,9 @@ from confluent_kafka import Consumer, TopicPartition
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
-from desireline.receive.canonical import event_id
+from desireline.receive.mapping.canonical import event_id
 from desireline.records import Record
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import StateRow
 from desireline_learning.simulator.senders import iso
 from desireline_local import supervisor

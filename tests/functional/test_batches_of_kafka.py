@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from aws_lambda_powertools import Logger, Metrics
 
-from desireline.adapters.event_source import kafka_answer
+from desireline.adapters.lambda_events import kafka_answer
 from desireline.batch import BatchResult
 from desireline.records import Record
 from tests.functional.lambda_side import kafka_event

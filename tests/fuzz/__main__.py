@@ -19,7 +19,7 @@ from typing import Any
 
 import atheris
 
-with atheris.instrument_imports(include=["desireline.receive", "desireline.tracking_plan"]):
+with atheris.instrument_imports(include=["desireline.receive", "desireline.plan"]):
     from desireline.receive.request import WebhookRequest
     from desireline.receive.senders import NAMES, known
     from desireline.receive.senders.direct import CALLS

@@ -21,15 +21,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from desireline.adapters.collector import settle
+from desireline.adapters.garbage_collection import settle
 from desireline.adapters.kafka import KafkaProducer
-from desireline.aliases import Fragments
 from desireline.contracts import Topic
-from desireline.receive.canonical import Canonical
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.senders import NAMES, known
-from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing
-from desireline.tracking_plan import load_plan
 from desireline_local.samples import Sample, load
 
 WEBHOOKS, WARM, ROUNDS = 300, 30, 3

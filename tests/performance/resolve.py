@@ -21,7 +21,7 @@ from desireline.ports import Store
 from desireline.records import Outgoing, Record
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline_learning.simulator.canonical import canonical
 from desireline_learning.simulator.company import Company
 from desireline_learning.simulator.scenario import Scenario

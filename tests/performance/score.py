@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import Model, load_model
+from desireline.score.models.package import Model, load_model
 from desireline_learning.simulator import Company, Scenario
 from desireline_learning.simulator.canonical import arrivals, canonical
 from desireline_learning.training import export

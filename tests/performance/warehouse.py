@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from desireline.adapters.s3 import S3Blobs
-from desireline.archive.use_case import ArchiveHistory
+from desireline.archive.archive_history import ArchiveHistory
 from desireline.contracts import Topic
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, ResolvedEvent
 from desireline.records import Record

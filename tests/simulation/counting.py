@@ -13,8 +13,8 @@ from desireline.events import (
     IdentityChanged,
     ResolvedEvent,
 )
+from desireline.identity.view import fragment_of, read_subject, trace_subject
 from desireline.journey.state import EMPTY, fold
-from desireline.journey.view import fragment_of, read_subject, trace_subject
 from desireline.resolve.ids import id_hash, unpack
 from desireline.rows import (
     AccountRow,

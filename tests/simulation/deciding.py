@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from desireline.announce import journey_scored
+from desireline.announce.publish_changes import journey_scored
 from desireline.contracts import Header, Topic
 from desireline.events import DecisionMade, ResolvedEvent
-from desireline.intervene.triggers import Entry, entries_of_event, entries_of_score
+from desireline.identity.view import trace_subject
+from desireline.intervene.playbook.triggers import Entry, entries_of_event, entries_of_score
 from desireline.journey.crossings import crossings
-from desireline.journey.view import trace_subject
 from desireline.rows import (
     OPEN_CLAIMS,
     ClaimRow,

@@ -12,7 +12,7 @@ from desireline.batch import BatchResult
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing, Record
-from desireline.redrive.letters import DeadLetter, SetAside
+from desireline.recover.redrive.dead_letters import DeadLetter, SetAside
 from tests.simulation.processes import Function
 from tests.simulation.scheduler import Crash, Scheduler
 

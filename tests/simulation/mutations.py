@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from desireline import announce
 from desireline.adapters.memory import MemoryStore
+from desireline.announce import publish_changes
 from desireline.errors import ConflictError, RetryableError, UnavailableError
 from desireline.events import ResolvedEvent
-from desireline.intervene import check, deliver, gate_facts, start
+from desireline.identity import view
+from desireline.intervene import check_playbook, deliver_action, gate_facts, start_interventions
 from desireline.journey import state as journey
-from desireline.journey import view
-from desireline.receive.webhook import ReceiveWebhook
+from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.resolve import accounts, fold, link, persons
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import (
     Check,
     ClaimState,
@@ -31,7 +31,7 @@ from desireline.rows import (
     SubjectRow,
     SuppressionRow,
 )
-from desireline.score import use_case as scoring
+from desireline.score import score_journey as scoring
 from tests.simulation.faults import Faults
 from tests.simulation.history import Case
 from tests.simulation.scenario import leaving
@@ -222,79 +222,81 @@ def _score_as_of_the_record(patch: Patch) -> None:
 
 
 def _published_past_a_failure(patch: Patch) -> None:
-    call = announce.PublishChanges.__call__
+    call = publish_changes.PublishChanges.__call__
 
     def all_is_well(self: Any, changes: Any) -> None:
         call(self, changes)
 
-    patch.setattr(announce.PublishChanges, "__call__", all_is_well)
+    patch.setattr(publish_changes.PublishChanges, "__call__", all_is_well)
 
 
 def _only_new_subjects_told(patch: Patch) -> None:
-    of_person = announce._of_person
+    of_person = publish_changes._of_person
 
     def winners(old: Any, new: Any) -> Any:
         return [] if new.merged_into else of_person(old, new)
 
-    patch.setattr(announce, "_of_person", winners)
+    patch.setattr(publish_changes, "_of_person", winners)
 
 
 def _merges_untold(patch: Patch) -> None:
-    patch.setattr(announce, "_of_person", lambda old, new: [])
-    patch.setattr(announce, "_of_subject", lambda old, new: [])
+    patch.setattr(publish_changes, "_of_person", lambda old, new: [])
+    patch.setattr(publish_changes, "_of_subject", lambda old, new: [])
 
 
 def _members_untold(patch: Patch) -> None:
-    patch.setattr(announce, "_of_account", lambda old, new: [])
+    patch.setattr(publish_changes, "_of_account", lambda old, new: [])
 
 
 def _known_enrolment_not_started(patch: Patch) -> None:
-    enrol = start.StartInterventions._try_to_enrol
+    enrol = start_interventions.StartInterventions._try_to_enrol
 
     def once(self: Any, entry: Any) -> bool:
-        known = self._store.get(start.EnrolmentRow.at(entry.enrolment))
+        known = self._store.get(start_interventions.EnrolmentRow.at(entry.enrolment))
         return known is None and enrol(self, entry)
 
-    patch.setattr(start.StartInterventions, "_try_to_enrol", once)
+    patch.setattr(start_interventions.StartInterventions, "_try_to_enrol", once)
 
 
 def _refused_is_asked_again(patch: Patch) -> None:
-    patch.setattr(start.StartInterventions, "_was_refused", lambda self, entry, subjects: False)
+    patch.setattr(
+        start_interventions.StartInterventions, "_was_refused", lambda self, entry, subjects: False
+    )
 
 
 def _absorbed_refusals_forgotten(patch: Patch) -> None:
-    refused = start.StartInterventions._was_refused
+    refused = start_interventions.StartInterventions._was_refused
 
     def as_named(self: Any, entry: Any, subjects: Any) -> bool:
-        passed = start.trace_subject(self._store, entry.subject)[1]
+        passed = start_interventions.trace_subject(self._store, entry.subject)[1]
         return refused(self, entry, passed)
 
-    patch.setattr(start.StartInterventions, "_was_refused", as_named)
+    patch.setattr(start_interventions.StartInterventions, "_was_refused", as_named)
 
 
 def _enrolled_means_refused(patch: Patch) -> None:
     def any_decision(self: Any, entry: Any, subjects: Any) -> bool:
         where = [
-            start.DecisionRow.place(subject, entry.enrolment, "-", "-", "start")
+            start_interventions.DecisionRow.place(subject, entry.enrolment, "-", "-", "start")
             for subject in subjects
         ]
         return bool(self._store.get_all(where))
 
-    patch.setattr(start.StartInterventions, "_was_refused", any_decision)
+    patch.setattr(start_interventions.StartInterventions, "_was_refused", any_decision)
 
 
 def _replays_start(patch: Patch) -> None:
     def one(self: Any, record: Any, value: bytes) -> None:
         for entry in self._entries(record.topic, value):
             if self._enrol(entry):
-                name = start.execution_name(entry.playbook.name, entry.enrolment)
+                name = start_interventions.execution_name(entry.playbook.name, entry.enrolment)
                 self._workflow.start(name=name, payload={"enrolment": entry.enrolment})
 
-    patch.setattr(start.StartInterventions, "_one", one)
+    patch.setattr(start_interventions.StartInterventions, "_one", one)
 
 
 def _replayed_scores_unmarked(patch: Patch) -> None:
-    patch.setattr(announce, "MARK", {})
+    patch.setattr(publish_changes, "MARK", {})
 
 
 def _replays_keep(patch: Patch) -> None:
@@ -303,17 +305,17 @@ def _replays_keep(patch: Patch) -> None:
 
 
 def _slot_not_held(patch: Patch) -> None:
-    enrolment = start.StartInterventions._enrolment
+    enrolment = start_interventions.StartInterventions._enrolment
 
     def without(self: Any, entry: Any, root: Any, now: int) -> Any:
         writes = enrolment(self, entry, root, now)
         return [one for one in writes if not isinstance(one.row, SlotRow)]
 
-    patch.setattr(start.StartInterventions, "_enrolment", without)
+    patch.setattr(start_interventions.StartInterventions, "_enrolment", without)
 
 
 def _claim_without_the_subject(patch: Patch) -> None:
-    patch.setattr(check, "guard", lambda root, percent: NO_CHECK)
+    patch.setattr(check_playbook, "guard", lambda root, percent: NO_CHECK)
 
 
 def _absorbed_claims_forgotten(patch: Patch) -> None:
@@ -330,7 +332,7 @@ def _merged_means_superseded(patch: Patch) -> None:
     def follow(self: Any, enrolment: Any, known: Any) -> Any:
         return self._end(enrolment, known, EnrolmentState.SUPERSEDED, "merged")
 
-    patch.setattr(check.CheckPlaybook, "_follow", follow)
+    patch.setattr(check_playbook.CheckPlaybook, "_follow", follow)
 
 
 def _both_carry_on(patch: Patch) -> None:
@@ -338,24 +340,24 @@ def _both_carry_on(patch: Patch) -> None:
         self._store.write(Put(enrolment.but(subject=known.root.subject)))
         return self._check(enrolment.enrolment)
 
-    patch.setattr(check.CheckPlaybook, "_follow", follow)
+    patch.setattr(check_playbook.CheckPlaybook, "_follow", follow)
 
 
 def _superseded_sends(patch: Patch) -> None:
-    patch.setattr(check, "open_claims", lambda store, enrolment, subjects: [])
-    patch.setattr(deliver, "SENDABLE", frozenset(EnrolmentState))
+    patch.setattr(check_playbook, "open_claims", lambda store, enrolment, subjects: [])
+    patch.setattr(deliver_action, "SENDABLE", frozenset(EnrolmentState))
 
 
 def _sends_without_a_mark(patch: Patch) -> None:
-    patch.setattr(deliver.DeliverAction, "_mark", lambda self, sending, unchanged: sending)
+    patch.setattr(deliver_action.DeliverAction, "_mark", lambda self, sending, unchanged: sending)
 
 
 def _mark_without_the_enrolment(patch: Patch) -> None:
     """And claims are not cancelled, which would make the mark fail as well."""
-    patch.setattr(check, "open_claims", lambda store, enrolment, subjects: [])
-    mark = deliver.DeliverAction._mark
+    patch.setattr(check_playbook, "open_claims", lambda store, enrolment, subjects: [])
+    mark = deliver_action.DeliverAction._mark
     patch.setattr(
-        deliver.DeliverAction,
+        deliver_action.DeliverAction,
         "_mark",
         lambda self, sending, unchanged: mark(self, sending, NO_CHECK),
     )
@@ -365,35 +367,35 @@ def _sending_is_sent_again(patch: Patch) -> None:
     def again(self: Any, claim: Any) -> Any:
         return self._call(claim)
 
-    patch.setattr(deliver.DeliverAction, "_someone_is_sending", again)
+    patch.setattr(deliver_action.DeliverAction, "_someone_is_sending", again)
 
 
 def _no_answer_means_again(patch: Patch) -> None:
     def call(self: Any, claim: Any) -> Any:
         try:
-            self._senders[claim.channel].send(deliver._alert(claim))
+            self._senders[claim.channel].send(deliver_action._alert(claim))
         except RetryableError as error:
             self._write_down(claim.but(state=ClaimState.CLAIMED, attempt=None), ())
             raise UnavailableError("again") from error
-        return self._end(claim, deliver._End(ClaimState.SENT, "accepted"))
+        return self._end(claim, deliver_action._End(ClaimState.SENT, "accepted"))
 
-    patch.setattr(deliver.DeliverAction, "_call", call)
+    patch.setattr(deliver_action.DeliverAction, "_call", call)
 
 
 def _young_attempt_acknowledged(patch: Patch) -> None:
     def young(self: Any, claim: Any) -> Any:
         return claim.state
 
-    patch.setattr(deliver.DeliverAction, "_someone_is_sending", young)
+    patch.setattr(deliver_action.DeliverAction, "_someone_is_sending", young)
 
 
 def _sent_too_late(patch: Patch) -> None:
-    without = deliver.DeliverAction._without_a_call
+    without = deliver_action.DeliverAction._without_a_call
 
     def ageless(self: Any, claim: Any, enrolment: Any) -> Any:
         return without(self, claim.but(not_after=1 << 62), enrolment)
 
-    patch.setattr(deliver.DeliverAction, "_without_a_call", ageless)
+    patch.setattr(deliver_action.DeliverAction, "_without_a_call", ageless)
 
 
 def _outcome_untold(patch: Patch) -> None:
@@ -401,20 +403,20 @@ def _outcome_untold(patch: Patch) -> None:
         self._write_down(claim.but(state=end.state), checks)
         return end.state
 
-    patch.setattr(deliver.DeliverAction, "_end", end)
+    patch.setattr(deliver_action.DeliverAction, "_end", end)
 
 
 def _conflict_gives_up(patch: Patch) -> None:
     """A lost race counts as done."""
-    once = check.CheckPlaybook._check
+    once = check_playbook.CheckPlaybook._check
 
     def giving_up(self: Any, name: str) -> Any:
         try:
             return once(self, name)
         except ConflictError:
-            return check.DONE
+            return check_playbook.DONE
 
-    patch.setattr(check.CheckPlaybook, "_check", giving_up)
+    patch.setattr(check_playbook.CheckPlaybook, "_check", giving_up)
 
 
 MUTATIONS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from desireline.batch import Tally
-from desireline.intervene import check, deliver, start
+from desireline.intervene import check_playbook, deliver_action, start_interventions
 from desireline.journey import state as journey
 from desireline.rows import ClaimState
 from tests.simulation.mutations import MUTATIONS, Mutation, Patch
@@ -32,37 +32,37 @@ def _send_mode_not_asked(patch: Patch) -> None:
 
 
 def _recorded_is_sent_later(patch: Patch) -> None:
-    once = deliver.DeliverAction._try
+    once = deliver_action.DeliverAction._try
 
     def again(self: Any, reference: Any, remaining_ms: Any) -> Any:
-        claim = self._store.get(deliver.ClaimRow.at(**reference.model_dump()))
+        claim = self._store.get(deliver_action.ClaimRow.at(**reference.model_dump()))
         if claim is not None and claim.state is ClaimState.RECORDED:
             return self._call(claim)
         return once(self, reference, remaining_ms)
 
-    patch.setattr(deliver.DeliverAction, "_try", again)
+    patch.setattr(deliver_action.DeliverAction, "_try", again)
 
 
 def _decided_early(patch: Patch) -> None:
-    made = check.CheckPlaybook.__init__
+    made = check_playbook.CheckPlaybook.__init__
 
     def hurried(self: Any, **given: Any) -> None:
         made(self, **given)
         clock = self._clock
         self._clock = _Clock(lambda: clock.now() + HOUR)
 
-    patch.setattr(check.CheckPlaybook, "__init__", hurried)
+    patch.setattr(check_playbook.CheckPlaybook, "__init__", hurried)
 
 
 def _age_not_asked(patch: Patch) -> None:
-    enrol = start.StartInterventions._try_to_enrol
+    enrol = start_interventions.StartInterventions._try_to_enrol
 
     def ageless(self: Any, entry: Any) -> bool:
-        old = start.StartInterventions.__new__(type(self))
+        old = start_interventions.StartInterventions.__new__(type(self))
         old.__dict__ = {**self.__dict__, "_clock": _Clock(lambda: entry.at)}
         return enrol(old, entry)
 
-    patch.setattr(start.StartInterventions, "_try_to_enrol", ageless)
+    patch.setattr(start_interventions.StartInterventions, "_try_to_enrol", ageless)
 
 
 def _failed_means_done(patch: Patch) -> None:

@@ -15,7 +15,7 @@ from desireline.errors import (
     UnavailableError,
 )
 from desireline.events import ClaimReference
-from desireline.intervene.check import CheckResult
+from desireline.intervene.check_playbook import CheckResult
 from desireline.ports import Alert
 from desireline.rows import Change
 from tests.simulation.processes import Function

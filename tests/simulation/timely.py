@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from desireline.intervene.schedule import SKIPPED
+from desireline.intervene.playbook.schedule import SKIPPED
 from desireline.rows import ClaimRow, ClaimState, DecisionRow, EnrolmentRow
 from tests.simulation.counting import Violation
 from tests.simulation.oracle import Expected

@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from desireline.adapters.memory import MemoryRawBodies
-from desireline.aliases import Fragments
-from desireline.announce import PublishChanges
+from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import Channel, Topic
-from desireline.intervene.check import CheckPlaybook
-from desireline.intervene.deliver import DeliverAction
-from desireline.intervene.playbooks import Library, load
-from desireline.intervene.start import StartInterventions
+from desireline.identity.aliases import Fragments
+from desireline.intervene.check_playbook import CheckPlaybook
+from desireline.intervene.deliver_action import DeliverAction
+from desireline.intervene.playbook.playbooks import Library, load
+from desireline.intervene.start_interventions import StartInterventions
+from desireline.plan.tracking_plan import load_plan
 from desireline.ports import RawBodies, Span
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import MapWebhook
-from desireline.receive.replay import Counts, ReplayWebhooks, Selection
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
-from desireline.receive.webhook import ReceiveWebhook
+from desireline.recover.replay_webhooks import Counts, ReplayWebhooks, Selection
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
-from desireline.resolve.use_case import ResolveIdentity
-from desireline.score.use_case import ScoreJourneys
-from desireline.tracking_plan import load_plan
+from desireline.resolve.resolve_identity import ResolveIdentity
+from desireline.score.score_journey import ScoreJourneys
 from desireline_local.in_memory import OneSecret, Silent
 from desireline_local.signing import sign
 from tests.simulation.faults import Faults

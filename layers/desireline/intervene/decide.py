@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from desireline.events import Stamps
 from desireline.intervene.gate import Refusal
-from desireline.intervene.playbooks import Action, Playbook, Step
-from desireline.intervene.schedule import SKIPPED, Choice, Next, next_step
+from desireline.intervene.playbook.playbooks import Action, Playbook, Step
+from desireline.intervene.playbook.schedule import SKIPPED, Choice, Next, next_step
 from desireline.intervene.wording import Message
 from desireline.rows import ClaimRow, DecisionRow, EnrolmentRow, EnrolmentState, Outcome, Put
 

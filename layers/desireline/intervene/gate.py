@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from desireline.contracts import LIVE_CHANNELS, Channel
-from desireline.event_names import EventName
-from desireline.intervene.playbooks import Audience
+from desireline.intervene.playbook.playbooks import Audience
 from desireline.journey.state import JourneyState
+from desireline.plan.event_names import EventName
 from desireline.rows import ClaimRow, ClaimState, SubjectRow
 
 NEVER_SENT = frozenset({ClaimState.CANCELLED, ClaimState.EXPIRED})

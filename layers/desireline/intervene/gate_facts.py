@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from desireline.events import Assessment, Lifecycle
+from desireline.identity.view import SubjectView
 from desireline.intervene.decide import Checkpoint
 from desireline.intervene.gate import GateFacts, opt_out
-from desireline.intervene.playbooks import Action
-from desireline.journey.view import SubjectView
+from desireline.intervene.playbook.playbooks import Action
 from desireline.ports import Store, Switches
 from desireline.rows import ClaimRow, SuppressionRow
 

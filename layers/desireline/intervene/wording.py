@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from desireline.event_names import EventName
 from desireline.events import Assessment, Reason
-from desireline.intervene.playbooks import Action, AlertAction, CrmAction
-from desireline.intervene.templates import printable, render, render_title
+from desireline.intervene.playbook.playbooks import Action, AlertAction, CrmAction
+from desireline.intervene.playbook.templates import printable, render, render_title
 from desireline.journey.state import DAY, JourneyState
+from desireline.plan.event_names import EventName
 
 NAMES = ("name",)
 FIRST_NAMES = ("first_name",)

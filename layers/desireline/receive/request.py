@@ -14,9 +14,6 @@ from desireline.errors import RefusedError
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes, unpacked: a batch of 4,000 events of 1 KB."""
 
-EVENTS_LIMIT = 4_000
-"""Events of one request, at most: Segment's largest batch."""
-
 PACK_ABOVE = 1024 * 1024
 STORED_LIMIT = 3 * 1024 * 1024
 """Bytes of a raw body as it is stored. In its record it is base64 (4/3), and once more where the

@@ -15,7 +15,7 @@ from itertools import combinations
 
 from desireline.errors import ConflictError, RetryableError, TerminalError
 from desireline.events import Alias, CanonicalEvent
-from desireline.journey.view import trace_subject
+from desireline.identity.view import trace_subject
 from desireline.ports import Metrics, Store
 from desireline.resolve import persons
 from desireline.resolve.accounts import Accounts
@@ -56,7 +56,7 @@ class _Known:
 class Link:
     """Links events. Remembers rows, and which combinations of aliases and accounts it has linked:
     links only grow, so what a stale memory names is a tombstone at worst, or the subject that a
-    person of two groups has left; readers go on from there (`journey.view`)."""
+    person of two groups has left; readers go on from there (`identity.view`)."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = Remembered(store)

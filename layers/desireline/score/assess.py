@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from desireline.event_names import EventName
 from desireline.events import Assessment, Lifecycle, Reason, Stage, Tier
 from desireline.journey.crossings import crossings
 from desireline.journey.state import DAY, JourneyState
+from desireline.plan.event_names import EventName
 from desireline.score.features import (
     CONVERSION,
     FEATURES,
@@ -28,7 +28,7 @@ from desireline.score.features import (
     trial_start,
     vector,
 )
-from desireline.score.package import Model
+from desireline.score.models.package import Model
 from desireline.score.phrases import PHRASES
 
 __all__ = [

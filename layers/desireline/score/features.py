@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from desireline.event_names import EventName
 from desireline.journey.state import DAY, JourneyState
+from desireline.plan.event_names import EventName
 
 HOUR = 3_600_000
 WEEK = 7 * DAY

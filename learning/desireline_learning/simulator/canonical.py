@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import orjson
 
-from desireline.aliases import Fragments
 from desireline.errors import InvalidEventError
 from desireline.events import CanonicalEvent, RawPointer
-from desireline.receive.canonical import Canonical
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
-from desireline.tracking_plan import load_plan
 from desireline_learning.simulator.company import AliasName, Company
 
 SECRET = b"of a simulated company: nobody's"

@@ -1,4 +1,4 @@
-"""From scikit-learn's objects to the folder that `desireline.score.package` loads.
+"""From scikit-learn's objects to the folder that `desireline.score.models.package` loads.
 
 The bytes depend on the arrays alone: uncompressed, with fixed dates, so that the same training on
 the same library versions gives the same SHA-256.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from desireline.score.package import ARRAYS, FORMAT, GOLDEN, MANIFEST, Manifest
+from desireline.score.models.package import ARRAYS, FORMAT, GOLDEN, MANIFEST, Manifest
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desireline.score.features import FEATURES
-from desireline.score.package import Manifest
+from desireline.score.models.package import Manifest
 from desireline_learning.simulator import Scenario
 from desireline_learning.training.fit import Candidate
 from desireline_learning.training.measures import Band

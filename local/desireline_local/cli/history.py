@@ -16,9 +16,9 @@ from platformdirs import user_state_path
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from desireline.adapters.kafka_places import KafkaPlaces
+from desireline.adapters.kafka_positions import KafkaPlaces
 from desireline.errors import DesirelineError
-from desireline.tracking_plan import TrackingPlan, load_plan
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline_local.cli.console import console, fail, reason
 from desireline_local.cli.targets import Deployment, the_target
 from desireline_local.history import use_case as history

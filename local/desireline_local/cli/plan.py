@@ -10,7 +10,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from desireline.tracking_plan import PlannedEvent, TrackingPlan
+from desireline.plan.tracking_plan import PlannedEvent, TrackingPlan
 from desireline_local.cli.console import console, errors, fail
 from desireline_local.plan.changes import Change
 from desireline_local.plan.check import PLAN, Report, check

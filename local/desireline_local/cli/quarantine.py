@@ -16,14 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from desireline.adapters.clock import WallClock
+from desireline.adapters.raw_bodies import AnyOf
 from desireline.errors import RetryableError
-from desireline.receive.kept_bodies import AnyOf
-from desireline.receive.quarantine import told
-from desireline.receive.quarantine.asked import DEFAULT_DAYS, InvalidPlanError, read_plan
-from desireline.receive.quarantine.cases import Cases, Filters, State
-from desireline.receive.quarantine.index import DAY
-from desireline.receive.quarantine.repair import Outcome, Repair
-from desireline.receive.quarantine.show import ShowCase
+from desireline.recover.quarantine.case_details import ShowCase
+from desireline.recover.quarantine.cases import Cases, Filters, State
+from desireline.recover.quarantine.index_quarantine import DAY
+from desireline.recover.quarantine.repair import Outcome, Repair
+from desireline.recover.quarantine.request import DEFAULT_DAYS, InvalidPlanError, read_plan
 from desireline.rows import CaseRow
 from desireline_local import mapping_again
 from desireline_local.cli.console import console, errors, fail
@@ -85,7 +84,7 @@ def list_cases(
         cases = Cases(target.store())
         groups, found = cases.groups(filters), cases.cases(filters, limit) if limit else []
     if as_json:
-        _print_json({"groups": [*map(told.group, groups)], "cases": [*map(told.case, found)]})
+        _print_json({"groups": [*map(as_json.group, groups)], "cases": [*map(as_json.case, found)]})
         return
     table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
     for one in groups:
@@ -111,7 +110,7 @@ def show(
         shower = ShowCase(
             bodies=_bodies(target), senders=mapping_again.senders(), plan=mapping_again.plan()
         )
-        found = told.shown(shower(case))
+        found = as_json.shown(shower(case))
     if as_json:
         _print_json(found)
         return
@@ -148,7 +147,7 @@ def repair(
         )
         found = _repair(target, cases, plan).preview(chosen)
     if as_json:
-        _print_json([*map(told.difference, found)])
+        _print_json([*map(as_json.difference, found)])
         return
     for one in found:
         case = one.case

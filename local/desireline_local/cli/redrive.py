@@ -11,9 +11,9 @@ from rich.table import Table
 
 from desireline.contracts import Topic
 from desireline.errors import DesirelineError
-from desireline.redrive.outcome import WORDS, Became, Outcome
-from desireline.redrive.plan import Fate, Selection
-from desireline.redrive.use_case import Order, Report, Survey
+from desireline.recover.redrive.follow_up import WORDS, Became, Outcome
+from desireline.recover.redrive.redrive import Order, Report, Survey
+from desireline.recover.redrive.selection import Fate, Selection
 from desireline_local.cli.console import console, fail
 from desireline_local.cli.targets import Deployment, the_target
 from desireline_local.cli.times import moment

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from desireline.errors import RetryableError
 from desireline.ports import RawBodies
-from desireline.receive.replay import Counts, ReplayWebhooks, Selection
+from desireline.recover.replay_webhooks import Counts, ReplayWebhooks, Selection
 from desireline_local import mapping_again
 from desireline_local.cli.console import console, errors, fail
 from desireline_local.cli.targets import Deployment, the_target

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from desireline.aliases import Fragments
 from desireline.events import AliasType
+from desireline.identity.aliases import Fragments
 from desireline.ports import Store
 from desireline.receive.suppress import aliases_of, holding, lift, suppress
 from desireline.rows import EdgeSuppressionRow, SuppressionRow

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from desireline.receive.mapping.times import EARLIEST
 from desireline.receive.senders.sender import mapping
-from desireline.receive.times import EARLIEST
 
 NAME = "ga4"
 _IDENTITY = ("event_bundle_sequence_id", "batch_event_index", "batch_page_id", "batch_ordering_id")

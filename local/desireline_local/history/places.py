@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from desireline.events import AccountRole
+from desireline.plan.tracking_plan import MessagePlaces
 from desireline.receive.senders.sender import NOTHING, Reported, mapping, text
-from desireline.tracking_plan import MessagePlaces
 from desireline_local.history.rows import TEXT
 
 _ROLES = frozenset({AccountRole.OWNER, AccountRole.MEMBER})

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from desireline.plan.tracking_plan import SenderWords, TrackingPlan
+from desireline.receive.mapping.times import epoch_any
 from desireline.receive.senders import mixpanel_export, segment
 from desireline.receive.senders.sender import Reported
-from desireline.receive.times import epoch_any
-from desireline.tracking_plan import SenderWords, TrackingPlan
 from desireline_local.history import ga4, segment_tables
 from desireline_local.history.files import Format
 from desireline_local.history.places import placed

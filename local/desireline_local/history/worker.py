@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from desireline.adapters.kafka import Auth, KafkaProducer
-from desireline.aliases import Fragments
 from desireline.contracts import Header, Topic
 from desireline.errors import (
     IgnoredEventError,
@@ -23,10 +22,11 @@ from desireline.errors import (
     UnavailableError,
     WithheldError,
 )
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import Producer
-from desireline.receive.canonical import Canonical
+from desireline.receive.mapping.canonical import Canonical
 from desireline.records import Outgoing
-from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.history.chunks import Chunk
 from desireline_local.history.files import HistoryFile
 from desireline_local.history.rows import Row, reader

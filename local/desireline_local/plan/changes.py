@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from desireline.tracking_plan import (
+from desireline.plan.tracking_plan import (
     Parameter,
     PlannedEvent,
     SenderMapping,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.receive.senders import MODULES, known
 from desireline.receive.senders.sender import Sender
-from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.paths import PROJECT
 from desireline_local.plan import changes, rules, uses
 from desireline_local.plan.changes import Change

@@ -16,7 +16,7 @@ from jmespath.functions import Functions
 from jmespath.lexer import Lexer
 
 from desireline.errors import InvalidEventError
-from desireline.tracking_plan import Parameter
+from desireline.plan.tracking_plan import Parameter
 from desireline_local.plan.draft import meant
 from desireline_local.plan.places import an
 

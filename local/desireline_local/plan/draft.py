@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from desireline.tracking_plan import PlannedEvent, SenderMapping, SenderWords, Traits
+from desireline.plan.tracking_plan import PlannedEvent, SenderMapping, SenderWords, Traits
 from desireline_local.plan.places import Document, Problem, Spot, read
 
 Part = TypeVar("Part", bound=BaseModel)

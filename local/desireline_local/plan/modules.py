@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from desireline.tracking_plan import Parameter, PlannedEvent, load_plan
+from desireline.plan.tracking_plan import Parameter, PlannedEvent, load_plan
 from desireline_local.plan.page import allowed
 
 LINE = 100

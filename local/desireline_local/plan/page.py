@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from desireline.tracking_plan import (
+from desireline.plan.tracking_plan import (
     Parameter,
     PlannedEvent,
     SenderMapping,
@@ -25,7 +25,7 @@ def tracking_plan_page() -> str:
         f"Version {plan.version}, {len(plan.events)} events from {len(plan.senders)} senders. "
         "Rendered from `tracking_plan/` by `make docs`, together with the "
         "[JSON Schema](tracking_plan.schema.json) of the events, and the names and types that the "
-        "code uses (`desireline.event_names`, `desireline.event_properties`).",
+        "code uses (`desireline.plan.event_names`, `desireline.event_properties`).",
         f"An email address identifies a person only if it comes from: {verified}. From other "
         "senders it is a trait.",
         "[Changing the plan](changing_the_plan.md) says how, and what is checked.",

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from desireline.tracking_plan import TrackingPlan, load_plan
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline_local.plan.versions import Version
 
 FOLDER = "releases"

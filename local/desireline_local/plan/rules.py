@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from desireline.receive.senders.sender import Sender
-from desireline.tracking_plan import (
+from desireline.plan.tracking_plan import (
     TEXT_LIMIT,
     Ignored,
     Parameter,
@@ -17,6 +16,7 @@ from desireline.tracking_plan import (
     SenderWords,
     Words,
 )
+from desireline.receive.senders.sender import Sender
 from desireline_local.plan.conditions import constant, hides, mistakes, unfit
 from desireline_local.plan.draft import Draft, DraftSender, Found, meant
 from desireline_local.plan.places import Problem, Spot, an

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from desireline.tracking_plan import LARGEST, TEXT_LIMIT, Parameter, PlannedEvent, load_plan
+from desireline.plan.tracking_plan import LARGEST, TEXT_LIMIT, Parameter, PlannedEvent, load_plan
 
 
 def tracking_plan_schema() -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from desireline.errors import InvalidPlaybookError
-from desireline.intervene.conditions import event_names
-from desireline.intervene.playbooks import Playbook, parse
+from desireline.intervene.playbook.conditions import event_names
+from desireline.intervene.playbook.playbooks import Playbook, parse
 from desireline.intervene.wording import TRAITS
 from desireline_local.plan.draft import Draft
 from desireline_local.plan.places import Problem

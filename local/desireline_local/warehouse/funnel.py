@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from desireline.event_names import EventName
+from desireline.plan.event_names import EventName
 from desireline_local.paths import PROJECT
 from desireline_local.warehouse.connection import rows
 

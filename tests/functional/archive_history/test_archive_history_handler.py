@@ -10,7 +10,7 @@ import pytest
 
 from archive_history import handler
 from desireline.adapters.metrics import EmfMetrics
-from desireline.archive.use_case import ArchiveHistory
+from desireline.archive.archive_history import ArchiveHistory
 from desireline.errors import UnavailableError
 from desireline.records import Record
 from tests.functional.lambda_side import Context, kafka_event

@@ -15,9 +15,9 @@ from check_playbook.settings import Settings
 from desireline import errors
 from desireline.contracts import Table
 from desireline.errors import ThrottledError
-from desireline.intervene.check import CheckPlaybook
+from desireline.intervene.check_playbook import CheckPlaybook
 from desireline.rows import EnrolmentRow, EnrolmentState
-from desireline.score.package import Model
+from desireline.score.models.package import Model
 from tests.functional.lambda_side import Context
 from tests.unit.intervene.scene import ENTRY, HOUR, Scene
 

@@ -14,7 +14,7 @@ from desireline.adapters import aws
 from desireline.contracts import Channel
 from desireline.errors import ThrottledError
 from desireline.events import ClaimReference
-from desireline.intervene.deliver import DeliverAction
+from desireline.intervene.deliver_action import DeliverAction
 from desireline.rows import ClaimRow, ClaimState
 from tests.functional.lambda_side import Context
 from tests.unit.intervene.scene import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene

@@ -9,9 +9,9 @@ import pytest
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
 from desireline.errors import UnavailableError
-from desireline.receive.quarantine.cases import Cases
-from desireline.receive.quarantine.index import IndexQuarantine
 from desireline.records import Record
+from desireline.recover.quarantine.cases import Cases
+from desireline.recover.quarantine.index_quarantine import IndexQuarantine
 from desireline_local.in_memory import Silent
 from index_quarantine import handler
 from tests.functional.lambda_side import Context, kafka_event

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from desireline.adapters.dynamodb import item_of
-from desireline.announce import PublishChanges
+from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import Channel, Topic
 from desireline.errors import UnavailableError
 from desireline.events import ClaimReference, DecisionMade

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from desireline.receive.pull import Pulled
+from desireline.receive.pull_exports import Pulled
 from pull_exports import handler
 from pull_exports.settings import Settings
 from tests.functional.lambda_side import Context

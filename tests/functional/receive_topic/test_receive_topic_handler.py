@@ -8,16 +8,16 @@ from typing import Any, cast
 import pytest
 
 from desireline.adapters.metrics import EmfMetrics
-from desireline.aliases import Fragments
 from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import MapWebhook
-from desireline.receive.topic import ReceiveTopic
-from desireline.receive.topics import topic_senders
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.receive_topic import ReceiveTopic
+from desireline.receive.senders._topic import topic_senders
 from desireline.records import Outgoing, Record
-from desireline.tracking_plan import load_plan
 from receive_topic import handler
 from receive_topic.settings import Settings
 from tests.functional.lambda_side import Context, kafka_event

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from desireline.adapters.collector import OBJECTS
+from desireline.adapters.garbage_collection import OBJECTS
 from receive_webhook import handler
 from tests.unit.receive.world import World
 

@@ -7,7 +7,7 @@ from desireline.contracts import Table, Topic
 from desireline.errors import ThrottledError, UnavailableError
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, ResolvedEvent
 from desireline.records import Record
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import StateRow
 from resolve_identity import handler
 from resolve_identity.settings import Settings

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import desireline_models
 from desireline.adapters.memory import MemoryStore
-from desireline.announce import PublishChanges
+from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
 from desireline.records import Outgoing, Record
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import load_model
-from desireline.score.use_case import ScoreJourneys
+from desireline.score.models.package import load_model
+from desireline.score.score_journey import ScoreJourneys
 
 WALL = 1_800_000_000_000
 

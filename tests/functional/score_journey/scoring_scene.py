@@ -24,8 +24,8 @@ from desireline.journey.state import DAY, EMPTY, fold
 from desireline.records import Record
 from desireline.rows import JourneyRow, Put, StateRow, SubjectRow
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import load_model
-from desireline.score.use_case import ScoreJourneys
+from desireline.score.models.package import load_model
+from desireline.score.score_journey import ScoreJourneys
 
 SIGNUP = 20_000 * DAY
 WALL = 1_800_000_000_000

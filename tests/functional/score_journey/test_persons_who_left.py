@@ -3,7 +3,7 @@
 from desireline.adapters.memory import MemoryStore
 from desireline.events import Account, AccountRole, Alias, AliasType
 from desireline.records import Record
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import JourneyRow, PersonRow
 from tests.functional.score_journey.scoring_scene import (
     WallStandingStill,

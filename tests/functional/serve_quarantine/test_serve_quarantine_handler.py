@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from desireline.contracts import Header, Topic
-from desireline.receive.quarantine.serve import ServeQuarantine
 from desireline.receive.senders import known
+from desireline.recover.quarantine.serve_quarantine import ServeQuarantine
 from desireline.resources import TRACKING_PLAN
 from serve_quarantine import handler
 from tests.functional.lambda_side import Context

@@ -9,7 +9,7 @@ import pytest
 from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, ResolvedEvent
-from desireline.intervene.start import StartInterventions
+from desireline.intervene.start_interventions import StartInterventions
 from desireline.records import Record
 from desireline.rows import DecisionRow, EnrolmentRow, QuarantineRow
 from start_interventions import handler

@@ -12,9 +12,9 @@ import boto3
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
-from desireline.adapters.kafka_places import KafkaPlaces
-from desireline.redrive.plan import Selection
-from desireline.redrive.use_case import Order, Redrive
+from desireline.adapters.kafka_positions import KafkaPlaces
+from desireline.recover.redrive.redrive import Order, Redrive
+from desireline.recover.redrive.selection import Selection
 
 
 class Deadly(S3DeadLetters):

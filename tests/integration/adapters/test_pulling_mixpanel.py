@@ -14,8 +14,8 @@ from desireline.adapters.inbox import WebhookInbox
 from desireline.adapters.memory import MemoryStore
 from desireline.adapters.mixpanel import SECRET, MixpanelExports
 from desireline.errors import TerminalError, ThrottledError, UnavailableError
-from desireline.receive import pull
-from desireline.receive.pull import PullExport, PullPlan
+from desireline.receive import pull_exports
+from desireline.receive.pull_exports import PullExport, PullPlan
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
 from desireline.rows.sources import PullRow
@@ -189,7 +189,7 @@ def test_events_come_through_small_and_packed(
 
     assert mixpanel.asked == ["2026-01-03", DAY, TODAY]
     assert len(ours.events) == count
-    assert ours.requests == -(-count // pull.CHUNK_LINES)
+    assert ours.requests == -(-count // pull_exports.CHUNK_LINES)
     assert {event.source for event in ours.world.events()} == {"mixpanel_export"}
 
 
@@ -203,7 +203,7 @@ def test_what_breaks_in_the_middle_is_taken_again(
 ) -> None:
     """Given a day of a hundred events whose answer breaks, when the next run comes, then every
     event has come through, and none has another id than before."""
-    monkeypatch.setattr(pull, "CHUNK_LINES", 20)
+    monkeypatch.setattr(pull_exports, "CHUNK_LINES", 20)
     mixpanel.happens(DAY, *map(created, range(100)))
     mixpanel.answers = [200, how]
 

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.s3 import S3Blobs
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
-from desireline.archive.use_case import ArchiveHistory
+from desireline.archive.archive_history import ArchiveHistory
 from desireline.contracts import READER_GROUP
 from desireline.errors import UnavailableError
 from desireline.events import RawWebhook

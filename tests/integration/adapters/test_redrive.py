@@ -16,16 +16,16 @@ from confluent_kafka import Consumer, TopicPartition
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
-from desireline.adapters.kafka_places import KafkaPlaces
+from desireline.adapters.kafka_positions import KafkaPlaces
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Function, Header, Topic, consumer_group
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent
 from desireline.records import Outgoing
-from desireline.redrive.outcome import Became, SeeThrough
-from desireline.redrive.plan import Fate, Selection
-from desireline.redrive.use_case import Order, Redrive
-from desireline.resolve.counted import StoredCounts
+from desireline.recover.redrive.follow_up import Became, SeeThrough
+from desireline.recover.redrive.redrive import Order, Redrive
+from desireline.recover.redrive.selection import Fate, Selection
+from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port

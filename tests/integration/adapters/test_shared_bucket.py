@@ -12,8 +12,8 @@ from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.contracts import Table
 from desireline.errors import RefusedError
-from desireline.receive.throttle import Limit, Throttle
 from desireline.rows import BucketRow
+from desireline.throttle import Limit, Throttle
 
 Clients = Callable[..., Any]
 LIMIT = Limit(rate=1_000, burst=4_000)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from desireline.aliases import Fragments
 from desireline.contracts import Table, parameter
 from desireline.errors import TerminalError
 from desireline.events import AliasType
+from desireline.identity.aliases import Fragments
 from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put
 from desireline_local.cli.main import app
 from desireline_local.redriving import Redriving

@@ -19,17 +19,17 @@ from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.aliases import Fragments
-from desireline.contracts import Table, Topic
+from desireline.contracts import EVENTS_LIMIT, Table, Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
 from desireline.ports import Suppressions
-from desireline.receive.canonical import Canonical
-from desireline.receive.request import EVENTS_LIMIT, WebhookRequest
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.receive_webhook import ANSWER_SHARE, ReceiveWebhook
+from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
-from desireline.receive.throttle import ANY, Limit, Throttle
-from desireline.receive.webhook import ANSWER_SHARE, ReceiveWebhook
-from desireline.tracking_plan import load_plan
+from desireline.throttle import ANY, Limit, Throttle
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
 from desireline_local.signing import sign
 from receive_webhook.handler import CALL_SECONDS, quick

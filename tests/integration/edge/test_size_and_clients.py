@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from desireline.receive.request import BODY_LIMIT, EVENTS_LIMIT
+from desireline.contracts import EVENTS_LIMIT
+from desireline.receive.request import BODY_LIMIT
 from desireline_local.cloud import Addresses
 from desireline_local.signing import sign
 from tests.integration.edge.conftest import SERVER_KEY, events, patient, post

@@ -14,7 +14,7 @@ import pytest
 
 from desireline.contracts import Header, Topic
 from desireline.events import CanonicalEvent
-from desireline.receive.canonical import event_id
+from desireline.receive.mapping.canonical import event_id
 from desireline_local.kafka.broker import Kafka, create_topics
 from tests.reading import everything
 from tests.unit.history.test_cutting_and_resuming import call

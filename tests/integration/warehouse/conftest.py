@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from desireline.adapters.s3 import S3Blobs
-from desireline.archive.use_case import ArchiveHistory
+from desireline.archive.archive_history import ArchiveHistory
 from desireline.records import Record
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.processes import spawn

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from desireline.adapters import kafka_places
-from desireline.adapters.kafka_places import KafkaPlaces
+from desireline.adapters import kafka_positions
+from desireline.adapters.kafka_positions import KafkaPlaces
 from desireline.errors import UnavailableError
 
 
@@ -31,7 +31,7 @@ def places(reader: Reader) -> KafkaPlaces:
 
 
 def test_a_group_whose_coordinator_moves_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_places, "PAUSE", 0.0)
+    monkeypatch.setattr(kafka_positions, "PAUSE", 0.0)
     moving = Reader(KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
     assert places(moving).committed("g", "t", {0, 1}) == {0: 7, 1: 7}
 
@@ -41,8 +41,8 @@ def test_it_is_not_asked_for_ever_nor_after_another_error(monkeypatch: pytest.Mo
     with pytest.raises(UnavailableError):
         places(denied).committed("g", "t", {0})
 
-    monkeypatch.setattr(kafka_places, "PAUSE", 0.0)
-    monkeypatch.setattr(kafka_places, "TIMEOUT", -1.0)
+    monkeypatch.setattr(kafka_positions, "PAUSE", 0.0)
+    monkeypatch.setattr(kafka_positions, "TIMEOUT", -1.0)
     moving = Reader(*[KafkaError.NOT_COORDINATOR] * 2)
     with pytest.raises(UnavailableError):
         places(moving).committed("g", "t", {0})

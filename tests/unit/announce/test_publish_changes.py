@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from desireline.announce import (
+from desireline.announce.publish_changes import (
     PublishChanges,
     Queued,
     announcements,

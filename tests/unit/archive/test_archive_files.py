@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from desireline.archive import files
-from desireline.archive.use_case import ArchiveHistory
+from desireline.archive.archive_history import ArchiveHistory
 from desireline.errors import UnavailableError
 from desireline.records import Record
 

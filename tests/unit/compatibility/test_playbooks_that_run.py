@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from desireline.intervene.playbooks import Library, Playbook, load
+from desireline.intervene.playbook.playbooks import Library, Playbook, load
 
 PUBLISHED: dict[str, str] = json.loads(
     (Path(__file__).parent / "written" / "playbooks.json").read_text()

@@ -18,12 +18,12 @@ import pytest
 
 from desireline import events
 from desireline.adapters.dynamodb import item_of, row_of
-from desireline.aliases import Fragments
 from desireline.events import AliasType, Message
+from desireline.identity.aliases import Fragments
+from desireline.identity.view import subject_of_account
 from desireline.intervene.gate import with_holdout
-from desireline.intervene.triggers import ENROLMENTS, execution_name
-from desireline.journey.view import subject_of_account
-from desireline.receive.canonical import event_id
+from desireline.intervene.playbook.triggers import ENROLMENTS, execution_name
+from desireline.receive.mapping.canonical import event_id
 from desireline.resolve.ids import id_hash, pack
 from desireline.resolve.persons import edge_of
 from desireline.rows import ROW_TYPES, SubjectRow

@@ -12,7 +12,7 @@ import typer
 
 from desireline.adapters.switches import Kill, SwitchBoard
 from desireline.contracts import Channel
-from desireline.intervene.playbooks import load
+from desireline.intervene.playbook.playbooks import load
 from desireline_local.cli.main import app
 from desireline_local.documents import ROOT
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desireline.aliases import Fragments
 from desireline.events import CanonicalEvent
-from desireline.receive.canonical import Canonical
+from desireline.identity.aliases import Fragments
+from desireline.receive.mapping.canonical import Canonical
 from desireline_local.history.files import Format
 from desireline_local.history.rows import Row
 from desireline_local.history.sources import SourceSpec, source_of, with_words

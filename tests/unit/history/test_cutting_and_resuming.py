@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from desireline.aliases import Fragments
 from desireline.events import AliasType
+from desireline.identity.aliases import Fragments
 from desireline_local.history.chunks import Chunk, chunks
 from desireline_local.history.files import Format, look_at
 from desireline_local.history.journal import Journal

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from desireline.events import AccountRole, AliasType
-from desireline.receive.canonical import event_id
+from desireline.receive.mapping.canonical import event_id
 from desireline.receive.senders import segment
 from desireline_local.history.files import Container, FileError, Format, look_at
 from desireline_local.history.sources import (

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from desireline.aliases import Fragments
 from desireline.events import CanonicalEvent
-from desireline.receive.canonical import Canonical
-from desireline.tracking_plan import load_plan
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
 from desireline_local.history.chunks import CHUNK_BYTES, chunks
 from desireline_local.history.files import Format, look_at
 from desireline_local.history.rows import reader

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Channel
 from desireline.events import Assessment, ClaimReference, Lifecycle, Stage, Stamps, Tier
-from desireline.intervene.check import CheckPlaybook, Readiness
-from desireline.intervene.deliver import DeliverAction
-from desireline.intervene.playbooks import Library, load
+from desireline.intervene.check_playbook import CheckPlaybook, Readiness
+from desireline.intervene.deliver_action import DeliverAction
+from desireline.intervene.playbook.playbooks import Library, load
 from desireline.journey.state import Fact, JourneyState
 from desireline.ports import Alert
 from desireline.rows import (
@@ -28,7 +28,7 @@ from desireline.rows import (
     StateRow,
     SubjectRow,
 )
-from desireline.score.package import Model
+from desireline.score.models.package import Model
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

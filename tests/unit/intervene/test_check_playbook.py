@@ -8,8 +8,8 @@ import pytest
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Channel
 from desireline.errors import TerminalError, UnavailableError
-from desireline.intervene.check import BEHIND_PATIENCE_MS, CheckResult
-from desireline.intervene.playbooks import Library
+from desireline.intervene.check_playbook import BEHIND_PATIENCE_MS, CheckResult
+from desireline.intervene.playbook.playbooks import Library
 from desireline.rows import (
     ClaimRow,
     ClaimState,

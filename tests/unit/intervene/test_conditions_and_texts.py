@@ -9,10 +9,21 @@ from pydantic import TypeAdapter
 
 from desireline.contracts import Channel
 from desireline.events import Assessment, Lifecycle, Stage
-from desireline.intervene.conditions import Circumstances, Condition, describe, event_names, judge
-from desireline.intervene.playbooks import AlertAction, Severity, load
-from desireline.intervene.schedule import choose, next_step
-from desireline.intervene.templates import TITLE_LIMIT, check_template, render, render_title
+from desireline.intervene.playbook.conditions import (
+    Circumstances,
+    Condition,
+    describe,
+    event_names,
+    judge,
+)
+from desireline.intervene.playbook.playbooks import AlertAction, Severity, load
+from desireline.intervene.playbook.schedule import choose, next_step
+from desireline.intervene.playbook.templates import (
+    TITLE_LIMIT,
+    check_template,
+    render,
+    render_title,
+)
 from desireline.intervene.wording import message, values
 from desireline.journey.state import Fact, JourneyState
 

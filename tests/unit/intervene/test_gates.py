@@ -15,7 +15,7 @@ from desireline.intervene.gate import (
     pass_gates,
     with_holdout,
 )
-from desireline.intervene.playbooks import Audience
+from desireline.intervene.playbook.playbooks import Audience
 from desireline.journey.state import JourneyState
 from desireline.rows import ClaimRow, ClaimState, SubjectRow
 

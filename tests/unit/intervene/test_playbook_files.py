@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from desireline.errors import InvalidPlaybookError
-from desireline.intervene.durations import format_duration, parse_duration
-from desireline.intervene.playbooks import Library, load, parse
+from desireline.intervene.playbook.durations import format_duration, parse_duration
+from desireline.intervene.playbook.playbooks import Library, load, parse
 
 GOOD = """
 name: nudge

@@ -23,9 +23,9 @@ from desireline.events import (
     Stamps,
     Tier,
 )
-from desireline.intervene.playbooks import load
-from desireline.intervene.start import StartInterventions
-from desireline.intervene.triggers import entries_of_score, execution_name
+from desireline.intervene.playbook.playbooks import load
+from desireline.intervene.playbook.triggers import entries_of_score, execution_name
+from desireline.intervene.start_interventions import StartInterventions
 from desireline.journey.crossings import crossings
 from desireline.records import Record
 from desireline.rows import (

@@ -6,14 +6,14 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.errors import TerminalError
-from desireline.journey.state import JourneyState
-from desireline.journey.view import (
+from desireline.identity.view import (
     KEPT_ROWS,
     NOTED_FRAGMENTS,
     read_subject,
     subject_of_account,
     trace_subject,
 )
+from desireline.journey.state import JourneyState
 from desireline.rows import AccountRow, PersonRow, Put, StateRow, SubjectRow
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.errors import TerminalError, ThrottledError, UnknownSchemaError
-from desireline.journey.reading import Reading, read, read_all, together
-from desireline.journey.view import read_subject, viewing
+from desireline.identity.reading import Reading, read, read_all, together
+from desireline.identity.view import read_subject, viewing
 from desireline.rows import PersonRow, Put, Ref, SubjectRow
 
 

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from desireline.adapters.memory import MemoryStore
 from desireline.events import Quarantined, RawPointer, Stamps
-from desireline.receive.quarantine.index import IndexQuarantine
 from desireline.records import Record
+from desireline.recover.quarantine.index_quarantine import IndexQuarantine
 from desireline_local import supervisor
 from desireline_local.cli import console, quarantine
 from desireline_local.cli.main import app

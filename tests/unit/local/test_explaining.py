@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from desireline.adapters.memory import MemoryStore
-from desireline.aliases import Fragments
+from desireline.identity.aliases import Fragments
 from desireline.rows import DecisionRow, Outcome, Put
 from desireline_local.cli import ask
 from desireline_local.cli.main import app

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from desireline.adapters.memory import MemoryStore
-from desireline.aliases import Fragments
 from desireline.events import AliasType
+from desireline.identity.aliases import Fragments
 from desireline.journey.state import EMPTY
 from desireline.ports import Part, Span
-from desireline.receive.replay import Counts, Progress, Selection
+from desireline.recover.replay_webhooks import Counts, Progress, Selection
 from desireline.rows import PersonRow, Put, StateRow, SubjectRow
 from desireline_local.explain import UnknownSubjectError
 from desireline_local.replays import (

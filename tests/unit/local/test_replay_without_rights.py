@@ -11,7 +11,7 @@ import typer
 from botocore.stub import Stubber
 
 from desireline.adapters.clock import WallClock
-from desireline.receive.replay import Selection
+from desireline.recover.replay_webhooks import Selection
 from desireline_local.cli.replay import Origin, _begun
 from desireline_local.target import Target
 

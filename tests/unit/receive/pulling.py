@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from desireline.adapters.memory import MemoryStore
-from desireline.receive.pull import PullExport, PullPlan
+from desireline.receive.pull_exports import PullExport, PullPlan
 from desireline.rows.sources import PullRow
 
 DAY = 86_400_000

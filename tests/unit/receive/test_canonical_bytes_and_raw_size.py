@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from desireline.aliases import Fragments, named_uuid
 from desireline.errors import RefusedError
 from desireline.events import CanonicalEvent, RawWebhook
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import Arrival
-from desireline.receive.raw import raw_record
+from desireline.identity.aliases import Fragments, named_uuid
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import Arrival
+from desireline.receive.raw_record import raw_record
 from desireline.receive.request import BODY_LIMIT, STORED_LIMIT, WebhookRequest, packed
 from desireline.receive.senders import known
 from desireline.receive.write_keys import WriteKeys
 from desireline.rows import PersonRow
-from desireline.tracking_plan import load_plan
 from desireline_learning.simulator import Company, Scenario
 from desireline_learning.simulator.senders import segment_message, stripe_event
 from desireline_learning.simulator.touches import Call

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from desireline.adapters.collector import OBJECTS, settle
+from desireline.adapters.garbage_collection import OBJECTS, settle
 
 
 @pytest.fixture

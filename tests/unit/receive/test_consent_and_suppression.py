@@ -10,11 +10,17 @@ import pytest
 
 from desireline.contracts import Topic
 from desireline.events import AliasType, CanonicalEvent, Context, RawWebhook
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import Arrival, Mapped, MapWebhook, Withheld, reports_of
+from desireline.plan.tracking_plan import TrackingPlan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import (
+    Arrival,
+    Mapped,
+    MapWebhook,
+    Withheld,
+    reports_of,
+)
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
-from desireline.tracking_plan import TrackingPlan
 from desireline_local.samples import load
 from desireline_local.signing import sign
 from tests.unit.receive.world import NOW, PLAN, SECRET, World

@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from desireline.aliases import Fragments
 from desireline.contracts import Topic
 from desireline.errors import RefusedError
 from desireline.events import Quarantined, RawWebhook
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import Arrival, Mapped, MapWebhook, Refusal, reports_of
+from desireline.identity.aliases import Fragments
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, Refusal, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.samples import load

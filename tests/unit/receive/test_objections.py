@@ -11,7 +11,7 @@ import pytest
 from desireline.contracts import Topic
 from desireline.errors import ThrottledError
 from desireline.events import AliasType, RawWebhook
-from desireline.receive.mapping import Arrival, MapWebhook, Withheld, reports_of
+from desireline.receive.mapping.event_mapper import Arrival, MapWebhook, Withheld, reports_of
 from desireline.receive.request import Answer
 from desireline.receive.senders import known
 from desireline.receive.suppress import holding

@@ -14,8 +14,8 @@ from desireline.errors import (
     ThrottledError,
     UnavailableError,
 )
-from desireline.receive import pull
-from desireline.receive.pull import PullPlan
+from desireline.receive import pull_exports
+from desireline.receive.pull_exports import PullPlan
 from desireline.rows import Put
 from tests.unit.receive.pulling import DAY, HOUR, NOON, PLAN, TODAY, Scene
 
@@ -27,7 +27,7 @@ def scene() -> Scene:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pull, "CHUNK_LINES", 2)
+    monkeypatch.setattr(pull_exports, "CHUNK_LINES", 2)
 
 
 def test_a_first_sweep_takes_every_day_from_the_first_to_today(scene: Scene) -> None:
@@ -220,7 +220,7 @@ def test_a_sweep_over_midnight_ends_with_the_day_at_which_it_began(scene: Scene)
 
 
 def test_chunks_have_an_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pull, "CHUNK_BYTES", 200)
+    monkeypatch.setattr(pull_exports, "CHUNK_BYTES", 200)
     scene.happens(TODAY, *(f"{number}" * 30 for number in range(9)), "x" * 500)
     scene.run()
     assert len(scene.posted) == 10
@@ -234,7 +234,7 @@ def test_large_days_are_remembered_on_the_way(
 ) -> None:
     """Given a function that is killed without a word, when it comes back, then only what was not
     yet remembered is posted again."""
-    monkeypatch.setattr(pull, "REMEMBERED_EVERY", 2)
+    monkeypatch.setattr(pull_exports, "REMEMBERED_EVERY", 2)
     scene.happens(date(2026, 1, 1), *"abcdefghij")
 
     class KilledError(BaseException):

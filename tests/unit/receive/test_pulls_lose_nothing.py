@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.errors import ConflictError, ThrottledError, UnavailableError
-from desireline.receive import pull
-from desireline.receive.pull import OVERLAP_MS, PullPlan
+from desireline.receive import pull_exports
+from desireline.receive.pull_exports import OVERLAP_MS, PullPlan
 from desireline.rows import Check, Put
 from desireline.rows.sources import PullRow
 from tests.unit.receive.pulling import DAY, HOUR, Scene
@@ -119,8 +119,8 @@ STEP = st.fixed_dictionaries(
 @pytest.fixture(autouse=True)
 def small_chunks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pull, "CHUNK_LINES", 2)
-        patch.setattr(pull, "REMEMBERED_EVERY", 1)
+        patch.setattr(pull_exports, "CHUNK_LINES", 2)
+        patch.setattr(pull_exports, "REMEMBERED_EVERY", 1)
         yield
 
 

@@ -12,22 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desireline.aliases import Fragments
 from desireline.contracts import Topic
 from desireline.errors import RefusedError, UnavailableError
 from desireline.events import AccountRole, AliasType, CanonicalEvent, Quarantined, RawWebhook
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import MapWebhook, as_received, reports_of
-from desireline.receive.topic import ReceiveTopic
-from desireline.receive.topics import TopicSender, topic_senders
-from desireline.records import Record
-from desireline.tracking_plan import (
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import (
     Ignored,
     MessagePlaces,
     SenderMapping,
     SenderWords,
     TrackingPlan,
 )
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook, as_received, reports_of
+from desireline.receive.receive_topic import ReceiveTopic
+from desireline.receive.senders._topic import TopicSender, topic_senders
+from desireline.records import Record
 from desireline_local import mapping_again
 from tests.unit.receive.world import NOW, PLAN, Suppressed, World
 

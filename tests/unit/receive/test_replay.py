@@ -10,15 +10,16 @@ import orjson
 import pytest
 
 from desireline.adapters.memory import MemoryRawBodies
-from desireline.aliases import Fragments
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import MapWebhook
-from desireline.receive.replay import Counts, Progress, ReplayWebhooks, Selection
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook
 from desireline.receive.senders import known
 from desireline.records import Outgoing, Record
+from desireline.recover.replay_webhooks import Counts, Progress, ReplayWebhooks, Selection
 from desireline.rows import (
     AccountRow,
     ClaimRow,
@@ -29,7 +30,6 @@ from desireline.rows import (
     StateRow,
     SubjectRow,
 )
-from desireline.tracking_plan import load_plan
 from desireline_learning.simulator import Company, Scenario
 from desireline_local.drive import drive
 from desireline_local.in_memory import WALL, InMemoryPipeline

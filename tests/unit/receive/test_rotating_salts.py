@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desireline.aliases import Fragments
 from desireline.events import AliasType, CanonicalEvent, Context, RawPointer
-from desireline.receive.canonical import COMPARED, DAY, Canonical
+from desireline.identity.aliases import Fragments
+from desireline.receive.mapping.canonical import COMPARED, DAY, Canonical
 from desireline.receive.senders.sender import Reported
 from tests.unit.receive.world import PLAN
 

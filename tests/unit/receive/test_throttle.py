@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from desireline.adapters.memory import MemoryStore
 from desireline.errors import ConflictError, RefusedError, UnavailableError
 from desireline.receive.request import EVENTS_LIMIT
-from desireline.receive.throttle import LEASE_MS, LONGEST_WAIT, Limit, Throttle
 from desireline.rows import BucketRow
+from desireline.throttle import LEASE_MS, LONGEST_WAIT, Limit, Throttle
 
 LIMIT = Limit(rate=1_000, burst=5_000)
 

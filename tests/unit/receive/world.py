@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 
 from desireline.adapters.memory import MemoryStore
-from desireline.aliases import Fragments
 from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined
-from desireline.receive.canonical import Canonical
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.suppress import Objections
-from desireline.receive.webhook import ReceiveWebhook
 from desireline.records import Outgoing
-from desireline.tracking_plan import TrackingPlan, load_plan
 from desireline_local.samples import CALLED
 from desireline_local.signing import sign
 

@@ -14,10 +14,10 @@ from desireline.contracts import Function, Header, Topic, consumer_group
 from desireline.errors import TerminalError
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer
 from desireline.records import Outgoing, Record
-from desireline.redrive.outcome import Outcome, SeeThrough
-from desireline.redrive.plan import Selection
-from desireline.redrive.use_case import Order, Redrive, Sending, Survey
-from desireline.resolve.counted import StoredCounts
+from desireline.recover.redrive.follow_up import Outcome, SeeThrough
+from desireline.recover.redrive.redrive import Order, Redrive, Sending, Survey
+from desireline.recover.redrive.selection import Selection
+from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline.rows import StateRow
 

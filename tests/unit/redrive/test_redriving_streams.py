@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from desireline.redrive.outcome import Became
-from desireline.redrive.plan import Fate, Selection
+from desireline.recover.redrive.follow_up import Became
+from desireline.recover.redrive.selection import Fate, Selection
 
 from .scene import FUNCTION_FAILED, Scene, stream_object
 from .test_redriving_topics import fates

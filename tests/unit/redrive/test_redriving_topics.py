@@ -11,9 +11,9 @@ import pytest
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.records import Record
-from desireline.redrive.outcome import Became
-from desireline.redrive.plan import Fate, Selection
-from desireline.redrive.use_case import Order
+from desireline.recover.redrive.follow_up import Became
+from desireline.recover.redrive.redrive import Order
+from desireline.recover.redrive.selection import Fate, Selection
 
 from .scene import (
     EXHAUSTED,

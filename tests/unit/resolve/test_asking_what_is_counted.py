@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from desireline.adapters.memory import MemoryStore
 from desireline.events import CanonicalEvent
 from desireline.journey.state import DAY
-from desireline.resolve.counted import StoredCounts
+from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 
 from .streams import START, event

@@ -8,10 +8,10 @@ from itertools import permutations
 import pytest
 
 from desireline.adapters.memory import MemoryStore
-from desireline.aliases import Fragments
 from desireline.errors import TerminalError
 from desireline.events import AliasType, ChangeKind
-from desireline.journey.view import fragment_of, subject_of_account, trace_subject
+from desireline.identity.aliases import Fragments
+from desireline.identity.view import fragment_of, subject_of_account, trace_subject
 from desireline.resolve import link as linking
 from desireline.resolve.persons import MERGES_LIMIT, edge_of, evidence_of
 from desireline.rows import AccountRow, AliasRow, EvidenceRow, PersonRow, Put, SubjectRow

@@ -9,11 +9,11 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.events import CanonicalEvent
+from desireline.identity.view import read_subject
 from desireline.journey.state import EMPTY, JourneyState, fold
-from desireline.journey.view import read_subject
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import AccountRow, PersonRow, StateRow
 
 from .streams import household, record

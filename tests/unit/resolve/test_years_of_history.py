@@ -14,7 +14,7 @@ import pytest
 from desireline.adapters.memory import MemoryStore
 from desireline.events import CanonicalEvent
 from desireline.journey.state import DAY, KEPT_DAYS
-from desireline.resolve.counted import StoredCounts
+from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline.rows import Check, Put, SealedIdsRow, StateRow
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from desireline.adapters.memory import MemoryStore
-from desireline.announce import identity_changes
+from desireline.announce.publish_changes import identity_changes
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, IdentityChanged
-from desireline.journey.view import SubjectView, read_subject, trace_subject
+from desireline.identity.view import SubjectView, read_subject, trace_subject
 from desireline.records import Outgoing
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link, Linked
-from desireline.resolve.use_case import ResolveIdentity
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import AccountRow, Change, Check, PersonRow, Put, Ref, StateRow
 
 from .streams import START, alias, record

@@ -28,7 +28,7 @@ from desireline.score.assess import (
     tier_of,
 )
 from desireline.score.features import FEATURE_NAMES, FEATURES, HOUR, vector
-from desireline.score.package import load_model
+from desireline.score.models.package import load_model
 from desireline.score.phrases import PHRASES
 
 SIGNUP = 20_000 * DAY + 9 * HOUR

@@ -12,7 +12,7 @@ import pytest
 import desireline_models
 from desireline.errors import InvalidModelError
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import ARRAYS, GOLDEN, GOLDEN_TOLERANCE, MANIFEST, load_model
+from desireline.score.models.package import ARRAYS, GOLDEN, GOLDEN_TOLERANCE, MANIFEST, load_model
 
 PACKAGED = Path(desireline_models.__file__).parent / "trial"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from desireline.score.shapley import TreeExplainer
-from desireline.score.trees import Trees
+from desireline.score.models.shapley import TreeExplainer
+from desireline.score.models.trees import Trees
 from desireline_learning.training.export import export
 
 FEATURES = 4

@@ -6,7 +6,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from desireline.errors import InvalidModelError
-from desireline.score.trees import Calibration, Trees, logistic
+from desireline.score.models.trees import Calibration, Trees, logistic
 from desireline_learning.training.export import export
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from desireline.errors import InvalidEventError
-from desireline.tracking_plan import load_plan
+from desireline.plan.tracking_plan import load_plan
 from desireline_local.plan.check import check
 from tests.unit.tracking_plan.small import FILES, Tool, write
 

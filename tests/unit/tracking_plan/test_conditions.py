@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
 from desireline.errors import InvalidEventError
-from desireline.searching import compiled
-from desireline.tracking_plan import Parameter
+from desireline.plan.jmespath_functions import compiled
+from desireline.plan.tracking_plan import Parameter
 from desireline_local.plan.conditions import constant, hides, mistakes, unfit
 
 ATOMS = st.sampled_from(

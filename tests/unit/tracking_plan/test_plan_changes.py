@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desireline.tracking_plan import TrackingPlan, load_plan
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline_local.plan.changes import Change, asked, changes
 from desireline_local.plan.versions import Level, Version
 

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from desireline import event_properties
 from desireline.errors import InvalidEventError
-from desireline.event_names import EventName
-from desireline.tracking_plan import Parameter, PlannedEvent, SenderMapping, load_plan
+from desireline.plan.event_names import EventName
+from desireline.plan.tracking_plan import Parameter, PlannedEvent, SenderMapping, load_plan
 from desireline_local.plan.modules import class_name
 from desireline_local.plan.page import allowed, tracking_plan_page
 from desireline_local.plan.schema import schema

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from desireline.searching import compiled
-from desireline.tracking_plan import SenderMapping, load_plan
+from desireline.plan.jmespath_functions import compiled
+from desireline.plan.tracking_plan import SenderMapping, load_plan
 
 PLAN = load_plan()
 MAPPINGS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from desireline.tracking_plan import load_plan
+from desireline.plan.tracking_plan import load_plan
 
 TOUCHPOINTS = {
     "identity": "identified account_joined",

@@ -9,7 +9,7 @@ import pytest
 
 from desireline.contracts import Topic
 from desireline.errors import IgnoredEventError, InvalidEventError
-from desireline.tracking_plan import TrackingPlan, load_plan
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from tests.unit.receive.world import NOW, World, request
 
 PLAN = TrackingPlan.model_validate(

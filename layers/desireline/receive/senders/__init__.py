@@ -13,9 +13,9 @@ from pkgutil import iter_modules
 
 import yaml
 
+from desireline.plan.tracking_plan import SenderWords, sender_words
 from desireline.receive.senders.sender import Sender
 from desireline.resources import TRACKING_PLAN
-from desireline.tracking_plan import SenderWords, sender_words
 
 FILES = TRACKING_PLAN / "senders"
 

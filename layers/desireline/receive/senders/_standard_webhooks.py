@@ -24,11 +24,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from desireline.errors import RefusedError
-from desireline.receive.placed import reported
+from desireline.plan.tracking_plan import MessagePlaces, SenderWords
+from desireline.receive.mapping.by_paths import reported
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import signed_at
 from desireline.receive.senders.sender import Reported, Sender, equals_any, refuse_unless_fresh
-from desireline.tracking_plan import MessagePlaces, SenderWords
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ed25519

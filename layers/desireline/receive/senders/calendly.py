@@ -18,10 +18,10 @@ from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AliasType
+from desireline.receive.mapping.times import epoch_ms
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedFields
 from desireline.receive.senders.sender import Reported, mapping, text
-from desireline.receive.times import epoch_ms
 
 SIGNATURE = "calendly-webhook-signature"
 

@@ -23,10 +23,10 @@ from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._basic import credentials, refuse_unless_known
 from desireline.receive.senders.sender import Reported, Sender, mapping, text
-from desireline.receive.times import epoch_seconds
 
 SAME_CHANGE_MS = 60_000
 """How long after an event's second the version may be that the event itself made."""

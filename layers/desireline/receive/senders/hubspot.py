@@ -46,6 +46,7 @@ import orjson
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import epoch_millis
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
     NOTHING,
@@ -55,7 +56,6 @@ from desireline.receive.senders.sender import (
     refuse_unless_fresh,
     text,
 )
-from desireline.receive.times import epoch_millis
 
 SIGNATURE = "x-hubspot-signature-v3"
 TIMESTAMP = "x-hubspot-request-timestamp"

@@ -31,9 +31,9 @@ from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import NOTHING, Reported, Sender, equals_any, mapping, text
-from desireline.receive.times import epoch_seconds
 
 SIGNATURE = "x-hub-signature"
 PING = "ping"

@@ -34,6 +34,7 @@ import orjson
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import EARLIEST
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
     Reported,
@@ -43,7 +44,6 @@ from desireline.receive.senders.sender import (
     refuse_unless_fresh,
     text,
 )
-from desireline.receive.times import EARLIEST
 
 SIGNATURE = "x-desireline-signature"
 TIMESTAMP = "x-desireline-timestamp"

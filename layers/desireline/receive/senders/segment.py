@@ -16,9 +16,11 @@ import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from desireline.contracts import EVENTS_LIMIT
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
-from desireline.receive.request import EVENTS_LIMIT, WebhookRequest
+from desireline.receive.mapping.times import epoch_ms
+from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
     NOTHING,
     Reported,
@@ -28,7 +30,6 @@ from desireline.receive.senders.sender import (
     mapping,
     text,
 )
-from desireline.receive.times import epoch_ms
 
 SIGNATURE = "x-signature"
 BATCH_KEY = "x-desireline-key"

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import header, signed_at
 from desireline.receive.senders.sender import (
@@ -36,7 +37,6 @@ from desireline.receive.senders.sender import (
     refuse_unless_fresh,
     text,
 )
-from desireline.receive.times import epoch_seconds
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec

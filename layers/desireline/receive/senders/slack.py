@@ -30,10 +30,10 @@ import orjson
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import epoch_fraction, epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedHeaders, hex_hmac
 from desireline.receive.senders.sender import NOTHING, Reported, content_id, mapping, text
-from desireline.receive.times import epoch_fraction, epoch_seconds
 
 SIGNATURE = "x-slack-signature"
 TIMESTAMP = "x-slack-request-timestamp"

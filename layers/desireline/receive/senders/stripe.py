@@ -13,10 +13,10 @@ from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedFields
 from desireline.receive.senders.sender import Reported, mapping, text
-from desireline.receive.times import epoch_seconds
 
 SIGNATURE = "stripe-signature"
 

@@ -48,6 +48,7 @@ from typing import Any
 
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
+from desireline.receive.mapping.times import epoch_ms, iso
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
     NOTHING,
@@ -58,7 +59,6 @@ from desireline.receive.senders.sender import (
     refuse_unless_fresh,
     text,
 )
-from desireline.receive.times import epoch_ms, iso
 
 SIGNATURE = "x-zendesk-webhook-signature"
 TIMESTAMP = "x-zendesk-webhook-signature-timestamp"

@@ -13,10 +13,10 @@ from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
 from desireline.errors import ConflictError, ThrottledError
 from desireline.events import Quarantined, RawPointer, Stamps
-from desireline.receive.quarantine import index
-from desireline.receive.quarantine.cases import Cases, Filters, State
-from desireline.receive.quarantine.index import DAY, OTHERS, IndexQuarantine
 from desireline.records import Record
+from desireline.recover.quarantine import index_quarantine
+from desireline.recover.quarantine.cases import Cases, Filters, State
+from desireline.recover.quarantine.index_quarantine import DAY, OTHERS, IndexQuarantine
 from desireline.rows import CasePageRow, CaseRow
 from desireline.rows.quarantine import PAGE
 from desireline_local.in_memory import Silent
@@ -184,7 +184,7 @@ def test_what_was_replayed_is_listed_as_repaired_and_marked_once():
 
 
 def test_a_sender_that_makes_up_names_does_not_fill_the_day(monkeypatch):
-    monkeypatch.setattr(index, "GROUPS", 10)
+    monkeypatch.setattr(index_quarantine, "GROUPS", 10)
     store = MemoryStore()
     for number in range(25):
         indexed(store, quarantined(number, event_name=f"event {number}"))

@@ -10,21 +10,21 @@ import orjson
 import pytest
 
 from desireline.adapters.memory import MemoryRawBodies, MemoryStore
-from desireline.aliases import Fragments
+from desireline.adapters.raw_bodies import AnyOf
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined, Stamps
-from desireline.receive.canonical import Canonical
-from desireline.receive.kept_bodies import AnyOf
-from desireline.receive.mapping import MapWebhook
-from desireline.receive.quarantine.cases import Cases, Filters, State
-from desireline.receive.quarantine.index import DAY, IndexQuarantine
-from desireline.receive.quarantine.repair import Repair
-from desireline.receive.quarantine.show import ShowCase
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import load_plan
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import MapWebhook
 from desireline.receive.senders import known
 from desireline.records import Outgoing, Record
+from desireline.recover.quarantine.case_details import ShowCase
+from desireline.recover.quarantine.cases import Cases, Filters, State
+from desireline.recover.quarantine.index_quarantine import DAY, IndexQuarantine
+from desireline.recover.quarantine.repair import Repair
 from desireline.resources import TRACKING_PLAN
-from desireline.tracking_plan import load_plan
 from desireline_local.in_memory import Silent
 from tests.unit.receive.test_receiving_webhooks import NOW, PLAN, World, segment, track
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from desireline.contracts import Topic
 from desireline.errors import RefusedError
 from desireline.events import CanonicalEvent, RawWebhook
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import Arrival, Mapped, MapWebhook, reports_of
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.samples import CALLED, Sample, load

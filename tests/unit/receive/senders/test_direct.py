@@ -11,8 +11,8 @@ import pytest
 
 from desireline.contracts import Topic
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
-from desireline.receive.canonical import Canonical
-from desireline.receive.mapping import Arrival, Mapped, MapWebhook, reports_of
+from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.senders.direct import basic

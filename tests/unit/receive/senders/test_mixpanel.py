@@ -11,7 +11,7 @@ import pytest
 
 from desireline.contracts import Topic
 from desireline.events import AliasType, RawWebhook
-from desireline.receive.mapping import reports_of
+from desireline.receive.mapping.event_mapper import reports_of
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders.mixpanel import SENDER
 from desireline_local.samples import load

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
-from desireline.receive.mapping import reports_of
+from desireline.receive.mapping.event_mapper import reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
 from desireline.receive.senders.sender import WITHHELD, Reported

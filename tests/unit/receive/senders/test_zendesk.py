@@ -10,9 +10,9 @@ import pytest
 
 from desireline.contracts import Topic
 from desireline.events import AccountRole, CanonicalEvent
+from desireline.receive.mapping.times import iso
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.zendesk import signature
-from desireline.receive.times import iso
 from desireline_local.samples import load
 from tests.unit.receive.world import NOW, SECRET, World, request
 

@@ -1,0 +1,1 @@
+"""Announce: turn the changes of tables into messages on topics and queues."""

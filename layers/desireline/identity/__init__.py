@@ -1,0 +1,1 @@
+"""Identity: read persons and subjects, and the aliases that name them."""

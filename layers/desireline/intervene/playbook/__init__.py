@@ -1,0 +1,1 @@
+"""What a playbook is, as data: triggers, conditions, durations, schedule, texts."""

@@ -1,0 +1,1 @@
+"""The tracking plan: its events, their names, and the functions that mappings may call."""

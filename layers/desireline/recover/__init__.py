@@ -1,0 +1,1 @@
+"""Recover: bring back what did not get through, each event counted at most once."""

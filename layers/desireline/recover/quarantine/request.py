@@ -1,0 +1,88 @@
+"""What one asks of quarantine, and the corrected plan that comes with it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from desireline.plan.tracking_plan import TrackingPlan, load_plan
+from desireline.recover.quarantine.cases import Filters, State
+from desireline.recover.quarantine.index_quarantine import DAY
+from desireline.resources import TRACKING_PLAN
+
+SHOWN = 50
+MOST = 500
+"""Cases of one request: an answer has a size, and whoever asks waits for it."""
+DEFAULT_DAYS = 7
+
+_FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
+
+
+class InvalidPlanError(ValueError):
+    """The corrected plan is none; the message says where."""
+
+
+class Asked(BaseModel):
+    """ids: of cases; without, those that the filters hold. since, until: wall time of the arrival,
+    epoch ms; the last seven days without. plan: files of the tracking plan that differ from the
+    deployed ones, by their path in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ids: tuple[str, ...] = Field(default=(), max_length=MOST)
+    source: frozenset[str] | None = None
+    stage: frozenset[str] | None = None
+    reason: frozenset[str] | None = None
+    event: frozenset[str] | None = None
+    state: State | None = None
+    since: int | None = None
+    until: int | None = None
+    limit: int = Field(default=SHOWN, ge=1, le=MOST)
+    plan: dict[str, str] = Field(default={}, max_length=50)
+
+    def filters(self, now: int) -> Filters:
+        """now: wall time, epoch ms."""
+        until = now + 1 if self.until is None else self.until
+        return Filters(
+            sources=self.source,
+            stages=self.stage,
+            reasons=self.reason,
+            events=self.event,
+            state=self.state,
+            since=until - DEFAULT_DAYS * DAY if self.since is None else self.since,
+            until=until,
+        )
+
+
+def corrected(files: Mapping[str, str], deployed: Path = TRACKING_PLAN) -> TrackingPlan:
+    """The deployed plan with these files in the place of its own. Raises InvalidPlanError."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "plan"
+        shutil.copytree(deployed, folder)
+        for path, text in files.items():
+            if not _FILE.fullmatch(path):
+                raise InvalidPlanError(f"{path[:100]!r} is no file of a tracking plan")
+            folder.joinpath(path).write_text(text)
+        return read_plan(folder)
+
+
+def read_plan(folder: Path) -> TrackingPlan:
+    """The plan in a folder, its expressions compiled. Raises InvalidPlanError."""
+    try:
+        plan = load_plan(folder)
+        for words in plan.senders.values():
+            for mapping in words.mappings:
+                _ = mapping.condition, mapping.paths
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidPlanError(f"{where}: {first['msg']}") from error
+    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidPlanError(f"{type(error).__name__}: {error}") from error
+    return plan

@@ -1,0 +1,63 @@
+"""What a dead letter's record says of itself, as far as it can be read: it may be what broke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+from pydantic import ValidationError
+
+from desireline.contracts import Topic
+from desireline.events import CanonicalEvent, ResolvedEvent
+from desireline.recover.redrive.dead_letters import DeadLetter
+
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """id: the event's or the message's own, None where there is none. schema, plan: the versions
+    that it was written by. event: what it is about, if it is about one."""
+
+    id: str | None = None
+    schema: str = UNKNOWN
+    plan: str = UNKNOWN
+    event: CanonicalEvent | None = None
+
+
+def contents(letter: DeadLetter) -> Contents:
+    """What the record tells; nothing of what cannot be read."""
+    if letter.streamed:
+        return Contents(id=str(letter.record.get("eventID", "")) or None)
+    if letter.value is None:
+        return Contents()
+    try:
+        message = orjson.loads(letter.value)
+    except orjson.JSONDecodeError:
+        return Contents()
+    if not isinstance(message, dict):
+        return Contents()
+    inner = message.get("event") if letter.topic == Topic.EVENTS_RESOLVED else message
+    inner = inner if isinstance(inner, dict) else message
+    return Contents(
+        id=_text(inner.get("event_id")) or _text(inner.get("id")),
+        schema=_text(inner.get("schema_version")) or UNKNOWN,
+        plan=_text(inner.get("plan_version")) or UNKNOWN,
+        event=_event(letter),
+    )
+
+
+def _event(letter: DeadLetter) -> CanonicalEvent | None:
+    value = letter.value or b""
+    try:
+        if letter.topic == Topic.EVENTS_RECEIVED:
+            return CanonicalEvent.decode(value)
+        if letter.topic == Topic.EVENTS_RESOLVED:
+            return ResolvedEvent.decode(value).event
+    except ValidationError:
+        return None
+    return None
+
+
+def _text(value: object) -> str | None:
+    return str(value)[:200] if isinstance(value, str | int) and value != "" else None

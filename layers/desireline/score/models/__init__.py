@@ -1,0 +1,1 @@
+"""The runtime of packaged models: load, evaluate, explain."""
