@@ -21,7 +21,6 @@ from desireline.adapters.lambda_events import kafka_failures, kafka_records
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.batch import BatchResult
 from desireline.contracts import METRICS_NAMESPACE, Topic
 from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
@@ -29,6 +28,7 @@ from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.mapping.event_mapper import MapWebhook
 from desireline.receive.receive_topic import ReceiveTopic
 from desireline.receive.senders._topic import topic_senders
+from desireline.records import BatchResult
 from receive_topic.settings import Settings
 
 logger = Logger()

@@ -14,7 +14,7 @@ from desireline import contracts, events
 from desireline_local.cost.page import cost_page
 from desireline_local.markdown import table
 from desireline_local.openapi import openapi_page
-from desireline_local.plan.modules import event_names, event_properties
+from desireline_local.plan.modules import event_names
 from desireline_local.plan.page import tracking_plan_page
 from desireline_local.plan.schema import tracking_plan_schema
 from desireline_local.playbooks_page import playbooks_page
@@ -100,7 +100,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/tracking_plan.md": tracking_plan_page,
     "docs/tracking_plan.schema.json": tracking_plan_schema,
     "layers/desireline/plan/event_names.py": event_names,
-    "layers/desireline/event_properties.py": event_properties,
 }
 """Path below the repository's top -> its renderer."""
 

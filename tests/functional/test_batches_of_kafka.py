@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from aws_lambda_powertools import Logger, Metrics
 
 from desireline.adapters.lambda_events import kafka_answer
-from desireline.batch import BatchResult
-from desireline.records import Record
+from desireline.records import BatchResult, Record
 from tests.functional.lambda_side import kafka_event
 
 GOOD, LATER, POISON = (

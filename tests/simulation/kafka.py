@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from desireline.batch import BatchResult
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
-from desireline.records import Outgoing, Record
+from desireline.records import BatchResult, Outgoing, Record
 from desireline.recover.redrive.dead_letters import DeadLetter, SetAside
 from tests.simulation.processes import Function
 from tests.simulation.scheduler import Crash, Scheduler

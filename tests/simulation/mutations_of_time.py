@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from desireline.batch import Tally
 from desireline.intervene import check_playbook, deliver_action, start_interventions
 from desireline.journey import state as journey
+from desireline.records import Tally
 from desireline.rows import ClaimState
 from tests.simulation.mutations import MUTATIONS, Mutation, Patch
 from tests.simulation.switches import SimSwitches

@@ -13,8 +13,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from desireline.adapters.dynamodb import row_of
-from desireline.batch import BatchResult
-from desireline.records import Record
+from desireline.records import BatchResult, Record
 from desireline.rows import Change
 
 Event = Mapping[str, Any]

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
-from desireline.batch import BatchResult, Tally
 from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, RetryableError, TerminalError, UnknownSchemaError
 from desireline.events import JourneyScored, ResolvedEvent
@@ -26,7 +25,7 @@ from desireline.intervene.playbook.triggers import (
     execution_name,
 )
 from desireline.ports import Clock, Metrics, Store, Workflow
-from desireline.records import Record
+from desireline.records import BatchResult, Record, Tally
 from desireline.rows import (
     Check,
     DecisionRow,

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from desireline.batch import BatchResult, Tally
 from desireline.contracts import SCHEMA_VERSION, Header, Topic
 from desireline.errors import RetryableError, TerminalError
 from desireline.events import CanonicalEvent, Quarantined, ResolvedEvent, Stamps
 from desireline.ports import Clock, Metrics, Producer, Store
-from desireline.records import Outgoing, Record
+from desireline.records import BatchResult, Outgoing, Record, Tally
 from desireline.resolve.fold import Fold, Folded
 from desireline.resolve.link import Link, Linked
 

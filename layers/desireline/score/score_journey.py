@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from desireline.batch import BatchResult, Tally
 from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
@@ -26,7 +25,7 @@ from desireline.identity.view import counting_subject, viewing
 from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
 from desireline.ports import Clock, Metrics, Store
-from desireline.records import Record
+from desireline.records import BatchResult, Record, Tally
 from desireline.rows import JourneyRow, Put, QuarantineRow
 from desireline.score.assess import assess_all, reasons
 from desireline.score.models.package import Model

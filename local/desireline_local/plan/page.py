@@ -24,8 +24,8 @@ def tracking_plan_page() -> str:
         "# Tracking plan",
         f"Version {plan.version}, {len(plan.events)} events from {len(plan.senders)} senders. "
         "Rendered from `tracking_plan/` by `make docs`, together with the "
-        "[JSON Schema](tracking_plan.schema.json) of the events, and the names and types that the "
-        "code uses (`desireline.plan.event_names`, `desireline.event_properties`).",
+        "[JSON Schema](tracking_plan.schema.json) of the events, and the names that the code uses "
+        "(`desireline.plan.event_names`).",
         f"An email address identifies a person only if it comes from: {verified}. From other "
         "senders it is a trait.",
         "[Changing the plan](changing_the_plan.md) says how, and what is checked.",

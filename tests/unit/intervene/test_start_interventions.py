@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from desireline.batch import BatchResult
 from desireline.contracts import EXECUTION_NAME_LIMIT, Header, Topic
 from desireline.errors import ThrottledError, UnavailableError
 from desireline.events import (
@@ -27,7 +26,7 @@ from desireline.intervene.playbook.playbooks import load
 from desireline.intervene.playbook.triggers import entries_of_score, execution_name
 from desireline.intervene.start_interventions import StartInterventions
 from desireline.journey.crossings import crossings
-from desireline.records import Record
+from desireline.records import BatchResult, Record
 from desireline.rows import (
     DecisionRow,
     EnrolmentRow,

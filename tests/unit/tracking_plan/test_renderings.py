@@ -1,26 +1,21 @@
-"""Schema, names and types that are rendered say what the plan does to events."""
+"""Schema and names that are rendered say what the plan does to events."""
 
 from __future__ import annotations
-
-from typing import Literal, Required, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from desireline import event_properties
 from desireline.errors import InvalidEventError
 from desireline.plan.event_names import EventName
 from desireline.plan.tracking_plan import Parameter, PlannedEvent, SenderMapping, load_plan
-from desireline_local.plan.modules import class_name
 from desireline_local.plan.page import allowed, tracking_plan_page
 from desireline_local.plan.schema import schema
 
 PLAN = load_plan()
 VALIDATOR = Draft202012Validator(schema())
 AS_IT_IS = SenderMapping.model_validate({"call": "track", "as": "any"})
-TYPES = {"string": str, "integer": int, "number": float, "boolean": bool}
 
 junk = (
     st.none()
@@ -84,24 +79,6 @@ def test_the_schema_knows_category_and_names() -> None:
 
 def test_the_names_are_those_of_the_plan() -> None:
     assert [str(name) for name in EventName] == list(PLAN.events)
-
-
-@pytest.mark.parametrize("name", sorted(PLAN.events))
-def test_an_events_type_has_its_parameters(name: str) -> None:
-    planned = PLAN.events[name].parameters
-    typed = getattr(event_properties, class_name(name))
-    found = {key: _parts(hint) for key, hint in get_type_hints(typed, include_extras=True).items()}
-    assert found == {key: (one.required, _meant(one)) for key, one in planned.items()}
-
-
-def _parts(hint: object) -> tuple[bool, object]:
-    required = get_origin(hint) is Required
-    hint = get_args(hint)[0] if required else hint
-    return required, get_args(hint) if get_origin(hint) is Literal else hint
-
-
-def _meant(one: Parameter) -> object:
-    return TYPES[one.type] if one.values is None else one.values
 
 
 @pytest.mark.parametrize(

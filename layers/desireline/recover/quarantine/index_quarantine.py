@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from desireline.batch import BatchResult, Tally
 from desireline.errors import ConflictError, RetryableError
 from desireline.events import Quarantined
 from desireline.ports import Metrics, Store
-from desireline.records import Record
+from desireline.records import BatchResult, Record, Tally
 from desireline.rows import CaseGroupRow, CasePageRow, CaseRow, Put
 from desireline.rows.quarantine import PAGE, Group
 
