@@ -16,7 +16,7 @@ help: ## Show this list
 
 setup: $(VENV)/.ready ## Make .venv with everything that the lock file names
 
-$(VENV)/.ready: pyproject.toml uv.lock layers/pyproject.toml local/pyproject.toml learning/pyproject.toml
+$(VENV)/.ready: pyproject.toml uv.lock layers/pyproject.toml operate/pyproject.toml local/pyproject.toml learning/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Desireline needs Python 3.11 or newer; '$(PYTHON)' is older. Set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/uv || { echo "Making $(VENV) (about 1.3 GB once everything is in it)"; \
@@ -48,8 +48,8 @@ check: setup ## Lint, format, types, layering, tracking plan, SQL, the lock file
 	@ruff check .
 	@ruff format --check .
 	@mypy
-	@lint-imports
-	@python -m desireline_local.cli.plan check --quiet
+	@PYTHONPATH=functions:. lint-imports
+	@python -m desireline_operate.cli.plan check --quiet
 	@sqlfluff lint --disable-progress-bar warehouse
 	@uv lock --check --offline --quiet || uv lock --check --quiet
 
@@ -57,13 +57,13 @@ format: setup ## Format the code
 	@ruff check --fix . ; ruff format .
 
 bench: setup ## Measure, write build/bench.json, render docs/performance.md (ONLY=receive for one group)
-	@python -m tests.performance $(if $(ONLY),--only $(ONLY))
+	@python -m bench $(if $(ONLY),--only $(ONLY))
 
 model: setup ## Retrain the trial model from the simulator and package it
 	@python -m desireline_learning.train
 
 docs: setup ## Render the generated documents
-	@python -m desireline_local.documents
+	@python -m docs.render
 
 layers: setup ## Build the Lambda layers for arm64 into build/layers
 	@python -m infra.layers --platform arm64
@@ -73,7 +73,7 @@ synth: setup ## Synthesise the CDK application into cdk.out: no credentials, no 
 	@echo "The templates are in cdk.out"
 
 deploy: check layers ## Deploy STAGE=dev or prod: the checks, then cdk deploy
-	@$(if $(filter prod,$(STAGE)),python -m desireline_local.cli.plan check --quiet --released)
+	@$(if $(filter prod,$(STAGE)),python -m desireline_operate.cli.plan check --quiet --released)
 	@npm ci --silent --prefix infra
 	@infra/node_modules/.bin/cdk deploy --all --context stage=$(STAGE)
 

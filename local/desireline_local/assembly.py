@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from desireline_local.paths import PROJECT
 from desireline_local.settings import inherited
+from desireline_operate.paths import PROJECT
 
 OUT = PROJECT / "build" / "local"
 INPUTS = ("infra", "functions", "layers", "playbooks", "tracking_plan")

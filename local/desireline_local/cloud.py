@@ -26,7 +26,9 @@ from desireline_local.deploy import Deployer
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics, free_port
 from desireline_local.poller.status import PollerStatus
 from desireline_local.processes import spawn, stop
+from desireline_local.warehouse.connection import connect
 from desireline_local.warehouse.part import WarehousePart
+from desireline_operate.deployment import Deployment
 
 DEPLOYMENT = "desireline-dev"
 CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/local/00000000-0000-0000-0000-000000000001-1"
@@ -81,6 +83,22 @@ class Addresses:
     def polling(self) -> PollerStatus:
         """How far the pollers are."""
         return PollerStatus(self.poller)
+
+    def as_deployment(self) -> Deployment:
+        """Return the cloud as the deployment that operators' commands work on."""
+        return Deployment(
+            name=self.deployment,
+            bootstrap=self.kafka,
+            auth="plaintext",
+            region="",
+            client=lambda service, **_: self.client(service),
+            clock=self.clock(),
+            connect=self.connect,
+        )
+
+    def connect(self) -> Any:
+        """Return a connection to the warehouse. Raises UnavailableError."""
+        return connect(int(self.warehouse.rpartition(":")[2]))
 
     def table(self, name: str) -> str:
         """The deployed name of a table."""

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-PROJECT = Path(__file__).parents[2]
-"""The repository's top."""
+from desireline_operate.paths import PROJECT
 
 STATE = PROJECT / ".desireline"
 """What a running cloud writes: gone when it is down."""

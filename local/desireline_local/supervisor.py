@@ -24,6 +24,7 @@ import psutil
 from desireline_local.cloud import Addresses, LocalCloud
 from desireline_local.paths import STATE, cache
 from desireline_local.processes import stop
+from desireline_operate.deployment import NotRunningError
 
 PROGRESS = STATE / "progress.log"
 RUNNING = STATE / "running.json"
@@ -33,10 +34,6 @@ START_SECONDS = 600.0
 """The first start may have to download."""
 END_SECONDS = 120.0
 """Its parts have half a minute, one after the other, before they are killed."""
-
-
-class NotRunningError(Exception):
-    """There is no running local cloud that answers; the message says what to do."""
 
 
 class UnreadyError(NotRunningError):

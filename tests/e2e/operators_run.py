@@ -17,19 +17,17 @@ import orjson
 from click.testing import Result
 from typer.testing import CliRunner
 
+from bench.fault_run import PATIENCE, Sender
 from desireline.contracts import Header, Table, Topic
 from desireline.events import AliasType, CanonicalEvent, JourneyScored
 from desireline.rows import DecisionRow, EnrolmentRow, StateRow
-from desireline_local import backends, target
-from desireline_local.cli import targets
-from desireline_local.cli.main import app
 from desireline_local.cloud import LocalCloud
-from desireline_local.ledger import all_rows
-from desireline_local.redriving import Redriving
-from desireline_local.supervisor import Running
-from desireline_local.world import CloudWorld
-from tests.e2e.fault_run import PATIENCE, Sender
-from tests.reading import everything
+from desireline_local.demo.ledger import all_rows
+from desireline_local.demo.world import CloudWorld
+from desireline_local.kafka.read_all import everything
+from desireline_operate import deployment
+from desireline_operate.cli.main import app
+from desireline_operate.compose import Redriving
 
 USER = "u_redriven"
 
@@ -48,7 +46,7 @@ def command(*arguments: str) -> Result:
 
 def of_a_topic(cloud: LocalCloud) -> dict[str, Any]:
     """A record that resolve cannot handle until its retries end; the cause goes; redriven."""
-    poisoned = backends.fragments(cloud.at).alias(AliasType.USER, USER)
+    poisoned = cloud.at.as_deployment().fragments().alias(AliasType.USER, USER)
     assert poisoned is not None
     cloud.at.clock().faults(poison=poisoned.fragment)
     with Sender(cloud) as sender:
@@ -75,7 +73,7 @@ def of_a_stream(cloud: LocalCloud) -> dict[str, Any]:
         sender.post(_call(2))
         world.settle()
     (item,) = cloud.at.client("dynamodb").scan(TableName=cloud.at.table(Table.JOURNEYS))["Items"]
-    bucket = target.local(cloud.at).parameter("archive", "dead-letters")
+    bucket = cloud.at.as_deployment().parameter("archive", "dead-letters")
     key = "aws/lambda/mapping/shardId-0/2026/01/05/one"
     cloud.at.client("s3").put_object(Bucket=bucket, Key=key, Body=_stream_object(cloud, item))
     before = len(_scored(cloud))
@@ -149,7 +147,7 @@ def _call(number: int, *, user: str = USER) -> bytes:
 
 
 def _until_set_aside(cloud: LocalCloud) -> None:
-    bucket = Redriving(target.local(cloud.at)).bucket
+    bucket = Redriving(cloud.at.as_deployment()).bucket
     until = time.monotonic() + PATIENCE
     while not any(True for _ in bucket.objects()):
         assert time.monotonic() < until, "the poisoned record was not set aside"
@@ -157,7 +155,7 @@ def _until_set_aside(cloud: LocalCloud) -> None:
 
 
 def _runs(cloud: LocalCloud) -> list[dict[str, Any]]:
-    bucket = Redriving(target.local(cloud.at)).bucket
+    bucket = Redriving(cloud.at.as_deployment()).bucket
     return [orjson.loads(note) for note in bucket.notes("redrives/runs/")]
 
 
@@ -213,7 +211,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         LocalCloud(Path(folder) / "cloud", warehouse=False) as cloud,
     ):
-        targets.the_cloud = lambda: Running(0, cloud.at)
+        deployment.running = cloud.at.as_deployment
         found = {
             "topic": of_a_topic(cloud),
             "stream": of_a_stream(cloud),

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from bench.resolve import Nowhere
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
@@ -28,7 +29,6 @@ from desireline.rows import StateRow
 from desireline_learning.simulator.senders import iso
 from desireline_local import supervisor
 from desireline_local.cloud import Addresses
-from tests.performance.resolve import Nowhere
 
 EVENTS, PERSONS, DAYS = 1_000_000, 2_000, 14
 START, DAY = 1_767_571_200_000, 86_400_000

@@ -19,7 +19,7 @@ def test_nothing_is_lost_counted_twice_or_sent_twice() -> None:
     killed and started again, tables are throttled, transactions conflict, SNS falls silent and a
     record is set aside and redriven, then all is counted once and nothing is sent twice."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.e2e.fault_run", str(EVENTS)],
+        [sys.executable, "-m", "bench.fault_run", str(EVENTS)],
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -30,12 +30,13 @@ from desireline.rows import (
     StateRow,
     SubjectRow,
 )
-from desireline_local import mapping_again, supervisor, target
+from desireline_local import supervisor
 from desireline_local.aws.cloud import REGION
 from desireline_local.cloud import Addresses
-from desireline_local.ledger import all_rows
-from desireline_local.signing import sign
-from desireline_local.world import CloudWorld
+from desireline_local.demo.ledger import all_rows
+from desireline_local.demo.world import CloudWorld
+from desireline_local.sender_side.signing import sign
+from desireline_operate import compose
 
 DESIRELINE = Path(sys.executable).with_name("desireline")
 pytestmark = [
@@ -277,7 +278,7 @@ def test_a_replay_of_all_raw_webhooks_changes_no_count_and_sends_nothing(
 def wait_for_the_archive(cloud: Addresses) -> None:
     """Until it holds all that the topic does."""
     kafka, archive = (
-        mapping_again.raw_bodies(target.local(cloud), archived=one) for one in (False, True)
+        compose.raw_bodies(cloud.as_deployment(), archived=one) for one in (False, True)
     )
 
     def ids(bodies: Any) -> set[str]:

@@ -20,11 +20,10 @@ from desireline.contracts import Topic
 from desireline.events import AliasType, CanonicalEvent, Quarantined
 from desireline.rows import StateRow
 from desireline.rows.sources import PullRow
-from desireline_local import backends
 from desireline_local.cloud import COMPANY_TOPICS, LocalCloud
-from desireline_local.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
+from desireline_local.kafka.read_all import everything
+from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
 from infra.sources import EXAMPLE
-from tests.reading import everything
 
 pytestmark = pytest.mark.e2e
 
@@ -44,9 +43,9 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 600.0) -> N
 
 def counts(cloud: LocalCloud, alias_type: AliasType, who: str, account: str) -> dict[str, int]:
     """What has been counted of a person's fragment in an account."""
-    alias = backends.fragments(cloud.at).alias(alias_type, who)
+    alias = cloud.at.as_deployment().fragments().alias(alias_type, who)
     assert alias is not None
-    row = backends.store(cloud.at).get(StateRow.at(alias.fragment, account))
+    row = cloud.at.as_deployment().store().get(StateRow.at(alias.fragment, account))
     return dict(row.state.counts) if row else {}
 
 
@@ -154,7 +153,7 @@ def test_an_export_is_pulled_through_our_own_webhook(cloud: LocalCloud) -> None:
         lambda: counts(cloud, AliasType.USER, "pulled-user", "group:pulled-co") == expected,
         "the export's events are not counted",
     )
-    row = backends.store(at).get(PullRow.at("mixpanel_export", PROJECT))
+    row = at.as_deployment().store().get(PullRow.at("mixpanel_export", PROJECT))
     assert row is not None
     assert today <= row.through <= datetime.now(UTC).date().isoformat()
     assert row.sweep is None

@@ -28,8 +28,8 @@ with atheris.instrument_imports(include=["desireline.receive", "desireline.plan"
     known()
 
 from desireline.errors import RefusedError
-from desireline_local.samples import CALLED, load
-from desireline_local.signing import sign
+from desireline_local.sender_side.samples import CALLED, load
+from desireline_local.sender_side.signing import sign
 
 FOLDER = Path("build/fuzz")
 ORDER = sorted(NAMES)

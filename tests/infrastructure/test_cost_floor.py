@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from desireline_local.cost.prices import list_prices
+from desireline_operate.cost.prices import list_prices
 from tests.infrastructure.assembly import Assembly, Resource
 
 POLLERS_A_UNIT = 10

@@ -11,6 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from bench.functions import layers_of
 from desireline.contracts import Function
 from infra.building_blocks import function as building_block
 from infra.layers import (
@@ -25,7 +26,6 @@ from infra.layers import (
     stamp,
 )
 from tests.infrastructure.assembly import Assembly
-from tests.performance.functions import layers_of
 
 LIMIT_MB = 100
 THIRD_PARTY = [layer for layer in Layer if not layer.is_ours]

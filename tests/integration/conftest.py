@@ -10,7 +10,7 @@ import pytest
 
 from desireline_local.aws.cloud import Control, LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics
-from tests.reading import wait_for_coordinators
+from desireline_local.kafka.read_all import wait_for_coordinators
 
 HERE = Path(__file__).parent
 

@@ -28,8 +28,8 @@ from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
 from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.score.score_journey import ScoreJourneys
-from desireline_local.in_memory import OneSecret, Silent
-from desireline_local.signing import sign
+from desireline_local.demo.in_memory import OneSecret, Silent
+from desireline_local.sender_side.signing import sign
 from tests.simulation.faults import Faults
 from tests.simulation.kafka import KafkaMapping, SimProducer, Topics
 from tests.simulation.processes import Function

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from desireline_local.warehouse.connection import rows
+from desireline_operate.warehouse.connection import rows
 
 STAGES = (
     ("received", "resolved", "events_resolved"),

@@ -15,7 +15,7 @@ from desireline.contracts import Topic
 from desireline.rows import DecisionRow, JourneyRow
 from desireline_local.demo.latency import Latency
 from desireline_local.demo.run import Received, Run
-from desireline_local.warehouse.funnel import STEPS, Funnel
+from desireline_operate.warehouse.funnel import STEPS, Funnel
 
 BAR = 30
 SHOWN_ALERTS = 2

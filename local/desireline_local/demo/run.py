@@ -11,14 +11,13 @@ from typing import Any
 from desireline.contracts import Table, Topic, parameter
 from desireline.rows import Row
 from desireline_learning.simulator.company import Company
-from desireline_local.backends import warehouse
 from desireline_local.cloud import Addresses
-from desireline_local.drive import Progress, drive
-from desireline_local.in_memory import InMemoryPipeline
+from desireline_local.demo.drive import Progress, drive
+from desireline_local.demo.in_memory import InMemoryPipeline
+from desireline_local.demo.ledger import Decided, all_rows, decided
+from desireline_local.demo.world import CloudWorld, Posted
 from desireline_local.kafka.offsets import Offsets
-from desireline_local.ledger import Decided, all_rows, decided
-from desireline_local.warehouse.connection import rows
-from desireline_local.world import CloudWorld, Posted
+from desireline_operate.warehouse.connection import rows
 
 MAILBOX = "desireline-demo-csm"
 ARCHIVE_SECONDS = 600.0
@@ -106,7 +105,7 @@ def archived(addresses: Addresses) -> tuple[dict[str, int], dict[str, int]]:
     """Wait until the warehouse has what Kafka has, and return both counts; at the end of the
     patience whatever they are."""
     offsets = Offsets(addresses.kafka, [topic.value for topic in Topic])
-    connection = warehouse(addresses)
+    connection = addresses.connect()
     until = time.monotonic() + ARCHIVE_SECONDS
     while True:
         produced = {topic: sum(ends.values()) for topic, ends in offsets.ends().items()}

@@ -16,7 +16,7 @@ from desireline_local.aws.cloud import client
 from desireline_local.kafka.broker import LOOPBACK
 from desireline_local.kafka.offsets import Offsets
 from desireline_local.poller.consume import MappingConsumer
-from desireline_local.poller.mapping import kafka_mappings
+from desireline_local.poller.event_source import kafka_mappings
 
 
 def main() -> None:

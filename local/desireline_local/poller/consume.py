@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from desireline_local.poller.batch import partition_of, size
 from desireline_local.poller.deliver import PAYLOAD_LIMIT, Batch, Counts, Delivery
-from desireline_local.poller.mapping import KafkaMapping
+from desireline_local.poller.event_source import KafkaMapping
 from desireline_local.poller.progress import Progress
 
 IDLE_SECONDS = 0.2

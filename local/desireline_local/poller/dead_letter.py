@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from desireline_local.poller.mapping import KafkaMapping
+from desireline_local.poller.event_source import KafkaMapping
 
 EXHAUSTED = "RetryAttemptsExhausted"
 TOO_OLD = "MaxRecordAgeExceeded"

@@ -16,7 +16,7 @@ from confluent_kafka import Message
 
 from desireline_local.poller.batch import BadResponseError, event_of, failed_of, partition_of, size
 from desireline_local.poller.dead_letter import EXHAUSTED, TOO_LARGE, TOO_OLD, document, object_key
-from desireline_local.poller.mapping import UNLIMITED, KafkaMapping
+from desireline_local.poller.event_source import UNLIMITED, KafkaMapping
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024 - 1024
 """Lambda's 6 MB, less what is around the records."""

@@ -1,26 +1,20 @@
-"""Connections to the warehouse."""
+"""Connect to the stand-in for Snowflake."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-DATABASE = "DESIRELINE"
-SCHEMA = "RAW"
+from desireline_operate.warehouse import connection
+from desireline_operate.warehouse.connection import DATABASE, SCHEMA
 
 
 def connect(port: int) -> Any:
-    """A connection to the stand-in on loopback."""
-    # Half a second, which commands that ask no warehouse need not wait for.
-    from snowflake import connector  # noqa: PLC0415
-
-    return connector.connect(
-        **parameters(port), session_parameters={"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False}
-    )
+    """Return a connection to the stand-in on loopback. Raises UnavailableError."""
+    return connection.connect(**parameters(port))
 
 
 def parameters(port: int) -> dict[str, Any]:
-    """What a client needs to find the stand-in."""
+    """Return what a client needs to find the stand-in."""
     return {
         "account": "local",
         "host": "127.0.0.1",
@@ -34,9 +28,3 @@ def parameters(port: int) -> dict[str, Any]:
         "schema": SCHEMA,
         "network_timeout": 60,
     }
-
-
-def rows(connection: Any, sql: str, binds: Mapping[str, Any] | Sequence[Any] = ()) -> list[Any]:
-    """The rows of a query."""
-    found: list[Any] = connection.cursor().execute(sql, binds or None).fetchall()
-    return found

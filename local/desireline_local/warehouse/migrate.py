@@ -12,8 +12,9 @@ from typing import Any
 import snowflake.connector
 from schemachange.cli import main as schemachange
 
-from desireline_local.paths import PROJECT
-from desireline_local.warehouse.connection import DATABASE, parameters
+from desireline_local.warehouse.connection import parameters
+from desireline_operate.paths import PROJECT
+from desireline_operate.warehouse.connection import DATABASE
 
 MIGRATIONS = PROJECT / "warehouse" / "migrations"
 

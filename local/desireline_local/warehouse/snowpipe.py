@@ -25,9 +25,10 @@ import orjson
 from snowflake.connector.errors import Error
 
 from desireline_local.aws.cloud import client
-from desireline_local.warehouse.connection import DATABASE, connect, rows
+from desireline_local.warehouse.connection import connect
 from desireline_local.warehouse.migrate import MIGRATIONS, variables
 from desireline_local.warehouse.pipe import Pipe, pipes
+from desireline_operate.warehouse.connection import DATABASE, rows
 
 PIPES = MIGRATIONS / "V1.0.2__pipes.sql"
 QUEUE = "desireline-local-snowpipe"

@@ -12,7 +12,7 @@ from desireline.errors import UnavailableError
 from desireline.records import Record
 from desireline.recover.quarantine.cases import Cases
 from desireline.recover.quarantine.index_quarantine import IndexQuarantine
-from desireline_local.in_memory import Silent
+from desireline_local.demo.in_memory import Silent
 from index_quarantine import handler
 from tests.functional.lambda_side import Context, kafka_event
 from tests.unit.receive.quarantine.test_indexing import NOW, quarantined, wanted

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from desireline.errors import RefusedError
-from desireline_local.openapi import description
-from desireline_local.signing import sign
+from desireline_local.sender_side.signing import sign
+from docs.render.openapi import description
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET

@@ -11,7 +11,7 @@ import pytest
 
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES
-from desireline_local.samples import CALLED, Sample, load
+from desireline_local.sender_side.samples import CALLED, Sample, load
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET, World

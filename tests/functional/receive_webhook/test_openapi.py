@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 from desireline.receive.request import Answer
 from desireline.receive.senders import NAMES
 from desireline.receive.senders.direct import CALLS
-from desireline_local.openapi import description
+from docs.render.openapi import description
 from receive_webhook import handler
 from tests.functional.receive_webhook.gateway import SIGN, application
 from tests.unit.receive.world import World

@@ -13,7 +13,7 @@ from desireline.contracts import Topic
 from desireline.errors import RefusedError
 from desireline.events import RawWebhook
 from desireline.receive.request import Answer, WebhookRequest
-from desireline_local.signing import sign
+from desireline_local.sender_side.signing import sign
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET, World

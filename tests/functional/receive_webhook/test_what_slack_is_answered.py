@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from desireline_local.samples import Sample, load
+from desireline_local.sender_side.samples import Sample, load
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
 from tests.unit.receive.world import NOW, SECRET, World

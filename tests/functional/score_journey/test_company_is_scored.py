@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
+from bench.company_pipeline import Pipeline
 from desireline.events import Lifecycle, Tier
 from desireline.journey.state import EMPTY, fold
 from desireline.rows import AccountRow, JourneyRow, SubjectRow
 from desireline.score.assess import assess
 from desireline_learning.simulator import Company, Scenario
 from desireline_learning.simulator.canonical import canonical
-from tests.functional.score_journey.company_pipeline import Pipeline
 from tests.functional.score_journey.scoring_scene import MODEL
 
 COMPANY = Company(Scenario(trials=30, days=14.0, seed=7))

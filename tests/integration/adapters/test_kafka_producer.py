@@ -14,7 +14,7 @@ from desireline.adapters.kafka import KafkaProducer
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, free_port
-from tests.reading import everything
+from desireline_local.kafka.read_all import everything
 
 Topics = Callable[..., str]
 

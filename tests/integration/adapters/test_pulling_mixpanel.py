@@ -20,7 +20,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
 from desireline.rows.sources import PullRow
 from desireline_local.kafka.broker import free_port
-from desireline_local.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
+from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
 from tests.unit.receive.world import NOW, World
 from tests.unit.receive.world import SECRET as SIGNING
 

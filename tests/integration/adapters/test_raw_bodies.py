@@ -23,7 +23,7 @@ from desireline.errors import UnavailableError
 from desireline.events import RawWebhook
 from desireline.ports import RawBodies, Span
 from desireline.records import Record
-from desireline_local.in_memory import Silent
+from desireline_local.demo.in_memory import Silent
 from desireline_local.kafka.broker import Kafka, free_port
 
 HOUR = 3_600_000

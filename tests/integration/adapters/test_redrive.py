@@ -29,7 +29,7 @@ from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
-from tests.reading import bounds
+from desireline_local.kafka.read_all import bounds
 from tests.unit.redrive.scene import event, kafka_object, record
 
 from .conftest import Clients

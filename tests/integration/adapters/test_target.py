@@ -12,9 +12,9 @@ from desireline.errors import TerminalError
 from desireline.events import AliasType
 from desireline.identity.aliases import Fragments
 from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put
-from desireline_local.cli.main import app
-from desireline_local.redriving import Redriving
-from desireline_local.target import on_aws
+from desireline_operate.cli.main import app
+from desireline_operate.compose import Redriving
+from desireline_operate.deployment import on_aws
 
 
 @pytest.fixture
@@ -48,15 +48,15 @@ def deployed(clients: Any, unique: str) -> str:
 def test_a_deployment_is_found_by_its_name(clients: Any, deployed: str) -> None:
     """When a command asks for the deployment, then it has Kafka's address, the dead letters, the
     secret and who is suppressed."""
-    target = on_aws(deployed, clients)
-    target.store().write(Put(EdgeSuppressionRow(who="someone", at=1)))
+    found = on_aws(deployed, clients)
+    found.store().write(Put(EdgeSuppressionRow(who="someone", at=1)))
 
-    assert (target.bootstrap, target.auth) == ("broker:9098", "iam")
-    assert target.region == "us-east-1"
-    assert target.secret("identity") == b"hidden"
-    assert target.suppressed() == {"someone"}
-    assert target.who().startswith("arn:aws:")
-    assert list(Redriving(target).bucket.objects()) == []
+    assert (found.bootstrap, found.auth) == ("broker:9098", "iam")
+    assert found.region == "us-east-1"
+    assert found.secret("identity") == b"hidden"
+    assert found.suppressions().current() == {"someone"}
+    assert found.operator().startswith("arn:aws:")
+    assert list(Redriving(found).bucket.objects()) == []
     with pytest.raises(TerminalError):
         on_aws("nobody", clients)
 
@@ -67,7 +67,7 @@ def test_somebody_is_suppressed_there_by_command(
     """Given a deployment on AWS and a person known by two aliases, when one of them is suppressed
     by command, then both are, and again not once it is taken back."""
     made = on_aws(deployed, clients)
-    monkeypatch.setattr("desireline_local.target.on_aws", lambda name: made)
+    monkeypatch.setattr("desireline_operate.deployment.on_aws", lambda name: made)
     fragments, store = Fragments(b"hidden"), made.store()
     ada, visitor = (
         named.fragment
@@ -89,7 +89,7 @@ def test_somebody_is_suppressed_there_by_command(
         return done.output
 
     assert "2 of 2" in run("add", "user:ada", "--reason", "requested")
-    assert made.suppressed() == {ada, visitor}
+    assert made.suppressions().current() == {ada, visitor}
     assert run("list").count("requested") == 2
     assert "2 of 2" in run("remove", "user:ada")
     assert "Nobody" in run("list")

@@ -13,7 +13,7 @@ import pytest
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
 from desireline_local.cloud import Addresses, LocalCloud
-from tests.reading import everything
+from desireline_local.kafka.read_all import everything
 
 SITE = "http://localhost:3000"
 SERVER_KEY, SITE_KEY = "backend-key-0001", "site-key-000001"

@@ -31,9 +31,9 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.throttle import ANY, Limit, Throttle
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
-from desireline_local.signing import sign
+from desireline_local.kafka.read_all import everything
+from desireline_local.sender_side.signing import sign
 from receive_webhook.handler import CALL_SECONDS, quick
-from tests.reading import everything
 
 SECRET = b"secret"
 TIGHTEST = min(sender.deadline for sender in known().values())

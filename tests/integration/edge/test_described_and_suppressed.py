@@ -20,12 +20,11 @@ from schemathesis.specs.openapi.checks import (
 from typer.testing import CliRunner
 
 from desireline.contracts import Topic
-from desireline_local.cli.main import app
 from desireline_local.cloud import Addresses
-from desireline_local.openapi import description
-from desireline_local.supervisor import Running
+from desireline_local.kafka.read_all import everything
+from desireline_operate.cli.main import app
+from docs.render.openapi import description
 from tests.integration.edge.conftest import SERVER_KEY, busy, patient, post
-from tests.reading import everything
 
 SCHEMA = schemathesis.openapi.from_dict(description())
 CHECKS = [
@@ -56,8 +55,7 @@ def test_it_answers_as_described_to_whatever_comes(
 @pytest.fixture
 def command(cloud: Addresses, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`desireline` on this cloud."""
-    there = Running(pid=0, addresses=cloud)
-    monkeypatch.setattr("desireline_local.cli.console.running", lambda: there)
+    monkeypatch.setattr("desireline_operate.deployment.running", cloud.as_deployment)
 
     def run(*words: str) -> str:
         done = patient(

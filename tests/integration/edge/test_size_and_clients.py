@@ -15,7 +15,7 @@ import orjson
 from desireline.contracts import EVENTS_LIMIT
 from desireline.receive.request import BODY_LIMIT
 from desireline_local.cloud import Addresses
-from desireline_local.signing import sign
+from desireline_local.sender_side.signing import sign
 from tests.integration.edge.conftest import SERVER_KEY, events, patient, post
 
 AUTH = (SERVER_KEY, "")

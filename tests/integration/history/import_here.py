@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from desireline_local.history.files import Format, digest, look_at
-from desireline_local.history.journal import Journal
-from desireline_local.history.sources import SourceSpec
-from desireline_local.history.use_case import Options, Processes, import_file
-from desireline_local.history.worker import Place, Work
+from desireline_operate.import_history.files import Format, digest, look_at
+from desireline_operate.import_history.formats import SourceSpec
+from desireline_operate.import_history.import_file import Options, Processes, import_file
+from desireline_operate.import_history.journal import Journal
+from desireline_operate.import_history.worker import Place, Work
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from desireline.contracts import Header, Topic
 from desireline.events import CanonicalEvent
 from desireline.receive.mapping.canonical import event_id
 from desireline_local.kafka.broker import Kafka, create_topics
-from tests.reading import everything
+from desireline_local.kafka.read_all import everything
 from tests.unit.history.test_cutting_and_resuming import call
 from tests.unit.history.writing import ndjson
 

@@ -25,7 +25,7 @@ from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
 from desireline_local.poller import consume
 from desireline_local.poller.consume import MappingConsumer
-from desireline_local.poller.mapping import KafkaMapping
+from desireline_local.poller.event_source import KafkaMapping
 from tests.integration.tiny_functions import Notes, create_function, eventually
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"

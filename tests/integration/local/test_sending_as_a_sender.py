@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES
-from desireline_local.cli import send as command
-from desireline_local.cli.main import app
-from desireline_local.samples import load
+from desireline_local.commands import send as command
+from desireline_local.sender_side.samples import load
+from desireline_operate.cli.main import app
 from tests.unit.receive.world import SECRET, World
 
 CALLED = "https://0123.execute-api.localhost/webhooks"

@@ -17,11 +17,12 @@ from desireline.archive.archive_history import ArchiveHistory
 from desireline.records import Record
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.processes import spawn
-from desireline_local.warehouse.connection import connect, rows
+from desireline_local.warehouse.connection import connect
 from desireline_local.warehouse.migrate import variables
 from desireline_local.warehouse.part import WarehousePart
 from desireline_local.warehouse.pipe import Pipe, pipes
 from desireline_local.warehouse.snowpipe import PIPES, Load, Snowpipe
+from desireline_operate.warehouse.connection import rows
 
 ARRIVALS = "arn:aws:sns:us-east-1:000000000000:arrivals"
 BUCKET = "warehouse-tests"

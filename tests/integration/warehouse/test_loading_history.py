@@ -32,8 +32,8 @@ from desireline.events import (
     Tier,
 )
 from desireline.records import Record
-from desireline_local.warehouse.connection import rows
 from desireline_local.warehouse.migrate import MIGRATIONS
+from desireline_operate.warehouse.connection import rows
 from tests.integration.warehouse.conftest import BUCKET, Archive, Server
 
 _offsets: Iterator[int] = itertools.count(1)

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from desireline_local.warehouse.connection import rows
-from desireline_local.warehouse.funnel import STEPS, Funnel, reference_funnel
+from desireline_operate.warehouse.connection import rows
+from desireline_operate.warehouse.funnel import STEPS, Funnel, reference_funnel
 
 DAY = 86_400_000
 START = 1_772_000_000_000

@@ -13,8 +13,8 @@ import typer
 from desireline.adapters.switches import Kill, SwitchBoard
 from desireline.contracts import Channel
 from desireline.intervene.playbook.playbooks import load
-from desireline_local.cli.main import app
-from desireline_local.documents import ROOT
+from desireline_operate.cli.main import app
+from docs.render.__main__ import ROOT
 
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/**/*.md")})
 LINK = re.compile(r'\]\(([^)\s]+)\)|href="([^"]+)"')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from desireline_local.documents import PAGES, ROOT
+from docs.render.__main__ import PAGES, ROOT
 
 
 @pytest.mark.parametrize("path", sorted(PAGES))

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from desireline.events import CanonicalEvent
 from desireline.identity.aliases import Fragments
 from desireline.receive.mapping.canonical import Canonical
-from desireline_local.history.files import Format
-from desireline_local.history.rows import Row
-from desireline_local.history.sources import SourceSpec, source_of, with_words
-from desireline_local.history.worker import Done, Rows
+from desireline_operate.import_history.files import Format
+from desireline_operate.import_history.formats import SourceSpec, source_of, with_words
+from desireline_operate.import_history.rows import Row
+from desireline_operate.import_history.worker import Done, Rows
 
 from .test_formats import CRM_WORDS, MIXPANEL, OURS, SEGMENT, SEGMENT_ROW, ga4
 from .writing import PLACE, PLAN

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from desireline.events import AliasType
 from desireline.identity.aliases import Fragments
-from desireline_local.history.chunks import Chunk, chunks
-from desireline_local.history.files import Format, look_at
-from desireline_local.history.journal import Journal
-from desireline_local.history.rows import reader
-from desireline_local.history.sources import SourceSpec
-from desireline_local.history.worker import Done, Reject
+from desireline_operate.import_history.chunks import Chunk, chunks
+from desireline_operate.import_history.files import Format, look_at
+from desireline_operate.import_history.formats import SourceSpec
+from desireline_operate.import_history.journal import Journal
+from desireline_operate.import_history.rows import reader
+from desireline_operate.import_history.worker import Done, Reject
 
 from .writing import gzipped, imported, ndjson, parquet, table
 
@@ -128,7 +128,7 @@ def test_parquets_rows_come_in_portions(tmp_path: Path) -> None:
 
 
 def test_a_gzip_that_was_cut_off_is_told(tmp_path: Path) -> None:
-    from desireline_local.history.files import FileError
+    from desireline_operate.import_history.files import FileError
 
     file = gzipped(tmp_path / "history.gz", [call(n) for n in range(20_000)])
     file.write_bytes(file.read_bytes()[:-2_000])

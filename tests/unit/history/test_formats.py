@@ -13,8 +13,8 @@ import yaml
 from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.canonical import event_id
 from desireline.receive.senders import segment
-from desireline_local.history.files import Container, FileError, Format, look_at
-from desireline_local.history.sources import (
+from desireline_operate.import_history.files import Container, FileError, Format, look_at
+from desireline_operate.import_history.formats import (
     FileWords,
     MappingError,
     SourceSpec,

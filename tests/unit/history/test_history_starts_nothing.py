@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.hot_leads import hot_script
 from desireline.records import Outgoing
 from desireline.rows import EnrolmentRow, JourneyRow
-from desireline_local.history.chunks import chunks
-from desireline_local.history.files import Format, digest, look_at
-from desireline_local.history.sources import SourceSpec
-from desireline_local.history.worker import Place, Work, Worker
-from desireline_local.in_memory import InMemoryPipeline
-from tests.performance.hot_leads import hot_script
+from desireline_local.demo.in_memory import InMemoryPipeline
+from desireline_operate.import_history.chunks import chunks
+from desireline_operate.import_history.files import Format, digest, look_at
+from desireline_operate.import_history.formats import SourceSpec
+from desireline_operate.import_history.worker import Place, Work, Worker
 
 from .writing import PLAN, ndjson
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from desireline_local.cli.main import app
+from desireline_operate.cli.main import app
 
 from .test_cutting_and_resuming import call
 from .test_formats import CRM, MIXPANEL

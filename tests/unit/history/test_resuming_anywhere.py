@@ -19,12 +19,17 @@ from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent
 from desireline.records import Outgoing
-from desireline_local.history.chunks import Chunk
-from desireline_local.history.files import Format, digest, look_at
-from desireline_local.history.journal import Journal
-from desireline_local.history.sources import SourceSpec
-from desireline_local.history.use_case import Options, Processes, import_file, journal_name
-from desireline_local.history.worker import Done, Work, Worker
+from desireline_operate.import_history.chunks import Chunk
+from desireline_operate.import_history.files import Format, digest, look_at
+from desireline_operate.import_history.formats import SourceSpec
+from desireline_operate.import_history.import_file import (
+    Options,
+    Processes,
+    import_file,
+    journal_name,
+)
+from desireline_operate.import_history.journal import Journal
+from desireline_operate.import_history.worker import Done, Work, Worker
 
 from .test_cutting_and_resuming import call
 from .writing import PLACE, PLAN, ndjson
@@ -149,7 +154,7 @@ def test_a_broker_that_comes_back_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("desireline_local.history.worker.time.sleep", slept.append)
+    monkeypatch.setattr("desireline_operate.import_history.worker.time.sleep", slept.append)
     kafka = Kafka()
     kafka.refusals = 2
 
@@ -162,7 +167,7 @@ def test_a_broker_that_comes_back_is_waited_for(
 def test_a_broker_that_stays_away_stops_the_import_and_a_second_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("desireline_local.history.worker.time.sleep", lambda _: None)
+    monkeypatch.setattr("desireline_operate.import_history.worker.time.sleep", lambda _: None)
     kafka = Kafka()
     kafka.refusals = 4
     work = work_of(ndjson(tmp_path / "h.ndjson", [call(n) for n in range(30)]))

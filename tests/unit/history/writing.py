@@ -17,11 +17,11 @@ from desireline.events import CanonicalEvent
 from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.canonical import Canonical
-from desireline_local.history.chunks import CHUNK_BYTES, chunks
-from desireline_local.history.files import Format, look_at
-from desireline_local.history.rows import reader
-from desireline_local.history.sources import SourceSpec, source_of, with_words
-from desireline_local.history.worker import Done, Place, Rows
+from desireline_operate.import_history.chunks import CHUNK_BYTES, chunks
+from desireline_operate.import_history.files import Format, look_at
+from desireline_operate.import_history.formats import SourceSpec, source_of, with_words
+from desireline_operate.import_history.rows import reader
+from desireline_operate.import_history.worker import Done, Place, Rows
 
 NOW = 1_767_600_000_000
 PLAN = load_plan()

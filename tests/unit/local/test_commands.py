@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -20,13 +21,14 @@ from desireline.events import Quarantined, RawPointer, Stamps
 from desireline.records import Record
 from desireline.recover.quarantine.index_quarantine import IndexQuarantine
 from desireline_local import supervisor
-from desireline_local.cli import console, quarantine
-from desireline_local.cli.main import app
-from desireline_local.cli.times import moment, span
 from desireline_local.cloud import Addresses
-from desireline_local.in_memory import Silent
+from desireline_local.demo.in_memory import Silent
 from desireline_local.kafka import broker
-from desireline_local.supervisor import NotRunningError, Running, StartError, UnreadyError
+from desireline_local.supervisor import Running, StartError, UnreadyError
+from desireline_operate.cli import console, quarantine
+from desireline_operate.cli.main import app
+from desireline_operate.cli.times import moment, span
+from desireline_operate.deployment import NotRunningError
 
 
 def run(*arguments: str, columns: int = 80) -> tuple[int, str]:
@@ -89,7 +91,7 @@ def test_ctrl_c_ends_any_command_with_130(monkeypatch: pytest.MonkeyPatch):
     def interrupted() -> Running:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(console, "running", interrupted)
+    monkeypatch.setattr(supervisor, "running", interrupted)
 
     assert run("explain", "user:ada") == (130, "interrupted\n")
     assert run("suppress", "list") == (130, "interrupted\n")
@@ -102,7 +104,7 @@ def test_a_connection_that_breaks_is_no_wrong_usage(
     def broken() -> Running:
         raise error
 
-    monkeypatch.setattr(console, "running", broken)
+    monkeypatch.setattr(supervisor, "running", broken)
 
     code, said = run("clock", columns=200)
     assert (code, said) == (1, f"desireline: what this asks does not answer: {error}\n")
@@ -122,7 +124,7 @@ def dead_cloud(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"http://{nobody}"
     names = [name for name in Addresses.__dataclass_fields__ if name != "deployment"]
     addresses = Addresses(**dict.fromkeys(names, url))
-    monkeypatch.setattr(console, "running", lambda: Running(1, addresses))
+    monkeypatch.setattr(supervisor, "running", lambda: Running(1, addresses))
 
 
 @pytest.mark.parametrize(
@@ -186,11 +188,8 @@ def test_names_that_look_like_markup_are_listed_as_they_are(monkeypatch: pytest.
     record = Record("events.quarantined", 0, 0, now, b"segment", message.encode())
     IndexQuarantine(store=store, metrics=Silent())([record])
 
-    class Target:
-        def store(self) -> MemoryStore:
-            return store
-
-    monkeypatch.setattr(quarantine, "the_target", lambda _: Target())
+    deployment = SimpleNamespace(store=lambda: store)
+    monkeypatch.setattr(quarantine, "the_deployment", lambda _: deployment)
 
     code, said = run("quarantine", "list", columns=160)
     assert code == 0, said

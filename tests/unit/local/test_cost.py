@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from desireline_local.cost.bill import Counted, bill
-from desireline_local.cost.prices import list_prices
+from desireline_operate.cost.bill import Counted, bill
+from desireline_operate.cost.prices import list_prices
 
 MILLION = 1_000_000
 GB = 1_000_000_000

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -10,9 +12,9 @@ from typer.testing import CliRunner
 from desireline.adapters.memory import MemoryStore
 from desireline.identity.aliases import Fragments
 from desireline.rows import DecisionRow, Outcome, Put
-from desireline_local.cli import ask
-from desireline_local.cli.main import app
-from desireline_local.explain import PHASES, PastEvent
+from desireline.show.timeline import PHASES, PastEvent
+from desireline_operate.cli import explain as command
+from desireline_operate.cli.main import app
 
 SUBJECT = "s-1"
 FRAGMENTS = Fragments(b"any")
@@ -34,12 +36,6 @@ def decision(phase: str, outcome: Outcome, *, step: str = "-", action: str = "-"
     )
 
 
-class Connection:
-    """One to no warehouse."""
-
-    def close(self) -> None: ...
-
-
 class Past:
     """Events as the warehouse has them."""
 
@@ -54,15 +50,16 @@ class Past:
 def explain(monkeypatch: pytest.MonkeyPatch):
     """The command, on a store and a history of ours."""
 
-    def run(subject: str, store: MemoryStore, *events: PastEvent) -> tuple[int, str]:
-        class Cloud:
-            addresses = None
-
-        monkeypatch.setattr(ask, "the_cloud", Cloud)
-        monkeypatch.setattr(ask.backends, "store", lambda _: store)
-        monkeypatch.setattr(ask.backends, "fragments", lambda _: FRAGMENTS)
-        monkeypatch.setattr(ask.backends, "warehouse", lambda _: Connection())
-        monkeypatch.setattr(ask, "WarehouseHistory", lambda _: Past(*events))
+    def run(
+        subject: str, store: MemoryStore, *events: PastEvent, no_warehouse: bool = False
+    ) -> tuple[int, str]:
+        deployment = SimpleNamespace(
+            store=lambda: store,
+            fragments=lambda: FRAGMENTS,
+            history=lambda: nullcontext(Past(*events)),
+            connect=None if no_warehouse else object,
+        )
+        monkeypatch.setattr(command, "the_deployment", lambda _: deployment)
         done = CliRunner().invoke(app, ["explain", subject], env={"COLUMNS": "120"})
         return done.exit_code, done.output
 

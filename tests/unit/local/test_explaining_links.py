@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from desireline.adapters.memory import MemoryStore
 from desireline.resolve.persons import edge_of
 from desireline.rows import Evidence, EvidenceRow, PersonRow, Put
-from desireline_local.explain import PastEvent, explain
+from desireline.show.timeline import PastEvent, explain
 from tests.unit.journey.test_reading_subjects import counted
 
 

@@ -7,17 +7,12 @@ import pytest
 from desireline.adapters.memory import MemoryStore
 from desireline.events import AliasType
 from desireline.identity.aliases import Fragments
+from desireline.identity.find import UnknownSubjectError, fragments_of_person, fragments_of_subject
 from desireline.journey.state import EMPTY
 from desireline.ports import Part, Span
 from desireline.recover.replay_webhooks import Counts, Progress, Selection
 from desireline.rows import PersonRow, Put, StateRow, SubjectRow
-from desireline_local.explain import UnknownSubjectError
-from desireline_local.replays import (
-    Kept,
-    fragments_of_person,
-    fragments_of_subject,
-    size,
-)
+from desireline_operate.replays import Kept, size
 
 FRAGMENTS = Fragments(b"any")
 

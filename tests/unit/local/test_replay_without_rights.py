@@ -12,8 +12,8 @@ from botocore.stub import Stubber
 
 from desireline.adapters.clock import WallClock
 from desireline.recover.replay_webhooks import Selection
-from desireline_local.cli.replay import Origin, _begun
-from desireline_local.target import Target
+from desireline_operate.cli.replay import Origin, _begun
+from desireline_operate.deployment import Deployment
 
 
 def test_a_missing_right_is_told_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,8 +29,8 @@ def test_a_missing_right_is_told_and_no_traceback(capsys: pytest.CaptureFixture[
         ssm.add_response("get_parameter", {"Parameter": {"Value": "bucket"}})
         s3 = stack.enter_context(Stubber(clients["s3"]))
         s3.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)
-        target = Target(
-            deployment="d",
+        deployment = Deployment(
+            name="d",
             bootstrap="nobody:9",
             auth="plaintext",
             region="us-east-1",
@@ -39,7 +39,7 @@ def test_a_missing_right_is_told_and_no_traceback(capsys: pytest.CaptureFixture[
         )
 
         with pytest.raises(typer.Exit) as ended:
-            _begun(target, Origin.ARCHIVE, None, None, Selection())
+            _begun(deployment, Origin.ARCHIVE, None, None, Selection())
 
     assert ended.value.exit_code == 1
     assert "nothing was done: AccessDenied" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from desireline_local.samples import CALLED, Sample, UnknownSampleError, load
+from desireline_local.sender_side.samples import CALLED, Sample, UnknownSampleError, load
 
 
 def test_a_sample_is_chosen_by_name_and_an_unknown_one_says_which_there_are() -> None:

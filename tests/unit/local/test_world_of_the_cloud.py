@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from desireline_local.world import CloudWorld, SettleError
+from desireline_local.demo.world import CloudWorld, SettleError
 
 REST = {
     "in_flight": {}, "started": {}, "stream_records": 0, "queued_messages": 0,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.performance.load import Loaded
-from tests.performance.sustained import LOWER, MINUTE, NEAR, Search
+from bench.load import Loaded
+from bench.sustained import LOWER, MINUTE, NEAR, Search
 
 
 def loaded(

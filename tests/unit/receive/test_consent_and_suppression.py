@@ -21,8 +21,8 @@ from desireline.receive.mapping.event_mapper import (
 )
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
-from desireline_local.samples import load
-from desireline_local.signing import sign
+from desireline_local.sender_side.samples import load
+from desireline_local.sender_side.signing import sign
 from tests.unit.receive.world import NOW, PLAN, SECRET, World
 
 WHEN = "2026-01-05T00:00:00Z"

@@ -16,8 +16,8 @@ from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, Refusal, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
-from desireline_local.samples import load
-from desireline_local.signing import sign
+from desireline_local.sender_side.samples import load
+from desireline_local.sender_side.signing import sign
 from tests.unit.receive.test_receiving_webhooks import NOW, PLAN, SECRET, World, track
 
 

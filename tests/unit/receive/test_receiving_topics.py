@@ -28,7 +28,7 @@ from desireline.receive.mapping.event_mapper import MapWebhook, as_received, rep
 from desireline.receive.receive_topic import ReceiveTopic
 from desireline.receive.senders._topic import TopicSender, topic_senders
 from desireline.records import Record
-from desireline_local import mapping_again
+from desireline_operate import compose
 from tests.unit.receive.world import NOW, PLAN, Suppressed, World
 
 TOPIC = "company.events"
@@ -370,7 +370,7 @@ def test_what_the_plan_ignores_is_counted_by_its_source() -> None:
 
 
 def test_replay_and_repair_know_the_sources() -> None:
-    assert isinstance(mapping_again.senders()["company_events"], TopicSender)
+    assert isinstance(compose.senders()["company_events"], TopicSender)
 
 
 JSON = st.recursive(

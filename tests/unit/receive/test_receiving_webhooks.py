@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from desireline.contracts import Topic
 from desireline.receive.request import BODY_LIMIT, WebhookRequest
-from desireline_local.signing import sign
+from desireline_local.sender_side.signing import sign
 from tests.unit.receive.world import NEXT, NOW, PLAN, SECRET, World, request
 
 

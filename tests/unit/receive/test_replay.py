@@ -31,8 +31,8 @@ from desireline.rows import (
     SubjectRow,
 )
 from desireline_learning.simulator import Company, Scenario
-from desireline_local.drive import drive
-from desireline_local.in_memory import WALL, InMemoryPipeline
+from desireline_local.demo.drive import drive
+from desireline_local.demo.in_memory import WALL, InMemoryPipeline
 
 NAMESPACE = b"any"
 PLAN = load_plan()

@@ -16,8 +16,8 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.suppress import Objections
 from desireline.records import Outgoing
-from desireline_local.samples import CALLED
-from desireline_local.signing import sign
+from desireline_local.sender_side.samples import CALLED
+from desireline_local.sender_side.signing import sign
 
 NOW = 1_767_571_200_000
 SECRET, NEXT = b"first secret", b"second secret"

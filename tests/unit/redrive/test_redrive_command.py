@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import desireline_local.cli.redrive as command
-from desireline_local.cli.main import app
-from desireline_local.cli.times import moment
+import desireline_operate.cli.redrive as command
+from desireline_operate.cli.main import app
+from desireline_operate.cli.times import moment
 
 from .scene import Scene, event, kafka_object, record
 
@@ -53,11 +53,11 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     """What the command works on."""
 
     class Somewhere:
-        def who(self) -> str:
+        def operator(self) -> str:
             return "ada"
 
     made = Scene()
-    monkeypatch.setattr(command, "the_target", lambda _: Somewhere())
+    monkeypatch.setattr(command, "the_deployment", lambda _: Somewhere())
     monkeypatch.setattr(command, "Redriving", lambda _: made)
     return made
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from desireline.errors import InvalidEventError
 from desireline.plan.tracking_plan import load_plan
-from desireline_local.plan.check import check
+from desireline_operate.plan.check import check
 from tests.unit.tracking_plan.small import FILES, Tool, write
 
 CONTENT = {name: yaml.safe_load(text) for name, text in FILES.items()}

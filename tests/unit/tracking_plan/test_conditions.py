@@ -11,7 +11,7 @@ from jmespath.exceptions import JMESPathError
 from desireline.errors import InvalidEventError
 from desireline.plan.jmespath_functions import compiled
 from desireline.plan.tracking_plan import Parameter
-from desireline_local.plan.conditions import constant, hides, mistakes, unfit
+from desireline_operate.plan.conditions import constant, hides, mistakes, unfit
 
 ATOMS = st.sampled_from(
     [

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline_local.plan.changes import Change, asked, changes
-from desireline_local.plan.versions import Level, Version
+from desireline_operate.plan.changes import Change, asked, changes
+from desireline_operate.plan.versions import Level, Version
 
 PATCH, MINOR, MAJOR = Level.PATCH, Level.MINOR, Level.MAJOR
 PLAN: dict[str, Any] = {

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import desireline
 from desireline.receive import senders
-from desireline_local.cli.main import app
-from desireline_local.plan import check as checking
+from desireline_operate.cli.main import app
+from desireline_operate.plan import check as checking
 from tests.unit.tracking_plan.small import Tool, edit, write
 
 PACKAGE = Path(desireline.__file__).parent
@@ -243,7 +243,7 @@ def test_a_file_that_is_wrong_does_not_keep_the_command_from_saying_so(
     folder = package / "resources" / "tracking_plan"
     (folder / "senders" / "company_events.yaml").write_text(written)
     answer = subprocess.run(
-        [sys.executable, "-m", "desireline_local.cli.plan", "check", "--plan", str(folder)],
+        [sys.executable, "-m", "desireline_operate.cli.plan", "check", "--plan", str(folder)],
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from desireline.receive.senders.sender import Sender
-from desireline_local.plan.check import check
+from desireline_operate.plan.check import check
 from tests.unit.tracking_plan.small import Tool, edit, write
 
 PRODUCT, TOOL, HEAD = "events/product.yaml", "senders/tool.yaml", "plan.yaml"

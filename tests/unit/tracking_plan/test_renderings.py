@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 from desireline.errors import InvalidEventError
 from desireline.plan.event_names import EventName
 from desireline.plan.tracking_plan import Parameter, PlannedEvent, SenderMapping, load_plan
-from desireline_local.plan.page import allowed, tracking_plan_page
-from desireline_local.plan.schema import schema
+from desireline_operate.plan.describe import allowed
+from docs.render.tracking_plan import tracking_plan_page
+from docs.render.tracking_plan_schema import schema
 
 PLAN = load_plan()
 VALIDATOR = Draft202012Validator(schema())

@@ -72,7 +72,7 @@ def test_it_is_counted_and_answered_and_its_body_is_kept() -> None:
 
 
 def test_every_reason_is_told_in_the_rendered_plan() -> None:
-    from desireline_local.plan.page import tracking_plan_page
+    from docs.render.tracking_plan import tracking_plan_page
 
     page = tracking_plan_page()
     reasons = [one.why for words in load_plan().senders.values() for one in words.ignored]

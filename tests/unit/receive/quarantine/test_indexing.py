@@ -19,7 +19,7 @@ from desireline.recover.quarantine.cases import Cases, Filters, State
 from desireline.recover.quarantine.index_quarantine import DAY, OTHERS, IndexQuarantine
 from desireline.rows import CasePageRow, CaseRow
 from desireline.rows.quarantine import PAGE
-from desireline_local.in_memory import Silent
+from desireline_local.demo.in_memory import Silent
 
 NOW = 20_500 * DAY + DAY // 2
 

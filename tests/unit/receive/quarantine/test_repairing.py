@@ -25,7 +25,7 @@ from desireline.recover.quarantine.cases import Cases, Filters, State
 from desireline.recover.quarantine.index_quarantine import DAY, IndexQuarantine
 from desireline.recover.quarantine.repair import Repair
 from desireline.resources import TRACKING_PLAN
-from desireline_local.in_memory import Silent
+from desireline_local.demo.in_memory import Silent
 from tests.unit.receive.test_receiving_webhooks import NOW, PLAN, World, segment, track
 
 EVER = Filters(since=NOW - DAY, until=NOW + DAY)

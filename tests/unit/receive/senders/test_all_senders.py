@@ -15,7 +15,7 @@ from desireline.contracts import Topic
 from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
-from desireline_local.samples import Sample, load
+from desireline_local.sender_side.samples import Sample, load
 from tests.unit.receive.world import NEXT, NOW, SECRET, World, request
 
 SENDERS = known()

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from desireline.receive.request import WebhookRequest
-from desireline_local.samples import load
+from desireline_local.sender_side.samples import load
 from tests.unit.receive.world import NEXT, SECRET, World, request
 
 ACTIVATED: dict[str, Any] = load("chargebee").named("subscription_activated")[0].body

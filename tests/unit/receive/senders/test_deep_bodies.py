@@ -13,7 +13,7 @@ import pytest
 
 from desireline.contracts import Topic
 from desireline.receive.senders import NAMES, known
-from desireline_local.samples import Sample, load
+from desireline_local.sender_side.samples import Sample, load
 from tests.unit.receive.senders.test_any_signed_body import places, sent
 from tests.unit.receive.world import NOW, SECRET, World, request
 

@@ -11,7 +11,7 @@ from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType, CanonicalEvent
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.hubspot import SENDER, decoded
-from desireline_local.samples import CALLED
+from desireline_local.sender_side.samples import CALLED
 from tests.unit.receive.world import NOW, SECRET, World, request
 
 # Published with HubSpot's own library, in its tests.

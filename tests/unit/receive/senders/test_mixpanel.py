@@ -14,7 +14,7 @@ from desireline.events import AliasType, RawWebhook
 from desireline.receive.mapping.event_mapper import reports_of
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders.mixpanel import SENDER
-from desireline_local.samples import load
+from desireline_local.sender_side.samples import load
 from tests.unit.receive.world import NEXT, NOW, SECRET, World, request
 
 ACTIONS = ("members", "add_members", "remove_members")

@@ -10,7 +10,7 @@ import pytest
 from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.paddle import SENDER, SIGNATURE
-from desireline_local.samples import load
+from desireline_local.sender_side.samples import load
 from tests.unit.receive.world import NOW, SECRET, World, request
 
 AT = 1696195954

@@ -25,7 +25,7 @@ MODULE = "layers/desireline/receive/senders/plumely.py"
 def copied(folder: Path, *left_out: str) -> Path:
     """The packages and the plan with the guide's files in them."""
     unwanted = shutil.ignore_patterns("__pycache__")
-    for part in ("layers", "local", "tracking_plan", "playbooks"):
+    for part in ("layers", "operate", "local", "tracking_plan", "playbooks"):
         shutil.copytree(ROOT / part, folder / part, symlinks=True, ignore=unwanted)
     for path, text in FILES.items():
         if path not in left_out:
@@ -35,7 +35,7 @@ def copied(folder: Path, *left_out: str) -> Path:
 
 def held(folder: Path, sender: str) -> tuple[int, str]:
     """Exit code and last line of the tests over all senders, of this one in the copy."""
-    paths = [str(folder / part) for part in ("layers", "local")]
+    paths = [str(folder / part) for part in ("layers", "operate", "local")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS, "-k", sender]
     done = subprocess.run(
         command,
@@ -51,8 +51,8 @@ def held(folder: Path, sender: str) -> tuple[int, str]:
 def test_the_guide_shows_these_files() -> None:
     assert sorted(FILES) == [
         MODULE,
-        "local/desireline_local/samples/acme_forms.json",
-        "local/desireline_local/samples/plumely.json",
+        "local/desireline_local/sender_side/samples/acme_forms.json",
+        "local/desireline_local/sender_side/samples/plumely.json",
         "tracking_plan/senders/acme_forms.yaml",
         "tracking_plan/senders/plumely.yaml",
     ]

@@ -13,7 +13,7 @@ from desireline.events import AccountRole, CanonicalEvent
 from desireline.receive.mapping.times import iso
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.zendesk import signature
-from desireline_local.samples import load
+from desireline_local.sender_side.samples import load
 from tests.unit.receive.world import NOW, SECRET, World, request
 
 # What Zendesk signs test requests with, for everybody.

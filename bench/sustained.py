@@ -1,0 +1,123 @@
+"""latency.sustained_rate: the highest rate that the running cloud holds for a minute.
+
+Held: the senders are answered as fast as they send, the lag does not grow, and 99 of 100 alerts are
+delivered within five seconds. Looked for by short loads, then held for a minute.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from bench.empty_api import empty_api, rate
+from bench.figures import say
+from bench.hot_leads import hot_script
+from bench.load import Load, Loaded
+from bench.running import send_for_real
+from desireline_local.cloud import LocalCloud
+
+MINUTE, COPIES = 60, 40
+PROBE, PROBE_COPIES = 12, 12
+NEAR = 1.25
+"""A rate that holds and one that does not, so near to one another, end the search."""
+LOWER = 0.85
+BUDGET = 260.0
+"""Seconds for one kind of webhook, in which the last minute has to begin."""
+MINUTES = 3
+"""Of these, kept for rates that were held for a moment and may not be for long."""
+SINGLES, BATCHES = (1, 50), (20, 200)
+"""Events a webhook, and the rate to begin with."""
+
+
+def measure() -> list[dict[str, Any]]:
+    """One row for single events and one for batches of twenty."""
+    script = hot_script()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCloud(Path(folder) / "cloud") as cloud,
+    ):
+        send_for_real(cloud)
+        alone = _alone(empty_api(cloud))
+        with Load(cloud, script) as load:
+            return [
+                _row(name, batch, Search(load, batch).highest(guess), alone)
+                for name, (batch, guess) in (("singles", SINGLES), ("batches", BATCHES))
+            ]
+
+
+def _row(name: str, batch: int, value: int, alone: float) -> dict[str, Any]:
+    return {
+        "name": f"latency.sustained_rate.{name}",
+        "value": value,
+        "unit": "events/s",
+        "peer": f"the emulator alone, {batch} a call",
+        "peer_value": alone * batch,
+    }
+
+
+class Search:
+    """For the highest rate of webhooks of so many events that is held."""
+
+    def __init__(self, load: Load, batch: int) -> None:
+        self._load = load
+        self._batch = batch
+        self._until = time.monotonic() + BUDGET
+
+    def highest(self, guess: int) -> int:
+        """0 if none of those that were tried was held for a minute."""
+        tried = self._probed(guess)
+        while tried and time.monotonic() < self._until:
+            if self._runs(tried, seconds=MINUTE, copies=COPIES):
+                return tried
+            tried = round(tried * LOWER)
+        return 0
+
+    def _probed(self, guess: int) -> int:
+        """The highest rate that was held for a moment."""
+        low, high, tried = 0, math.inf, guess
+        last = self._until - MINUTES * MINUTE
+        while high > low * NEAR and low < tried < high and time.monotonic() < last:
+            if self._runs(tried, seconds=PROBE, copies=PROBE_COPIES):
+                low = tried
+            else:
+                high = tried
+            tried = _between(low, high)
+        return low
+
+    def _runs(self, tried: int, *, seconds: int, copies: int) -> bool:
+        found = self._load.run(rate=tried, batch=self._batch, seconds=seconds, copies=copies)
+        say(f"  {self._batch} a webhook, {tried}/s for {seconds} s: {told(found)}")
+        return found.held
+
+
+def _between(low: int, high: float) -> int:
+    if not low:
+        return int(high // 2)
+    return round(low * 1.6 if math.isinf(high) else math.sqrt(low * high))
+
+
+def told(found: Loaded) -> str:
+    """A load in a line."""
+    if not found.whole:
+        return "not held, broken off: too much waits"
+    parts = [f"p99 {found.p99:.1f} s", f"lag at most {max(found.lag, default=0)}"]
+    parts += ["growing"] if found.grows else []
+    parts += [f"senders {found.late:.1f} s late"] if found.late >= 1 else []
+    return f"{'held' if found.held else 'not held'}, {', '.join(parts)}"
+
+
+def _alone(url: str) -> float:
+    """Calls a second of the local API and a function that does nothing."""
+    body = orjson.dumps({"event": "Report Viewed"})
+
+    def empty(http: httpx.Client) -> None:
+        http.post(url, content=body).raise_for_status()
+
+    rate(empty, 2)
+    return rate(empty, 8)

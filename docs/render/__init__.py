@@ -1,0 +1,1 @@
+"""Render the generated pages of docs/ from the code and the plan: `make docs`."""

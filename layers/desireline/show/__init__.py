@@ -1,0 +1,1 @@
+"""Show: the read models behind commands and pages."""

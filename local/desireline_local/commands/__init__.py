@@ -1,0 +1,1 @@
+"""The commands of the laptop cloud, which `desireline` finds by entry points."""

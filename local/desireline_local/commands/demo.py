@@ -1,0 +1,170 @@
+"""`desireline demo`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from desireline.adapters.warehouse_history import WarehouseHistory
+from desireline.rows import DecisionRow, JourneyRow, Outcome
+from desireline.show.timeline import explain
+from desireline_learning.simulator.company import Company
+from desireline_learning.simulator.scenario import Scenario
+from desireline_local import supervisor
+from desireline_local.cloud import Addresses
+from desireline_local.commands.cloud import show_addresses
+from desireline_local.demo import report
+from desireline_local.demo.drive import Progress as Driven
+from desireline_local.demo.latency import by_stage
+from desireline_local.demo.run import Run, replay
+from desireline_local.demo.world import SettleError
+from desireline_local.supervisor import StartError, UnreadyError
+from desireline_operate.cli.console import console, fail
+from desireline_operate.deployment import NotRunningError
+from desireline_operate.explain_view import timeline
+from desireline_operate.warehouse.connection import rows
+from desireline_operate.warehouse.funnel import reference_funnel
+
+FUNNEL_DAYS = 10
+SIGNUP_DAYS = 4
+"""Trials sign up on the first days of the story; a shorter story has a shorter window."""
+
+
+def demo(
+    trials: Annotated[int, typer.Option(min=1, help="trials of the simulated company")] = 30,
+    days: Annotated[float, typer.Option(min=1, help="length of the story, journey time")] = 14,
+    seed: Annotated[int, typer.Option(help="another seed, another company")] = 7,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="leave the cloud running afterwards")
+    ] = False,
+) -> None:
+    """Replay a simulated company through the whole local cloud and show what came of it.
+
+    Exit code 0 only if all stages delivered and decided as they should.
+    """
+    began = time.monotonic()
+    _not_running_yet()
+    company = Company(Scenario(trials=trials, days=days, seed=seed))
+    console.print(
+        f"A simulated company: {trials} trials in {days:g} days, "
+        f"{len(company.deliveries)} webhooks of Segment and Stripe."
+    )
+    addresses = _start()
+    try:
+        run = _replay(addresses, company)
+        with closing(addresses.connect()) as connection:
+            for part in _sections(addresses, company, run, connection):
+                console.print(part)
+        passed = _verdict(run)
+    except SettleError as error:
+        raise fail(f"the pipeline does not come to rest: {error}") from error
+    finally:
+        if not keep:
+            supervisor.end()
+    console.print(f"\nWhole demo: {time.monotonic() - began:.0f} s.")
+    if keep:
+        show_addresses(addresses)
+    else:
+        console.print("To play with it yourself: 'make up', then see the README.")
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _not_running_yet() -> None:
+    try:
+        supervisor.running()
+    except UnreadyError as error:
+        raise fail(str(error), 2) from error
+    except NotRunningError:
+        return
+    raise fail("a local cloud is running, and the demo wants one of its own: 'desireline down'", 2)
+
+
+def _start() -> Addresses:
+    began = time.monotonic()
+    try:
+        with console.status("starting the local cloud") as status:
+            found = supervisor.start(lambda line: status.update(f"starting: {line}"))
+    except StartError as error:
+        raise fail(f"the local cloud did not start: {error}") from error
+    console.print(f"Local cloud ready after {time.monotonic() - began:.0f} s.")
+    return found.addresses
+
+
+def _replay(addresses: Addresses, company: Company) -> Run:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(), console=console,
+    ) as bars:  # fmt: skip
+        task = bars.add_task("replaying", total=len(company.deliveries))
+
+        def show(progress: Driven) -> None:
+            day = datetime.fromtimestamp(progress.now / 1000, UTC)
+            bars.update(
+                task, completed=progress.delivered, description=f"journey time {day:%b %d %H:%M}"
+            )
+
+        run = replay(addresses, company, show)
+    span = company.scenario.days
+    console.print(
+        f"{run.progress.total} webhooks and {span:g} days of checks in {run.seconds:.0f} s, "
+        f"{run.progress.rounds} rounds of virtual time."
+    )
+    return run
+
+
+def _sections(
+    addresses: Addresses, company: Company, run: Run, connection: Any
+) -> Iterator[RenderableType]:
+    yield from report.alerts(run)
+    yield from _story(addresses, connection, run)
+    yield from report.tiers(run)
+    yield from report.decisions(run)
+    window = max(1, min(FUNNEL_DAYS, int(company.scenario.days) - SIGNUP_DAYS))
+    found = reference_funnel(connection, window_days=window, as_of=company.scenario.end)
+    yield from report.funnel(found, window)
+    yield from report.latencies(by_stage(connection))
+    yield from report.quarantine(
+        run,
+        rows(
+            connection,
+            "select source, event_name, reason, payload:detail::varchar"
+            " from raw.events_quarantined",
+        ),
+    )
+
+
+def _story(addresses: Addresses, connection: Any, run: Run) -> Iterator[RenderableType]:
+    """One trial from the first anonymous visit to its outcome: one that became a hot lead."""
+    hot = [
+        row.subject
+        for row in run.interventions
+        if isinstance(row, DecisionRow)
+        and row.playbook == "hot_lead"
+        and row.outcome is Outcome.SENT
+    ]
+    if not hot:
+        return
+    journeys = {row.subject: row for row in run.journeys if isinstance(row, JourneyRow)}
+    paid = [one for one in hot if one in journeys and journeys[one].current.lifecycle == "customer"]
+    store = addresses.as_deployment().store()
+    found = explain(store, WarehouseHistory(connection), (paid or hot)[0])
+    yield report.heading("One trial, from the first anonymous visit to its outcome")
+    yield timeline(found)
+
+
+def _verdict(run: Run) -> bool:
+    console.print(report.heading("Did it all work?"))
+    found = report.checks(run)
+    for passed, what in found:
+        mark = ("yes", "green") if passed else ("NO ", "red")
+        console.print(Text.assemble("  ", mark, f"  {what}"))
+    return all(passed for passed, _ in found)

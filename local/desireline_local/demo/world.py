@@ -1,0 +1,129 @@
+"""The running local cloud as a world that the driver of virtual time can drive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from desireline_local.cloud import Addresses
+from desireline_local.sender_side.signing import sign
+
+SETTLE_SECONDS = 600.0
+CLIENTS = 8
+ARCHIVE = "archive-history"
+CHECK = "check-playbook"
+
+
+class SettleError(Exception):
+    """Something stays in flight; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What a sender was answered."""
+
+    status: int
+    reason: str
+    seconds: float
+
+
+class CloudWorld:
+    """Posts signed webhooks over HTTP and moves the cloud's clock. A context manager."""
+
+    def __init__(self, addresses: Addresses, *, patience: float = SETTLE_SECONDS) -> None:
+        self._patience = patience
+        self._addresses = addresses
+        self._control = addresses.clock()
+        self._poller = addresses.polling()
+        self._secrets = {name: addresses.secret(name) for name in ("segment", "stripe")}
+        self._http = httpx.Client(timeout=120, limits=httpx.Limits(max_connections=CLIENTS * 2))
+        self._pool = ThreadPoolExecutor(CLIENTS)
+        self.answers: list[Posted] = []
+
+    def __enter__(self) -> CloudWorld:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        self._http.close()
+
+    def post(self, deliveries: Sequence[Any]) -> None:
+        """Deliver these at once, each signed as its sender signs."""
+        self.answers.extend(self._pool.map(self._post, deliveries))
+
+    def settle(self) -> None:
+        """Return when two looks in a row find nothing in flight and nothing new between them.
+
+        The archive is left out: it batches, and decides nothing. Raises SettleError.
+        """
+        end = time.monotonic() + self._patience
+        before: Any = None
+        pause = 0.004
+        while time.monotonic() < end:
+            seen = None
+            with suppress(httpx.TimeoutException, httpx.RemoteProtocolError):
+                seen = self._look()
+            if seen is None or seen["busy"]:
+                before = None
+                pause = min(0.05, pause * 1.4)
+            elif seen == before:
+                return
+            else:
+                before = seen
+            time.sleep(pause)
+        raise SettleError(f"not at rest after {self._patience:.0f} s: {self._look()}")
+
+    def next_due(self) -> int | None:
+        """The earliest time that an execution waits for, epoch ms."""
+        due = self._control.rest()["next_due"]
+        return None if due is None else round(due * 1000)
+
+    def advance(self, to: int) -> None:
+        """Move the journey clock."""
+        self._control.advance(to)
+
+    def _look(self) -> dict[str, Any]:
+        rest, polled = self._control.rest(), self._poller.look()
+        mappings = [one for one in polled["mappings"] if ARCHIVE not in one["function"]]
+        started = {name: n for name, n in rest["started"].items() if ARCHIVE not in name}
+        busy = {
+            "functions": [name for name in rest["in_flight"] if ARCHIVE not in name],
+            "lag": {one["group"]: one["lag"] for one in mappings if one["lag"] or one["busy"]},
+            "stream_records": rest["stream_records"],
+            "queued_messages": rest["queued_messages"],
+            "executions_awake": rest["executions_awake"],
+        }
+        return {
+            "busy": {name: found for name, found in busy.items() if found},
+            "started": started,
+            "produced": polled["produced"],
+        }
+
+    def _post(self, delivery: Any) -> Posted:
+        """As its sender does: again while it is told that it is not taken now."""
+        end = time.monotonic() + self._patience
+        while (answer := self._called(delivery)).status >= 500 and time.monotonic() < end:
+            time.sleep(0.3)
+        return answer
+
+    def _called(self, delivery: Any) -> Posted:
+        secret = self._secrets[delivery.source]
+        headers = sign(
+            delivery.source,
+            delivery.body,
+            b"not the secret" if delivery.forged else secret,
+            time.time_ns() // 1_000_000,
+        )
+        began = time.perf_counter()
+        answer = self._http.post(
+            f"{self._addresses.webhooks}/{delivery.source}", content=delivery.body, headers=headers
+        )
+        return Posted(
+            answer.status_code, answer.json().get("reason", ""), time.perf_counter() - began
+        )

@@ -1,0 +1,143 @@
+"""The deployment that a command works on: the running local cloud, or one on AWS.
+
+On AWS everything is found by the deployment's name, in the SSM parameters in which its stacks
+publish their addresses. Credentials and region are those of the environment. Kafka is reached only
+from within the deployment's network.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from desireline.adapters.aws import client as aws_client
+from desireline.adapters.aws import translated
+from desireline.adapters.clock import WallClock
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.kafka import Auth, KafkaProducer
+from desireline.adapters.suppressions import DynamoSuppressions
+from desireline.adapters.warehouse_history import WarehouseHistory
+from desireline.contracts import Table, Topic, parameter
+from desireline.identity.aliases import Fragments
+from desireline.ports import Clock
+from desireline.show.timeline import History, PastEvent
+from desireline_operate.warehouse.connection import connect_account
+from desireline_operate.warehouse.settings import account_settings
+
+Client = Callable[..., Any]
+RUNNING = "desireline.deployments"
+"""The entry points that return a running deployment; the local cloud registers one."""
+
+
+class NotRunningError(Exception):
+    """No local cloud runs; the message says what to do."""
+
+
+class NoMetrics:
+    """Discards counters: nobody watches those of a command."""
+
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
+
+
+class NoHistory:
+    """The past events where no warehouse is known: none."""
+
+    def events(self, fragments: Sequence[str], accounts: Sequence[str]) -> list[PastEvent]:
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """client: makes a boto3 client of a service. clock: journey time. auth: Kafka's.
+    connect: connects to its warehouse and raises UnavailableError; None if no warehouse is known.
+    """
+
+    name: str
+    bootstrap: str
+    auth: Auth
+    region: str
+    client: Client
+    clock: Clock
+    connect: Callable[[], Any] | None = None
+
+    def parameter(self, *path: str) -> str:
+        """Return what a stack published. Raises TerminalError where it is missing."""
+        return _parameter(self.client, self.name, *path)
+
+    def store(self) -> DynamoStore:
+        """Return the tables."""
+        tables = {table: f"{self.name}-{table}" for table in Table}
+        return DynamoStore(self.client("dynamodb"), tables)
+
+    def producer(self) -> KafkaProducer:
+        """Return a producer to its Kafka."""
+        return KafkaProducer(
+            self.bootstrap, self.auth, probe=Topic.EVENTS_RECEIVED, region=self.region
+        )
+
+    def fragments(self) -> Fragments:
+        """Return the namer of fragments, with the deployment's secret."""
+        return Fragments(self.secret("identity"))
+
+    def suppressions(self) -> DynamoSuppressions:
+        """Return the people that are suppressed, as its tables list them."""
+        table = f"{self.name}-{Table.INTERVENTIONS}"
+        return DynamoSuppressions(self.client("dynamodb"), table, WallClock(), NoMetrics())
+
+    @contextmanager
+    def history(self) -> Iterator[History]:
+        """Open the past events, none if no warehouse is known. Raises UnavailableError."""
+        if self.connect is None:
+            yield NoHistory()
+            return
+        with closing(self.connect()) as connection:
+            yield WarehouseHistory(connection)
+
+    def secret(self, name: str) -> bytes:
+        """Return the current value of a secret."""
+        with translated():
+            answer = self.client("secretsmanager").get_secret_value(SecretId=f"{self.name}/{name}")
+        return str(answer["SecretString"]).strip().encode()
+
+    def operator(self) -> str:
+        """Return who runs the command: on AWS the ARN of the caller."""
+        if self.auth == "iam":
+            with translated():
+                return str(self.client("sts").get_caller_identity()["Arn"])
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def running() -> Deployment:
+    """Return the running local cloud. Raises NotRunningError."""
+    for entry in entry_points(group=RUNNING):
+        deployment: Deployment = entry.load()()
+        return deployment
+    raise NotRunningError("no local cloud is installed: name a deployment with --deployment")
+
+
+def on_aws(name: str, client: Client = aws_client) -> Deployment:
+    """Return a deployment on AWS. Its warehouse is the one that SNOWFLAKE_* names, if they are set.
+
+    Raises TerminalError, UnavailableError, ValueError if SNOWFLAKE_* are incomplete.
+    """
+    account = account_settings()
+    return Deployment(
+        name=name,
+        bootstrap=_parameter(client, name, "kafka", "bootstrap"),
+        auth="iam",
+        region=str(client("ssm").meta.region_name),
+        client=client,
+        clock=WallClock(),
+        connect=(lambda: connect_account(account)) if account else None,
+    )
+
+
+def _parameter(client: Client, deployment: str, *path: str) -> str:
+    with translated():
+        answer = client("ssm").get_parameter(Name=parameter(deployment, *path))
+    return str(answer["Parameter"]["Value"])

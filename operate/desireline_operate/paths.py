@@ -1,0 +1,8 @@
+"""Where the repository is, for commands that read its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+"""The top folder of the repository."""

@@ -1,0 +1,29 @@
+"""A Snowflake account, read from the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AccountSettings(BaseSettings):
+    """A real Snowflake account and a user of it with a key pair; SNOWFLAKE_ACCOUNT and so on.
+
+    private_key_file: PKCS 8, unencrypted unless private_key_file_pwd is given.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="snowflake_")
+    account: str
+    user: str
+    private_key_file: Path
+    private_key_file_pwd: str | None = None
+    role: str = "SYSADMIN"
+    warehouse: str
+    database: str = "DESIRELINE"
+
+
+def account_settings() -> AccountSettings | None:
+    """Read the account; None without SNOWFLAKE_ACCOUNT. Raises ValueError if others are missing."""
+    return AccountSettings() if "SNOWFLAKE_ACCOUNT" in os.environ else None
