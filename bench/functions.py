@@ -34,7 +34,7 @@ Row = dict[str, Any]
 ROUNDS = 5
 LIMIT_MB = 100
 LIMIT_SECONDS = 1.0
-FUNCTIONS = Path(__file__).parents[2] / "functions"
+FUNCTIONS = Path(__file__).parents[1] / "functions"
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six.py")
 
 _EXTRA = {

@@ -44,7 +44,7 @@ from desireline.records import Outgoing
 from desireline_local.sender_side.samples import CALLED, load
 from desireline_local.sender_side.signing import sign
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
+FUNCTIONS = Path(__file__).parents[1] / "functions"
 SIZES = {"direct": 500, "hubspot": 100, "mixpanel": 500, "segment": 500, "sendgrid": 500}
 """Senders of batches, and how many events one is measured with."""
 

@@ -25,11 +25,11 @@ from infra.settings import Synthesis, context, stage_settings
 from infra.stacks.archive import ArchiveStack
 from infra.stacks.intervene import InterveneStack
 from infra.stacks.network import NetworkStack
-from infra.stacks.quarantine import QuarantineStack
 from infra.stacks.receive import ReceiveStack
+from infra.stacks.receive_sources import SourcesStack
+from infra.stacks.recover import QuarantineStack
 from infra.stacks.resolve import ResolveStack
 from infra.stacks.score import ScoreStack
-from infra.stacks.sources import SourcesStack
 from infra.stacks.streaming import StreamingStack
 from infra.stacks.watch import WatchStack
 

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings
 from desireline.contracts import Function
 from desireline.receive.senders import NAMES, known
 from desireline.throttle import ANY, Limit
-from infra.sources import EXAMPLE, Sources
+from infra.source_settings import EXAMPLE, Sources
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
 

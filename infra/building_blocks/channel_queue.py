@@ -11,7 +11,7 @@ from constructs import Construct
 
 from desireline.contracts import Channel
 from infra.building_blocks.function import StageFunction
-from infra.building_blocks.stage_key import key_use
+from infra.building_blocks.stack_key import key_use
 from infra.deployment import StageStack
 
 LONGEST_KEPT = cdk.Duration.days(14)

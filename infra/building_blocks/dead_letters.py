@@ -7,7 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.function import StageFunction
-from infra.building_blocks.stage_key import key_use
+from infra.building_blocks.stack_key import key_use
 from infra.deployment import StageStack
 
 PURPOSE = "dead-letters"

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table
-from infra.building_blocks.stage_key import key_use
+from infra.building_blocks.stack_key import key_use
 from infra.deployment import StageStack
 
 KEY_STAGE = "resolve"

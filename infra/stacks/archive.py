@@ -13,8 +13,8 @@ from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.dead_letters import PURPOSE as DEAD_LETTERS
 from infra.building_blocks.encrypted_bucket import AccessLogBucket, EncryptedBucket
 from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_mapping import KafkaMapping
-from infra.building_blocks.stage_key import StageKey, key_use
+from infra.building_blocks.kafka_event_source import KafkaMapping
+from infra.building_blocks.stack_key import StageKey, key_use
 from infra.deployment import Deployment, StageStack
 
 ARCHIVE = "archive"

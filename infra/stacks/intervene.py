@@ -20,14 +20,14 @@ from desireline.contracts import (
 )
 from infra.building_blocks.channel_queue import ChannelQueue
 from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_mapping import KafkaMapping
+from infra.building_blocks.kafka_event_source import KafkaMapping
 from infra.building_blocks.playbook_machine import (
     PlaybookMachine,
     machine_arn,
     may_start,
 )
-from infra.building_blocks.stage_key import StageKey, key_use
-from infra.building_blocks.stream_mapping import StreamMapping
+from infra.building_blocks.stack_key import StageKey, key_use
+from infra.building_blocks.stream_event_source import StreamMapping
 from infra.building_blocks.table import Operation as Do
 from infra.building_blocks.table import (
     StageTable,

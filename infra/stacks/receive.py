@@ -18,7 +18,7 @@ from desireline.receive.senders import known
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
 from infra.building_blocks.function import StageFunction
-from infra.building_blocks.stage_key import StageKey, key_use
+from infra.building_blocks.stack_key import StageKey, key_use
 from infra.building_blocks.table import Operation as Do
 from infra.building_blocks.table import table_environment, use_rows
 from infra.deployment import Deployment, StageStack

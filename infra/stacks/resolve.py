@@ -6,8 +6,8 @@ from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
 from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_mapping import KafkaMapping
-from infra.building_blocks.stage_key import StageKey
+from infra.building_blocks.kafka_event_source import KafkaMapping
+from infra.building_blocks.stack_key import StageKey
 from infra.building_blocks.table import Operation as Do
 from infra.building_blocks.table import StageTable, table_environment, use_rows
 from infra.deployment import Deployment, StageStack

@@ -13,7 +13,7 @@ from constructs import Construct
 from desireline.contracts import MAX_MESSAGE_BYTES, TOPICS, Topic, TopicSpec
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.log_group import log_group
-from infra.building_blocks.stage_key import StageKey
+from infra.building_blocks.stack_key import StageKey
 from infra.deployment import Deployment, StageStack
 
 BROKERS = 3

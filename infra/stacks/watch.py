@@ -8,11 +8,11 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.alarms import AlarmRow, Severity, alarm_rows
 from infra.building_blocks.playbook_machine import machine_arn
-from infra.building_blocks.stage_key import StageKey
-from infra.dashboard import rows_of_graphs
+from infra.building_blocks.stack_key import StageKey
 from infra.deployment import Deployment, StageStack
+from infra.watch.alarms import AlarmRow, Severity, alarm_rows
+from infra.watch.dashboard import rows_of_graphs
 
 RUNBOOK = "docs/operations.md"
 

@@ -23,7 +23,7 @@ from desireline.rows.sources import PullRow
 from desireline_local.cloud import COMPANY_TOPICS, LocalCloud
 from desireline_local.kafka.read_all import everything
 from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
-from infra.sources import EXAMPLE
+from infra.source_settings import EXAMPLE
 
 pytestmark = pytest.mark.e2e
 

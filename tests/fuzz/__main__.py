@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["desireline.receive", "desireline.plan"
     from desireline.receive.request import WebhookRequest
     from desireline.receive.senders import NAMES, known
     from desireline.receive.senders.direct import CALLS
-    from tests.unit.receive.world import NOW, SECRET, World
+    from tests.worlds.receiving import NOW, SECRET, World
 
     known()
 

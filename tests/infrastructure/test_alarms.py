@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from desireline.contracts import LIVE_CHANNELS, Function, Table
-from infra.alarms import Severity, alarm_rows, mapping_sources
-from infra.sources import EXAMPLE
+from infra.source_settings import EXAMPLE
+from infra.watch.alarms import Severity, alarm_rows, mapping_sources
 from tests.infrastructure.assembly import Assembly
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from desireline.contracts import (
     Topic,
     consumer_group,
 )
-from infra.sources import EXAMPLE, TopicSource
+from infra.source_settings import EXAMPLE, TopicSource
 from tests.infrastructure.assembly import (
     ACCOUNT,
     REGION,

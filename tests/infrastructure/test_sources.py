@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from desireline.contracts import Function, Table
 from infra.app import compose, deployment_from
 from infra.settings import context, stage_settings
-from infra.sources import EXAMPLE, MixpanelExport, Sources, TopicSource
+from infra.source_settings import EXAMPLE, MixpanelExport, Sources, TopicSource
 from tests.infrastructure.assembly import (
     ACCOUNT,
     REGION,
@@ -66,7 +66,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     ]
     with pytest.MonkeyPatch.context() as patch:
         known = {"company_events": object(), "second_topic": object()}
-        patch.setattr("infra.sources.topic_senders", lambda _: known)
+        patch.setattr("infra.source_settings.topic_senders", lambda _: known)
         return with_sources(tmp_path_factory.mktemp("synth") / "elsewhere", topics=topics)
 
 

@@ -19,7 +19,7 @@ from desireline.intervene.check_playbook import CheckPlaybook
 from desireline.rows import EnrolmentRow, EnrolmentState
 from desireline.score.models.package import Model
 from tests.functional.lambda_side import Context
-from tests.unit.intervene.scene import ENTRY, HOUR, Scene
+from tests.worlds.intervening import ENTRY, HOUR, Scene
 
 DEFINITION = Path(__file__).parents[3] / "infra" / "workflows" / "run-playbook.asl.json"
 

@@ -17,7 +17,7 @@ from desireline.events import ClaimReference
 from desireline.intervene.deliver_action import DeliverAction
 from desireline.rows import ClaimRow, ClaimState
 from tests.functional.lambda_side import Context
-from tests.unit.intervene.scene import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene
+from tests.worlds.intervening import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene
 
 CONFIGURATION = Path(__file__).parents[3] / "cdk.json"
 

@@ -15,7 +15,7 @@ from desireline.recover.quarantine.index_quarantine import IndexQuarantine
 from desireline_local.demo.in_memory import Silent
 from index_quarantine import handler
 from tests.functional.lambda_side import Context, kafka_event
-from tests.unit.receive.quarantine.test_indexing import NOW, quarantined, wanted
+from tests.worlds.quarantining import NOW, quarantined, wanted
 
 
 class Broken(MemoryStore):

@@ -15,7 +15,7 @@ from desireline.records import Outgoing
 from desireline.rows import ClaimRow, DecisionRow, Outcome, Row
 from publish_changes import handler
 from tests.functional.lambda_side import Context
-from tests.unit.intervene.scene import Counters, SettableClock
+from tests.worlds.intervening import Counters, SettableClock
 
 
 class World:

@@ -7,7 +7,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from desireline.receive.request import Answer, WebhookRequest
 from receive_webhook import handler
-from tests.unit.receive.world import World
+from tests.worlds.receiving import World
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from desireline_local.sender_side.signing import sign
 from docs.render.openapi import description
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
-from tests.unit.receive.world import NOW, SECRET
+from tests.worlds.receiving import NOW, SECRET
 
 SIGN = "x-sign"
 HOST = "receive.example.com"

@@ -9,7 +9,7 @@ import pytest
 
 from desireline.adapters.garbage_collection import OBJECTS
 from receive_webhook import handler
-from tests.unit.receive.world import World
+from tests.worlds.receiving import World
 
 
 @pytest.fixture

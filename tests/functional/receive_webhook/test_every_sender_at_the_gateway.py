@@ -14,7 +14,7 @@ from desireline.receive.senders import NAMES
 from desireline_local.sender_side.samples import CALLED, Sample, load
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
-from tests.unit.receive.world import NOW, SECRET, World
+from tests.worlds.receiving import NOW, SECRET, World
 
 SAMPLES = [(name, sample) for name in sorted(NAMES) for sample in load(name).samples]
 EACH_SAMPLE = pytest.mark.parametrize(

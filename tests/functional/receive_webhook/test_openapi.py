@@ -21,7 +21,7 @@ from desireline.receive.senders.direct import CALLS
 from docs.render.openapi import description
 from receive_webhook import handler
 from tests.functional.receive_webhook.gateway import SIGN, application
-from tests.unit.receive.world import World
+from tests.worlds.receiving import World
 
 pytestmark = pytest.mark.usefixtures("world")
 

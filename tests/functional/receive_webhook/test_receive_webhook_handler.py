@@ -16,7 +16,7 @@ from desireline.receive.request import Answer, WebhookRequest
 from desireline_local.sender_side.signing import sign
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
-from tests.unit.receive.world import NOW, SECRET, World
+from tests.worlds.receiving import NOW, SECRET, World
 
 # Metrics are the world's own.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")

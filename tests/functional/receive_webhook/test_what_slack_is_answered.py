@@ -11,7 +11,7 @@ import pytest
 from desireline_local.sender_side.samples import Sample, load
 from receive_webhook import handler
 from tests.functional.lambda_side import Context
-from tests.unit.receive.world import NOW, SECRET, World
+from tests.worlds.receiving import NOW, SECRET, World
 
 SAMPLES = {one.name: one for one in load("slack").samples}
 

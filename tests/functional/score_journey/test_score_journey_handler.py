@@ -8,14 +8,7 @@ from desireline.rows import JourneyRow
 from score_journey import handler
 from score_journey.settings import Settings
 from tests.functional.lambda_side import Context, kafka_event
-from tests.functional.score_journey.scoring_scene import (
-    ThrottledStore,
-    event,
-    folded,
-    journey,
-    resolved,
-    use_case,
-)
+from tests.worlds.scoring import ThrottledStore, event, folded, journey, resolved, use_case
 
 
 @pytest.fixture

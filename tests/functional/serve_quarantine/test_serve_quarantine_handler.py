@@ -13,8 +13,8 @@ from desireline.recover.quarantine.serve_quarantine import ServeQuarantine
 from desireline.resources import TRACKING_PLAN
 from serve_quarantine import handler
 from tests.functional.lambda_side import Context
-from tests.unit.receive.quarantine.test_repairing import Scene, mapping, tea
-from tests.unit.receive.test_receiving_webhooks import PLAN, track
+from tests.worlds.receiving import PLAN, track
+from tests.worlds.repairing import Scene, mapping, tea
 
 SEGMENT = "senders/segment.yaml"
 MAPPED = (

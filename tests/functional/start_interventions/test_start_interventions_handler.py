@@ -14,7 +14,7 @@ from desireline.records import Record
 from desireline.rows import DecisionRow, EnrolmentRow, QuarantineRow
 from start_interventions import handler
 from tests.functional.lambda_side import Context, kafka_event
-from tests.unit.intervene.scene import ENTRY, Scene
+from tests.worlds.intervening import ENTRY, Scene
 
 
 @pytest.fixture

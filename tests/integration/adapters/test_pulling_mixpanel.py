@@ -21,8 +21,8 @@ from desireline.receive.senders import mixpanel_export
 from desireline.rows.sources import PullRow
 from desireline_local.kafka.broker import free_port
 from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
-from tests.unit.receive.world import NOW, World
-from tests.unit.receive.world import SECRET as SIGNING
+from tests.worlds.receiving import NOW, World
+from tests.worlds.receiving import SECRET as SIGNING
 
 DAY = "2026-01-04"
 TODAY = "2026-01-05"

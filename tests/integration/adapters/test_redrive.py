@@ -30,7 +30,7 @@ from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
 from desireline_local.kafka.read_all import bounds
-from tests.unit.redrive.scene import event, kafka_object, record
+from tests.worlds.redriving import event, kafka_object, record
 
 from .conftest import Clients
 

@@ -18,7 +18,7 @@ from desireline.receive.senders import NAMES
 from desireline_local.commands import send as command
 from desireline_local.sender_side.samples import load
 from desireline_operate.cli.main import app
-from tests.unit.receive.world import SECRET, World
+from tests.worlds.receiving import SECRET, World
 
 CALLED = "https://0123.execute-api.localhost/webhooks"
 
@@ -55,7 +55,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    monkeypatch.setattr("tests.unit.receive.world.NOW", command._now())
+    monkeypatch.setattr("tests.worlds.receiving.NOW", command._now())
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -24,7 +24,7 @@ from desireline.rows import (
     SuppressionRow,
 )
 from desireline.score.features import matrix
-from tests.unit.intervene.scene import ENTRY, HOUR, Scene
+from tests.worlds.intervening import ENTRY, HOUR, Scene
 
 
 def running(scene: Scene, subject: str = "s", **happened: float) -> None:

@@ -25,7 +25,7 @@ from desireline.rows import (
     EnrolmentState,
     Put,
 )
-from tests.unit.intervene.scene import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene
+from tests.worlds.intervening import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene
 
 
 def claimed(scene: Scene) -> ClaimRow:

@@ -35,7 +35,7 @@ from desireline.rows import (
     SlotRow,
     SubjectRow,
 )
-from tests.unit.intervene.scene import DAY, ENTRY, HOUR, Scene, assessed
+from tests.worlds.intervening import DAY, ENTRY, HOUR, Scene, assessed
 
 
 def resolved(subject: str, event_id: str = "ev", name: str = "trial_signup") -> ResolvedEvent:

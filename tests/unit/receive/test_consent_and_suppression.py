@@ -23,7 +23,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.sender_side.samples import load
 from desireline_local.sender_side.signing import sign
-from tests.unit.receive.world import NOW, PLAN, SECRET, World
+from tests.worlds.receiving import NOW, PLAN, SECRET, World
 
 WHEN = "2026-01-05T00:00:00Z"
 ADA = {"userId": "ada", "anonymousId": "browser-1", "traits": {"email": "ada@acme.com"}}

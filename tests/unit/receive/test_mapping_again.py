@@ -18,7 +18,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.sender_side.samples import load
 from desireline_local.sender_side.signing import sign
-from tests.unit.receive.test_receiving_webhooks import NOW, PLAN, SECRET, World, track
+from tests.worlds.receiving import NOW, PLAN, SECRET, World, track
 
 
 def mapped_again(raw: RawWebhook) -> tuple[list[Mapped], list[Refusal], list[Quarantined]]:

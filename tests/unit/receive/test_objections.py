@@ -16,7 +16,7 @@ from desireline.receive.request import Answer
 from desireline.receive.senders import known
 from desireline.receive.suppress import holding
 from desireline.rows import AliasRow, Check, EdgeSuppressionRow, PersonRow, Put, SuppressionRow
-from tests.unit.receive.world import NOW, World, request
+from tests.worlds.receiving import NOW, World, request
 
 SENDER = known(["hubspot"])["hubspot"]
 DELETED = {"subscriptionType": "contact.privacyDeletion", "objectId": 123, "occurredAt": NOW}

@@ -29,7 +29,7 @@ from desireline.receive.receive_topic import ReceiveTopic
 from desireline.receive.senders._topic import TopicSender, topic_senders
 from desireline.records import Record
 from desireline_operate import compose
-from tests.unit.receive.world import NOW, PLAN, Suppressed, World
+from tests.worlds.receiving import NOW, PLAN, Suppressed, World
 
 TOPIC = "company.events"
 PROJECT = {

@@ -14,26 +14,7 @@ from hypothesis import strategies as st
 from desireline.contracts import Topic
 from desireline.receive.request import BODY_LIMIT, WebhookRequest
 from desireline_local.sender_side.signing import sign
-from tests.unit.receive.world import NEXT, NOW, PLAN, SECRET, World, request
-
-
-def track(number: int = 1, **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "track",
-        "messageId": f"m{number}",
-        "timestamp": "2026-01-05T00:00:00Z",
-        "userId": "u1",
-        "event": "Project Created",
-        "properties": {"project_name": "one"},
-        "context": {"ip": "203.0.113.7", "userAgent": "Mozilla/5.0 (secret)"},
-        **fields,
-    }
-
-
-def segment(*calls: dict[str, Any], secret: bytes = SECRET) -> WebhookRequest:
-    payload: Any = calls[0] if len(calls) == 1 else {"batch": list(calls)}
-    return request("segment", orjson.dumps(payload), secret)
-
+from tests.worlds.receiving import NEXT, NOW, PLAN, SECRET, World, request, segment, track
 
 STRIPE_BODY = orjson.dumps(
     {

@@ -11,7 +11,7 @@ from desireline.events import AliasType, CanonicalEvent, Context, RawPointer
 from desireline.identity.aliases import Fragments
 from desireline.receive.mapping.canonical import COMPARED, DAY, Canonical
 from desireline.receive.senders.sender import Reported
-from tests.unit.receive.world import PLAN
+from tests.worlds.receiving import PLAN
 
 MIDNIGHT = 1_767_571_200_000
 CANONICAL = Canonical(PLAN, Fragments(b"secret"))

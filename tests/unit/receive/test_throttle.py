@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from desireline.adapters.memory import MemoryStore
+from desireline.contracts import EVENTS_LIMIT
 from desireline.errors import ConflictError, RefusedError, UnavailableError
-from desireline.receive.request import EVENTS_LIMIT
 from desireline.rows import BucketRow
 from desireline.throttle import LEASE_MS, LONGEST_WAIT, Limit, Throttle
 

@@ -13,8 +13,8 @@ from desireline.errors import RefusedError, UnavailableError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.write_keys import BROWSER_BODY_LIMIT, WriteKey, matching, write_keys
 from desireline.receive.write_keys import without_keys as emptied
-from tests.unit.receive.senders.test_any_signed_body import JSON
-from tests.unit.receive.world import World
+from tests.worlds.receiving import World
+from tests.worlds.signed_bodies import JSON
 
 SITE = WriteKey(
     name="site", key="site-key-1", kind="browser", origins=frozenset({"https://www.acme.com"})

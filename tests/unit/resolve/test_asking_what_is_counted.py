@@ -10,8 +10,7 @@ from desireline.events import CanonicalEvent
 from desireline.journey.state import DAY
 from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
-
-from .streams import START, event
+from tests.worlds.event_streams import START, event
 
 DAYS = st.integers(min_value=-400, max_value=0)
 

@@ -15,8 +15,7 @@ from desireline.journey.state import EMPTY, fold
 from desireline.resolve.fold import Fold
 from desireline.resolve.ids import id_hash, unpack
 from desireline.rows import Check, Put, SealedIdsRow, StateRow
-
-from .streams import DAY, START, event
+from tests.worlds.event_streams import DAY, START, event
 
 LIMITS = {"hot_days": 4, "hot_ids": 12}
 PERSON = "anonymous:a"

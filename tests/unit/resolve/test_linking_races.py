@@ -11,9 +11,8 @@ from desireline.adapters.memory import MemoryStore
 from desireline.errors import ConflictError
 from desireline.events import CanonicalEvent
 from desireline.rows import AccountRow, AliasRow, Check, Put, SubjectRow
-
-from .streams import alias, event, record
-from .workers import (
+from tests.worlds.event_streams import alias, event, record
+from tests.worlds.resolving import (
     Interrupted,
     Told,
     announced,

@@ -15,9 +15,8 @@ from desireline.identity.view import fragment_of, subject_of_account, trace_subj
 from desireline.resolve import link as linking
 from desireline.resolve.persons import MERGES_LIMIT, edge_of, evidence_of
 from desireline.rows import AccountRow, AliasRow, EvidenceRow, PersonRow, Put, SubjectRow
-
-from .streams import DAY, START, alias, event
-from .workers import (
+from tests.worlds.event_streams import DAY, START, alias, event
+from tests.worlds.resolving import (
     Told,
     announced,
     link,

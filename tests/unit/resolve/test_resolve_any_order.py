@@ -15,8 +15,7 @@ from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
 from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import AccountRow, PersonRow, StateRow
-
-from .streams import household, record
+from tests.worlds.event_streams import household, record
 
 
 class Quiet:

@@ -12,9 +12,8 @@ from desireline.adapters.memory import MemoryStore
 from desireline.events import CanonicalEvent
 from desireline.journey.state import EMPTY, fold
 from desireline.rows import StateRow
-
-from .streams import DAY, START, event, record
-from .workers import (
+from tests.worlds.event_streams import DAY, START, event, record
+from tests.worlds.resolving import (
     Interrupted,
     live_persons,
     lost,

@@ -14,9 +14,8 @@ from desireline.errors import TerminalError, ThrottledError, UnavailableError
 from desireline.events import Quarantined, ResolvedEvent
 from desireline.records import Outgoing, Record
 from desireline.rows import Check, Put, Ref, StateRow, SubjectRow
-
-from .streams import START, alias, event, record
-from .workers import Told, resolver
+from tests.worlds.event_streams import START, alias, event, record
+from tests.worlds.resolving import Told, resolver
 
 
 class Logged(Told):

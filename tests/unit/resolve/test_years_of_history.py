@@ -17,8 +17,7 @@ from desireline.journey.state import DAY, KEPT_DAYS
 from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline.rows import Check, Put, SealedIdsRow, StateRow
-
-from .streams import START, event
+from tests.worlds.event_streams import START, event
 
 DAYS, A_DAY = 730, 3
 ITEM_LIMIT = 400_000

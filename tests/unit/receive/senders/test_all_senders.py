@@ -16,7 +16,7 @@ from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.sender_side.samples import Sample, load
-from tests.unit.receive.world import NEXT, NOW, SECRET, World, request
+from tests.worlds.receiving import NEXT, NOW, SECRET, World, request
 
 SENDERS = known()
 SAMPLES = [(name, sample) for name in sorted(NAMES) for sample in load(name).samples]

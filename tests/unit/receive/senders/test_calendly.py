@@ -12,7 +12,7 @@ import pytest
 from desireline.events import AliasType
 from desireline.receive.request import WebhookRequest
 from desireline_local.sender_side.samples import load
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 CREATED: dict[str, Any] = load("calendly").named("invitee_created")[0].body
 

@@ -10,7 +10,7 @@ import pytest
 
 from desireline.receive.request import WebhookRequest
 from desireline_local.sender_side.samples import load
-from tests.unit.receive.world import NEXT, SECRET, World, request
+from tests.worlds.receiving import NEXT, SECRET, World, request
 
 ACTIVATED: dict[str, Any] = load("chargebee").named("subscription_activated")[0].body
 OCCURRED = ACTIVATED["occurred_at"] * 1000

@@ -11,7 +11,7 @@ import pytest
 
 from desireline.events import AliasType
 from desireline.receive.request import WebhookRequest
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 
 def opened(**data: Any) -> bytes:

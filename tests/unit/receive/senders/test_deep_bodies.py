@@ -14,8 +14,8 @@ import pytest
 from desireline.contracts import Topic
 from desireline.receive.senders import NAMES, known
 from desireline_local.sender_side.samples import Sample, load
-from tests.unit.receive.senders.test_any_signed_body import places, sent
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
+from tests.worlds.signed_bodies import places, sent
 
 EACH_SENDER = pytest.mark.parametrize("name", sorted(NAMES))
 WHEN = "2026-01-05T00:00:00Z"

@@ -17,7 +17,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.senders.direct import basic
 from desireline.receive.write_keys import write_keys
-from tests.unit.receive.world import NOW, PLAN, World
+from tests.worlds.receiving import NOW, PLAN, World
 
 KEYS = orjson.dumps(
     {

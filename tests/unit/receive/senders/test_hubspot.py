@@ -12,7 +12,7 @@ from desireline.events import AccountRole, AliasType, CanonicalEvent
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.hubspot import SENDER, decoded
 from desireline_local.sender_side.samples import CALLED
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 # Published with HubSpot's own library, in its tests.
 CLIENT_SECRET = b"yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"

@@ -10,8 +10,8 @@ import orjson
 
 from desireline.adapters.memory import MemoryStore
 from desireline.events import CanonicalEvent
-from tests.unit.receive.world import NOW, World, request
-from tests.unit.resolve.workers import resolve, view_of
+from tests.worlds.receiving import NOW, World, request
+from tests.worlds.resolving import resolve, view_of
 
 
 def hubspot(kind: str, **fields: Any) -> CanonicalEvent:

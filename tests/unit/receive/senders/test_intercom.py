@@ -10,7 +10,7 @@ import pytest
 from desireline.events import AccountRole, CanonicalEvent
 from desireline.receive.senders.intercom import signature
 from desireline_local.sender_side.samples import load
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 MADE_UP = "f7c0bc1e-5ee2-46a0-b11a-ea473d1101a5"
 

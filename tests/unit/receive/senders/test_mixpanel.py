@@ -15,7 +15,7 @@ from desireline.receive.mapping.event_mapper import reports_of
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders.mixpanel import SENDER
 from desireline_local.sender_side.samples import load
-from tests.unit.receive.world import NEXT, NOW, SECRET, World, request
+from tests.worlds.receiving import NEXT, NOW, SECRET, World, request
 
 ACTIONS = ("members", "add_members", "remove_members")
 

@@ -13,7 +13,7 @@ from desireline.receive.mapping.event_mapper import reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
 from desireline.receive.senders.sender import WITHHELD, Reported
-from tests.unit.receive.world import NOW, SECRET, World
+from tests.worlds.receiving import NOW, SECRET, World
 
 UTC, PACIFIC = ZoneInfo("UTC"), ZoneInfo("America/Los_Angeles")
 USER, ANONYMOUS = AliasType.USER, AliasType.ANONYMOUS

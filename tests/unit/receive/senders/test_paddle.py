@@ -11,7 +11,7 @@ from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.paddle import SENDER, SIGNATURE
 from desireline_local.sender_side.samples import load
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 AT = 1696195954
 GOOD = "d96299976a6eb066f484d7fde011ac56fc32b38fc9940bc419d6e537fdc6ef02"

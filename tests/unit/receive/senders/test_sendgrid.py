@@ -13,7 +13,7 @@ from desireline.errors import RefusedError
 from desireline.events import AliasType
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sendgrid import SENDER, SIGNATURE, TIMESTAMP
-from tests.unit.receive.world import NOW, World, request
+from tests.worlds.receiving import NOW, World, request
 
 KEY = (
     b"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+"

@@ -14,7 +14,7 @@ from desireline.events import AliasType
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.slack import SENDER, SIGNATURE, TIMESTAMP
 from desireline_local.sender_side.samples import load
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 VECTOR_SECRET = b"8f742231b10e8888abcd99yyyzzz85a5"
 VECTOR_BODY = (

@@ -16,7 +16,7 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.senders._standard_webhooks import StandardWebhooks
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 SENDER = known(["standard_webhooks"])["standard_webhooks"]
 AT = 1614265330

@@ -14,7 +14,7 @@ from desireline.receive.mapping.times import iso
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.zendesk import signature
 from desireline_local.sender_side.samples import load
-from tests.unit.receive.world import NOW, SECRET, World, request
+from tests.worlds.receiving import NOW, SECRET, World, request
 
 # What Zendesk signs test requests with, for everybody.
 TEST_SECRET = b"dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ=="

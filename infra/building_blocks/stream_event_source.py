@@ -1,0 +1,56 @@
+"""The event source mapping from a table's stream to a function."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from desireline.contracts import Table
+from infra.building_blocks.dead_letters import dead_letter_destination
+from infra.building_blocks.function import StageFunction
+from infra.building_blocks.stack_key import key_use
+from infra.building_blocks.table import KEY_STAGE
+from infra.deployment import StageStack
+
+
+class StreamMapping(Construct):
+    """One table's stream to one function; retries end before the stream forgets a record."""
+
+    def __init__(self, stack: StageStack, function: StageFunction, table: Table) -> None:
+        super().__init__(stack, f"{function.node.id}From{table.value.title()}")
+        settings = stack.deployment.settings.mappings
+        stream = stack.learn("tables", table, "stream")
+        failures = dead_letter_destination(stack, function)
+        function.allow(
+            iam.PolicyStatement(
+                actions=[
+                    "dynamodb:DescribeStream",
+                    "dynamodb:GetRecords",
+                    "dynamodb:GetShardIterator",
+                ],
+                resources=[stream],
+            ),
+            iam.PolicyStatement(actions=["dynamodb:ListStreams"], resources=["*"]),
+            key_use(stack, stack.learn(KEY_STAGE, "key"), service="dynamodb"),
+        )
+        self.mapping = lambda_.CfnEventSourceMapping(
+            self,
+            "Mapping",
+            function_name=function.lambda_function.function_name,
+            event_source_arn=stream,
+            starting_position="TRIM_HORIZON",
+            batch_size=settings.stream_batch_size,
+            maximum_batching_window_in_seconds=settings.stream_window_seconds,
+            parallelization_factor=settings.stream_parallelization,
+            bisect_batch_on_function_error=True,
+            function_response_types=["ReportBatchItemFailures"],
+            maximum_retry_attempts=settings.stream_retries,
+            maximum_record_age_in_seconds=settings.stream_record_age_seconds,
+            destination_config=failures,
+            metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(
+                metrics=["EventCount"]
+            ),
+        )
+        self.mapping.node.add_dependency(function.role)
+        stack.publish("mappings", function.function, table, value=self.mapping.attr_id)

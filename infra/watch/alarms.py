@@ -1,0 +1,393 @@
+"""Every alarm, one row each: what is measured, when it is too much, who is told, what to do.
+
+No customer is ever a dimension. `page` wakes someone, `ticket` waits for the morning; `runbook` is
+a heading of docs/operations.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from desireline.contracts import (
+    ANNOUNCED_TABLES,
+    CONSUMED_TOPICS,
+    LIVE_CHANNELS,
+    METRICS_NAMESPACE,
+    Function,
+    Table,
+    consumer_group,
+)
+from infra.source_settings import SOURCE_FUNCTIONS, Sources
+
+NO_SOURCES = Sources()
+
+
+class Severity(StrEnum):
+    """How soon a human should look."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmRow:
+    """One alarm: it sounds when `statistic` over `period` seconds is at or above `threshold` in
+    `datapoints` of the last `periods` periods (below it, if `below`).
+
+    dimensions: values may contain `{deployment}`; one of the form `mapping:<function>/<source>`
+    is the id of that event source mapping.
+    """
+
+    name: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, str]
+    statistic: str
+    threshold: float
+    severity: Severity
+    runbook: str
+    period: int = 60
+    periods: int = 1
+    datapoints: int = 1
+
+
+LAG_SECONDS = 20
+"""A third of the minute in which an alert is promised."""
+
+ARCHIVE_LAG_SECONDS = 900
+"""Nobody waits for the archive, but what Kafka forgets after a week it has to have by then."""
+
+BROKER_IDS = ("1", "2", "3")
+
+
+SENDS_GONE_WRONG = {
+    "sends_unknown": "The outcome of a send is unknown",
+    "sends_refused": "A send is refused",
+}
+
+STAGES_BEHIND_THE_EDGE = (
+    Function.RESOLVE_IDENTITY,
+    Function.SCORE_JOURNEY,
+    Function.START_INTERVENTIONS,
+)
+
+PULLS_INTERRUPTED = 3
+PULLS_WATCHED = 6 * 3600
+"""So many within six hours. The next run goes on, so that one or two are nothing to tell."""
+
+
+def alarm_rows(sources: Sources = NO_SOURCES) -> tuple[AlarmRow, ...]:
+    """The list, the same for every deployment with the same sources."""
+    return (
+        *_functions(sources),
+        *_mappings(sources),
+        *_lag(sources),
+        *_channels(),
+        *_api(),
+        *_tables(sources),
+        *(_pulls() if sources.mixpanel_export else ()),
+        *_workflow(),
+        *_quarantine(),
+        *_brokers(),
+    )
+
+
+def deployed(sources: Sources) -> list[Function]:
+    """The functions that there are."""
+    return [one for one in Function if one not in SOURCE_FUNCTIONS - sources.functions]
+
+
+def _functions(sources: Sources) -> Iterator[AlarmRow]:
+    for function in deployed(sources):
+        of_function = partial(
+            AlarmRow,
+            namespace="AWS/Lambda",
+            dimensions={"FunctionName": "{deployment}-" + function.replace("_", "-")},
+            statistic="Sum",
+        )
+        # What runs once an hour, and one at a time on purpose, is measured by hours, and wakes
+        # nobody.
+        seldom = function is Function.PULL_EXPORTS
+        yield of_function(
+            name=f"{function}-errors",
+            metric="Errors",
+            threshold=PULLS_INTERRUPTED if seldom else 1,
+            period=PULLS_WATCHED if seldom else 60,
+            periods=1 if seldom else 5,
+            datapoints=1 if seldom else 3,
+            severity=Severity.TICKET,
+            runbook="A function fails",
+        )
+        yield of_function(
+            name=f"{function}-throttles",
+            metric="Throttles",
+            threshold=PULLS_INTERRUPTED if seldom else 1,
+            period=PULLS_WATCHED if seldom else 60,
+            severity=Severity.TICKET if seldom else Severity.PAGE,
+            runbook="A function is throttled",
+        )
+
+
+def mapping_sources(sources: Sources = NO_SOURCES) -> Iterator[tuple[Function, str]]:
+    """Every event source mapping that may give up on records, by function and source."""
+    for source in sources.topics:
+        yield Function.RECEIVE_TOPIC, source.source
+    for function, topics in CONSUMED_TOPICS.items():
+        for topic in topics:
+            yield function, topic.value
+    for table in sorted(ANNOUNCED_TABLES):
+        yield Function.PUBLISH_CHANGES, table.value
+
+
+def _mappings(sources: Sources) -> Iterator[AlarmRow]:
+    for function, source in mapping_sources(sources):
+        of_mapping = partial(
+            AlarmRow,
+            namespace="AWS/Lambda",
+            dimensions={"EventSourceMappingUUID": f"mapping:{function}/{source}"},
+            statistic="Sum",
+            threshold=1,
+        )
+        yield of_mapping(
+            name=f"{function}-{source}-dropped",
+            metric="DroppedEventCount",
+            severity=Severity.PAGE,
+            runbook="Records are dropped",
+        )
+        yield of_mapping(
+            name=f"{function}-{source}-dead-letters",
+            metric="OnFailureDestinationDeliveredEventCount",
+            severity=Severity.TICKET,
+            runbook="Dead letters",
+        )
+        if source not in set(Table):
+            yield of_mapping(
+                name=f"{function}-{source}-undelivered",
+                metric="OnFailureDestinationDeliveryErrorCount",
+                severity=Severity.PAGE,
+                runbook="Records are dropped",
+            )
+
+
+def _lag(sources: Sources) -> Iterator[AlarmRow]:
+    for source in sources.topics:
+        if source.cluster == "own":
+            yield _behind(Function.RECEIVE_TOPIC, source.topic, source.consumer_group)
+    for function, topics in CONSUMED_TOPICS.items():
+        for topic in topics:
+            yield _behind(function, topic.value, consumer_group(function, topic))
+    # By function: Lambda documents no pair of function and mapping for it, and the oldest counts.
+    yield AlarmRow(
+        name=f"{Function.PUBLISH_CHANGES}-age",
+        namespace="AWS/Lambda",
+        metric="IteratorAge",
+        dimensions={"FunctionName": "{deployment}-publish-changes"},
+        statistic="Maximum",
+        threshold=LAG_SECONDS * 1000,
+        severity=Severity.PAGE,
+        runbook="A consumer lags",
+        periods=3,
+        datapoints=2,
+    )
+
+
+def _behind(function: Function, topic: str, group: str) -> AlarmRow:
+    # Nobody waits within the minute for what these write.
+    patient = function in (Function.ARCHIVE_HISTORY, Function.INDEX_QUARANTINE)
+    return AlarmRow(
+        name=f"{function}-{topic}-lag",
+        namespace="AWS/Kafka",
+        metric="EstimatedMaxTimeLag",
+        dimensions={
+            "Cluster Name": "{deployment}",
+            "Consumer Group": group,
+            "Topic": topic,
+        },
+        statistic="Maximum",
+        threshold=ARCHIVE_LAG_SECONDS if patient else LAG_SECONDS,
+        severity=Severity.TICKET if patient else Severity.PAGE,
+        runbook="A consumer lags",
+        periods=5 if patient else 3,
+        datapoints=5 if patient else 2,
+    )
+
+
+def _pulls() -> Iterator[AlarmRow]:
+    yield AlarmRow(
+        name="pull-exports-interrupted",
+        namespace=METRICS_NAMESPACE,
+        metric="pulls_interrupted",
+        dimensions={"service": Function.PULL_EXPORTS.value},
+        statistic="Sum",
+        threshold=PULLS_INTERRUPTED,
+        severity=Severity.TICKET,
+        runbook="A pull does not get through",
+        period=PULLS_WATCHED,
+    )
+
+
+def _channels() -> Iterator[AlarmRow]:
+    for channel in sorted(LIVE_CHANNELS):
+        for metric, runbook in SENDS_GONE_WRONG.items():
+            yield AlarmRow(
+                name=f"{channel}-{metric.replace('_', '-')}",
+                namespace=METRICS_NAMESPACE,
+                metric=metric,
+                dimensions={"channel": channel.value, "service": Function.DELIVER_ACTION.value},
+                statistic="Sum",
+                threshold=1,
+                severity=Severity.TICKET,
+                runbook=runbook,
+            )
+        queue = "{deployment}-channel-" + channel.replace("_", "-")
+        yield AlarmRow(
+            name=f"{channel}-dead-letters",
+            namespace="AWS/SQS",
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": f"{queue}-dead"},
+            statistic="Maximum",
+            threshold=1,
+            severity=Severity.TICKET,
+            runbook="Dead letters",
+        )
+        yield AlarmRow(
+            name=f"{channel}-queue-age",
+            namespace="AWS/SQS",
+            metric="ApproximateAgeOfOldestMessage",
+            dimensions={"QueueName": queue},
+            statistic="Maximum",
+            threshold=LAG_SECONDS,
+            severity=Severity.PAGE,
+            runbook="A consumer lags",
+            periods=3,
+            datapoints=2,
+        )
+    yield AlarmRow(
+        name="csm-alerts-undelivered",
+        namespace="AWS/SNS",
+        metric="NumberOfNotificationsFailed",
+        dimensions={"TopicName": "{deployment}-csm-alerts"},
+        statistic="Sum",
+        threshold=1,
+        severity=Severity.TICKET,
+        runbook="A notification is not delivered",
+    )
+
+
+def _api() -> Iterator[AlarmRow]:
+    of_api = partial(
+        AlarmRow, namespace="AWS/ApiGateway", dimensions={"ApiId": "parameter:receive/api"}
+    )
+    yield of_api(
+        name="webhooks-5xx",
+        metric="5xx",
+        statistic="Sum",
+        threshold=1,
+        periods=2,
+        datapoints=2,
+        severity=Severity.PAGE,
+        runbook="Webhooks are refused",
+    )
+    yield of_api(
+        name="webhooks-4xx",
+        metric="4xx",
+        statistic="Average",
+        threshold=0.05,
+        period=300,
+        periods=3,
+        datapoints=3,
+        severity=Severity.TICKET,
+        runbook="Webhooks are refused",
+    )
+
+
+def _tables(sources: Sources) -> Iterator[AlarmRow]:
+    unused = set() if sources.mixpanel_export else {Table.SOURCES}
+    for table in sorted({*Table} - unused):
+        for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+            yield AlarmRow(
+                name=f"{table}-{metric.removesuffix('ThrottleEvents').lower()}-throttles",
+                namespace="AWS/DynamoDB",
+                metric=metric,
+                dimensions={"TableName": "{deployment}-" + table.value},
+                statistic="Sum",
+                threshold=1,
+                severity=Severity.TICKET,
+                runbook="A table is throttled",
+                periods=5,
+                datapoints=3,
+            )
+
+
+def _workflow() -> Iterator[AlarmRow]:
+    of_machine = partial(
+        AlarmRow,
+        namespace="AWS/States",
+        dimensions={"StateMachineArn": "machine"},
+        statistic="Sum",
+        threshold=1,
+        severity=Severity.TICKET,
+        runbook="Executions fail",
+    )
+    for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled"):
+        yield of_machine(name=f"run-playbook-{metric}", metric=metric)
+
+
+def _quarantine() -> Iterator[AlarmRow]:
+    """What a stage behind the edge sets aside is a bug of ours, and nobody is told elsewhere."""
+    for function in STAGES_BEHIND_THE_EDGE:
+        yield AlarmRow(
+            name=f"{function}-quarantined",
+            namespace=METRICS_NAMESPACE,
+            metric="records_quarantined",
+            dimensions={"service": function.value},
+            statistic="Sum",
+            threshold=1,
+            severity=Severity.TICKET,
+            runbook="Quarantine grows",
+            period=300,
+        )
+
+
+def _brokers() -> Iterator[AlarmRow]:
+    of_cluster = partial(AlarmRow, namespace="AWS/Kafka", runbook="The brokers are unwell")
+    for broker in BROKER_IDS:
+        of_broker = partial(
+            of_cluster, dimensions={"Cluster Name": "{deployment}", "Broker ID": broker}
+        )
+        yield of_broker(
+            name=f"broker-{broker}-cpu",
+            metric="CpuUser",
+            statistic="Average",
+            threshold=60,
+            severity=Severity.TICKET,
+            periods=10,
+            datapoints=8,
+        )
+        yield of_broker(
+            name=f"broker-{broker}-connections",
+            metric="IAMTooManyConnections",
+            statistic="Sum",
+            threshold=1,
+            severity=Severity.PAGE,
+        )
+        yield of_broker(
+            name=f"broker-{broker}-produce-throttle",
+            metric="ProduceThrottleTime",
+            statistic="Average",
+            threshold=1,
+            severity=Severity.TICKET,
+            periods=5,
+            datapoints=3,
+        )
+    yield of_cluster(
+        name="offline-partitions",
+        metric="OfflinePartitionsCount",
+        dimensions={"Cluster Name": "{deployment}"},
+        statistic="Maximum",
+        threshold=1,
+        severity=Severity.PAGE,
+    )

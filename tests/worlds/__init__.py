@@ -1,0 +1,1 @@
+"""Scenes and doubles that several suites share."""
