@@ -24,9 +24,8 @@ from pydantic import BaseModel, ConfigDict, create_model
 from desireline.adapters.garbage_collection import settle
 from desireline.adapters.kafka import KafkaProducer
 from desireline.contracts import Topic
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.senders import NAMES, known
 from desireline.records import Outgoing
@@ -99,12 +98,10 @@ def in_a_process(module: str, *arguments: str) -> dict[str, float]:
 
 def receiver(producer: KafkaProducer, silent: Silent) -> ReceiveWebhook:
     """Our use case, with all senders, as the function has it, on ports without AWS."""
-    plan = load_plan()
     composed = ReceiveWebhook(
         senders=known(),
         secrets=silent,
-        canonical=Canonical(plan, Fragments(SECRET)),
-        plan_version=plan.version,
+        mapper=EventMapper.with_secret(load_plan(), SECRET),
         producer=producer,
         clock=silent,
         wall=silent,

@@ -22,10 +22,8 @@ from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.contracts import METRICS_NAMESPACE, Topic
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_topic import ReceiveTopic
 from desireline.receive.senders._topic import topic_senders
 from desireline.records import BatchResult
@@ -53,10 +51,9 @@ def use_case() -> ReceiveTopic:
     )
     plan = load_plan()
     senders = topic_senders(plan)
-    canonical = Canonical(plan, Fragments(secrets.current("identity")[0]))
     return ReceiveTopic(
         sources={topic: senders[source] for topic, source in settings.topics.items()},
-        mapping=MapWebhook(canonical, plan.version, suppressions),
+        mapper=EventMapper.with_secret(plan, secrets.current("identity")[0], suppressions),
         producer=producer,
         clock=journey_clock(settings.clock_url),
         wall=wall,

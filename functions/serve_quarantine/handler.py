@@ -20,6 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.http_api import json_response
 from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.metrics import EmfMetrics
@@ -29,16 +30,18 @@ from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.contracts import METRICS_NAMESPACE, Topic
 from desireline.errors import RetryableError
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders import known
 from desireline.receive.senders._topic import topic_senders
 from desireline.recover.quarantine.cases import Cases
-from desireline.recover.quarantine.request import InvalidPlanError
+from desireline.recover.quarantine.request import (
+    InvalidPlanError,
+    InvalidRequestError,
+    from_body,
+    from_query,
+)
 from desireline.recover.quarantine.serve_quarantine import ServeQuarantine
-from serve_quarantine.asking import InvalidRequestError, asked_in_body, asked_in_query
 from serve_quarantine.settings import Settings
 
 logger = Logger()
@@ -56,7 +59,7 @@ def use_case() -> ServeQuarantine:
     brokers = (settings.kafka_bootstrap, settings.kafka_auth)
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
     plan = load_plan()
-    fragments = Fragments(secrets.current("identity")[0])
+    secret = secrets.current("identity")[0]
     return ServeQuarantine(
         cases=Cases(DynamoStore(rows, settings.tables)),
         bodies=AnyOf(
@@ -64,7 +67,7 @@ def use_case() -> ServeQuarantine:
             ArchivedRawBodies(client("s3"), settings.archive_bucket),
         ),
         senders={**known(settings.senders), **topic_senders(plan)},
-        mapping=lambda plan: MapWebhook(Canonical(plan, fragments), plan.version, suppressions),
+        mapper=lambda plan: EventMapper.with_secret(plan, secret, suppressions),
         plan=plan,
         producer=KafkaProducer(*brokers, probe=Topic.EVENTS_RECEIVED, region=settings.aws_region),
         wall=wall,
@@ -74,26 +77,29 @@ def use_case() -> ServeQuarantine:
 @app.get("/quarantine")
 def list_cases() -> dict[str, Any]:
     """Counts by kind and the newest cases."""
-    return use_case().list(asked_in_query(app.current_event.query_string_parameters))
+    return use_case().list(from_query(app.current_event.query_string_parameters))
 
 
 @app.get("/quarantine/<case_id>")
 def show_case(case_id: str) -> Response[str] | dict[str, Any]:
     """One case."""
     found = use_case().show(case_id)
-    return found if found is not None else _refusal(404, "unknown_case", case_id[:100])
+    if found is not None:
+        return found
+    detail = {"reason": "unknown_case", "detail": case_id[:100]}
+    return Response(404, "application/json", orjson.dumps(detail).decode())
 
 
 @app.post("/quarantine/preview")
 def preview() -> dict[str, Any]:
     """What a correction would make of the cases."""
-    return use_case().preview(asked_in_body(app.current_event.decoded_body))
+    return use_case().preview(from_body(app.current_event.decoded_body))
 
 
 @app.post("/quarantine/replay")
 def replay() -> dict[str, Any]:
     """Replay what it repairs."""
-    return use_case().replay(asked_in_body(app.current_event.decoded_body))
+    return use_case().replay(from_body(app.current_event.decoded_body))
 
 
 @logger.inject_lambda_context
@@ -108,19 +114,16 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Nothing is half done that asking again would not complete."""
+    """A request that failed half done can be repeated: what was done stays, the rest follows."""
     try:
         return app.resolve(dict(event), context)
     except InvalidRequestError as error:
-        refused = _refusal(400, "invalid_request", str(error))
+        return _refusal(400, "invalid_request", str(error))
     except InvalidPlanError as error:
-        refused = _refusal(400, "invalid_plan", str(error)[:500])
+        return _refusal(400, "invalid_plan", str(error)[:500])
     except RetryableError as error:
-        refused = _refusal(503, "unavailable", type(error).__name__)
-    headers = {"content-type": refused.content_type}
-    return {"statusCode": refused.status_code, "headers": headers, "body": refused.body}
+        return _refusal(503, "unavailable", type(error).__name__)
 
 
-def _refusal(status: int, reason: str, detail: str) -> Response[str]:
-    said = orjson.dumps({"reason": reason, "detail": detail}).decode()
-    return Response(status, content_type="application/json", body=said)
+def _refusal(status: int, reason: str, detail: str) -> dict[str, Any]:
+    return json_response(status, {"reason": reason, "detail": detail})

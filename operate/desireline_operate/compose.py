@@ -12,8 +12,7 @@ from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import RawBodies
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders import known
 from desireline.receive.senders._topic import topic_senders
 from desireline.receive.senders.sender import Sender
@@ -37,14 +36,13 @@ def plan() -> TrackingPlan:
     return load_plan()
 
 
-def mapping(deployment: Deployment, of: TrackingPlan | None = None) -> MapWebhook:
-    """Return the mapping step, with the deployment's secret and its current suppressions.
+def mapper(deployment: Deployment, of: TrackingPlan | None = None) -> EventMapper:
+    """Return the mapper with the deployment's secret and its current suppressions.
 
     of: another plan than the deployed one.
     """
-    used = of or plan()
-    canonical = Canonical(used, deployment.fragments())
-    return MapWebhook(canonical, used.version, deployment.suppressions())
+    secret = deployment.secret("identity")
+    return EventMapper.with_secret(of or plan(), secret, deployment.suppressions())
 
 
 def raw_bodies(deployment: Deployment, *, archived: bool) -> RawBodies:

@@ -19,7 +19,7 @@ from desireline.intervene.start_interventions import StartInterventions
 from desireline.plan.tracking_plan import load_plan
 from desireline.ports import RawBodies, Span
 from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
@@ -210,8 +210,7 @@ class World:
         return ReceiveWebhook(
             senders=known(("segment", "stripe")),
             secrets=OneSecret(),
-            canonical=CANONICAL,
-            plan_version=PLAN.version,
+            mapper=EventMapper(CANONICAL, PLAN.version),
             producer=self._producer(),
             metrics=Silent(),
             **self._timed,
@@ -221,7 +220,7 @@ class World:
         return ReplayWebhooks(
             bodies=bodies,
             senders=known(("segment", "stripe")),
-            mapping=MapWebhook(CANONICAL, PLAN.version),
+            mapper=EventMapper(CANONICAL, PLAN.version),
             producer=self._producer(),
             batch=4,
         )

@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from desireline.events import CanonicalEvent
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline_operate.import_history.chunks import CHUNK_BYTES, chunks
 from desireline_operate.import_history.files import Format, look_at
 from desireline_operate.import_history.formats import SourceSpec, source_of, with_words
@@ -73,7 +72,8 @@ def imported(
     file = look_at(path)
     spec = spec or SourceSpec(format=file.format or Format.MAPPED, **options)
     plan, place = with_words(PLAN, spec), replace(PLACE, suppressed=suppressed)
-    rows = Rows(source_of(spec, plan), Canonical(plan, Fragments(b"secret")), place, "import-x")
+    mapper = EventMapper.with_secret(plan, b"secret")
+    rows = Rows(source_of(spec, plan), mapper, place, "import-x")
     done, events, read = Done(0, 1.0), [], reader(file)
     for chunk in chunks(file, size=size):
         events += [CanonicalEvent.decode(event) for _, event in rows.mapped(read(chunk), done)]

@@ -14,6 +14,7 @@ from desireline.events import CanonicalEvent, Quarantined
 from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
@@ -57,13 +58,11 @@ class World:
         self.receive = ReceiveWebhook(
             senders=known(),
             secrets=self,
-            canonical=Canonical(plan, self.fragments),
-            plan_version=plan.version,
+            mapper=EventMapper(Canonical(plan, self.fragments), plan.version, Suppressed(self)),
             producer=self,
             clock=self,
             wall=self,
             metrics=self,
-            suppressions=Suppressed(self),
             objections=Objections(self.store, self),
         )
 

@@ -6,9 +6,7 @@ from typing import Any
 
 from desireline.adapters.memory import MemoryRawBodies, MemoryStore
 from desireline.contracts import Topic
-from desireline.identity.aliases import Fragments
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders import known
 from desireline.records import Outgoing, Record
 from desireline.recover.quarantine.cases import Cases, Filters
@@ -20,8 +18,8 @@ from tests.worlds.receiving import NOW, PLAN, World, segment, track
 EVER = Filters(since=NOW - DAY, until=NOW + DAY)
 
 
-def mapping(plan: Any) -> MapWebhook:
-    return MapWebhook(Canonical(plan, Fragments(b"namespace")), plan.version)
+def mapping(plan: Any) -> EventMapper:
+    return EventMapper.with_secret(plan, b"namespace")
 
 
 class Scene:

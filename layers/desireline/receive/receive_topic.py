@@ -7,43 +7,29 @@ Every id is a function of the record, so that a second time changes nothing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from desireline.contracts import Topic
-from desireline.errors import InvalidEventError, RefusedError
+from desireline.errors import RefusedError
 from desireline.ports import Clock, Metrics, Producer
 from desireline.receive.mapping.event_mapper import (
     Arrival,
+    EventMapper,
     Mapped,
-    MapWebhook,
-    Outcome,
-    Refusal,
+    MappingResult,
+    Rejected,
     Withheld,
     raw_id,
+    unreadable,
 )
 from desireline.receive.raw_record import raw_record, without_withheld
-from desireline.receive.receive_webhook import UNREADABLE
+from desireline.receive.record_results import Recorded, RecordResults
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._topic import PLACE, TopicSender
 from desireline.receive.senders.sender import Reported
-from desireline.records import Outgoing, Record
+from desireline.records import Record
 
 FLUSH_SECONDS = 10.0
-
-
-@dataclass(slots=True)
-class Taken:
-    """What became of a batch: events by their fate, by reason or by source, and
-    records without a value."""
-
-    accepted: int = 0
-    skipped: int = 0
-    quarantined: Counter[str] = field(default_factory=Counter)
-    withheld: Counter[str] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
 
 
 class ReceiveTopic:
@@ -53,52 +39,46 @@ class ReceiveTopic:
         self,
         *,
         sources: Mapping[str, TopicSender],
-        mapping: MapWebhook,
+        mapper: EventMapper,
         producer: Producer,
         clock: Clock,
         wall: Clock,
         metrics: Metrics,
     ) -> None:
         self._sources = sources
-        self._map = mapping
+        self._map = mapper
+        self._record = RecordResults(mapper, producer, metrics)
         self._producer = producer
         self._clock = clock
         self._wall = wall
         self._metrics = metrics
 
-    def __call__(self, records: Sequence[Record]) -> Taken:
-        """Take a batch. Raises UnavailableError when Kafka did not take it all, or it cannot be
-        known who is suppressed."""
-        taken = Taken()
-        for record in records:
-            if record.value is None:
-                taken.skipped += 1
-            else:
-                self._take(self._sources[record.topic], record, taken)
+    def __call__(self, records: Sequence[Record]) -> Recorded:
+        """Take a batch. Raises UnavailableError if Kafka does not take all of it, or if the
+        suppressions cannot be read."""
+        recorded = Recorded()
+        with_value = [record for record in records if record.value is not None]
+        for record in with_value:
+            self._take(self._sources[record.topic], record, recorded)
         self._producer.flush(FLUSH_SECONDS)
-        self._metrics.count("topic_events_accepted", taken.accepted)
-        self._metrics.count("topic_records_skipped", taken.skipped)
-        for reason, count in taken.withheld.items():
-            self._metrics.count("events_withheld", count, reason=reason)
-        for sender, count in taken.ignored.items():
-            self._metrics.count("events_ignored", count, sender=sender)
-        for reason, count in taken.quarantined.items():
-            self._metrics.count("events_quarantined", count, reason=reason)
-        return taken
+        self._metrics.count("topic_events_accepted", recorded.accepted)
+        self._metrics.count("topic_records_skipped", len(records) - len(with_value))
+        self._record.count(recorded)
+        return recorded
 
-    def _take(self, source: TopicSender, record: Record, taken: Taken) -> None:
+    def _take(self, source: TopicSender, record: Record, recorded: Recorded) -> None:
         request = source.request(record)
         place = request.headers[PLACE].encode()
         arrival = Arrival(
             raw_id(source.name, place + b"\n" + request.body), self._clock.now(), self._wall.now()
         )
-        payload, reports, unreadable = _read(source, request)
-        outcomes = [*self._map(source, reports, arrival), *unreadable]
+        payload, reports, rejected = _read(source, request)
+        results = [*self._map(source, reports, arrival), *rejected]
         try:
-            self._produce_raw(source, request, arrival, payload, outcomes)
+            self._produce_raw(source, request, arrival, payload, results)
         except RefusedError as error:
-            outcomes = [_unreadable(error)]
-        self._produce(source.name, outcomes, arrival, taken)
+            results = [unreadable(error)]
+        self._record.produce(source.name, results, arrival, recorded)
 
     def _produce_raw(
         self,
@@ -106,65 +86,45 @@ class ReceiveTopic:
         request: WebhookRequest,
         arrival: Arrival,
         payload: Any,
-        outcomes: Sequence[Outcome],
+        results: Sequence[MappingResult],
     ) -> None:
         """Where somebody's messages are taken out of it, headers and key go with them: they may be
         theirs. Raises RefusedError (413)."""
-        withheld = {one.place for one in outcomes if isinstance(one, Withheld)}
+        withheld = {one.position for one in results if isinstance(one, Withheld)}
         body, kept = request.body, {*request.headers}
         if withheld:
-            body = without_withheld(source, request, payload, withheld, len(outcomes))
+            body = without_withheld(source, request, payload, withheld, len(results))
             kept = {PLACE}
-            if not _maps_alike(source, body, request.headers[PLACE], outcomes):
+            if not _maps_alike(source, body, request.headers[PLACE], results):
                 body = b""
         if body or not withheld:
             self._producer.produce(
                 raw_record(request, arrival, body=body, kept=kept, withheld=len(withheld))
             )
 
-    def _produce(
-        self, source: str, outcomes: Sequence[Outcome], arrival: Arrival, taken: Taken
-    ) -> None:
-        for outcome in outcomes:
-            if isinstance(outcome, Mapped):
-                taken.accepted += 1
-                self._producer.produce(
-                    Outgoing(Topic.EVENTS_RECEIVED, outcome.fragment, outcome.event)
-                )
-            elif isinstance(outcome, Refusal):
-                taken.quarantined[outcome.reason] += 1
-                message = self._map.quarantined(source, outcome, arrival)
-                self._producer.produce(Outgoing(Topic.EVENTS_QUARANTINED, source, message.encode()))
-            elif isinstance(outcome, Withheld):
-                taken.withheld[outcome.reason] += 1
-            else:
-                taken.ignored[source] += 1
-
 
 def _read(
     source: TopicSender, request: WebhookRequest
-) -> tuple[Any, Sequence[Reported], Sequence[Refusal]]:
+) -> tuple[Any, Sequence[Reported], Sequence[Rejected]]:
     """What a record says, the reports in it, or the record itself where nothing can be read."""
     try:
         payload = source.parse(request.body)
         return payload, [*source.messages(payload, request)], ()
     except RefusedError as error:
-        return None, (), (_unreadable(error),)
+        return None, (), (unreadable(error),)
 
 
-def _unreadable(error: RefusedError) -> Refusal:
-    return Refusal(0, UNREADABLE, InvalidEventError(error.reason, error.detail))
-
-
-def _maps_alike(source: TopicSender, body: bytes, place: str, outcomes: Sequence[Outcome]) -> bool:
+def _maps_alike(
+    source: TopicSender, body: bytes, place: str, results: Sequence[MappingResult]
+) -> bool:
     """Whether the others in a record are the same events without its headers and key. What would
     be counted elsewhere when it is mapped again is better not kept."""
     if not body:
         return True
     request = WebhookRequest(source.name, {PLACE: place}, body)
     again = [*source.messages(source.parse(body), request)]
-    mapped = [one for one in outcomes if isinstance(one, Mapped)]
-    return all(_identity(again[one.place]) == _identity(one.reported) for one in mapped)
+    mapped = [one for one in results if isinstance(one, Mapped)]
+    return all(_identity(again[one.position]) == _identity(one.report) for one in mapped)
 
 
 def _identity(one: Reported) -> tuple[object, ...]:

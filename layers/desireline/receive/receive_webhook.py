@@ -7,28 +7,24 @@ replicas. What a sender did wrong is answered with a 4xx and a reason; only Kafk
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
-from desireline.contracts import Topic
-from desireline.errors import InvalidEventError, RefusedError, RetryableError, UnavailableError
+from desireline.errors import RefusedError, RetryableError, UnavailableError
 from desireline.events import Alias
-from desireline.ports import Clock, Metrics, Producer, Secrets, Suppressions
-from desireline.receive.mapping.canonical import Canonical
+from desireline.ports import Clock, Metrics, Producer, Secrets
 from desireline.receive.mapping.event_mapper import (
     Arrival,
-    Mapped,
-    MapWebhook,
-    Outcome,
-    Refusal,
-    Withheld,
+    EventMapper,
+    Rejected,
     raw_id,
+    unreadable,
 )
 from desireline.receive.raw_record import raw_record, without_withheld
+from desireline.receive.record_results import Recorded, RecordResults
 from desireline.receive.request import Answer, WebhookRequest, content
-from desireline.receive.senders.sender import NOTHING, Reported, Sender
+from desireline.receive.senders.sender import Reported, Sender
 from desireline.receive.suppress import Objections
 from desireline.records import Outgoing
 from desireline.throttle import Throttle
@@ -45,20 +41,6 @@ SHORTEST_FLUSH = 0.2
 BUSY = 429
 UNKNOWN_SENDER = "unknown_sender"
 
-UNREADABLE = Reported("", "", None, NOTHING, None, ())
-"""A body of which nothing can be told apart."""
-
-
-class Found(NamedTuple):
-    """What was in a body. reasons: of what is set aside, how often each; withheld: by place.
-    objecting: an alias each of whom nothing may be taken from now on."""
-
-    total: int
-    reasons: Mapping[str, int]
-    withheld: Mapping[int, str]
-    ignored: int
-    objecting: Sequence[Alias]
-
 
 class ReceiveWebhook:
     """senders: by their name in the path."""
@@ -68,21 +50,20 @@ class ReceiveWebhook:
         *,
         senders: Mapping[str, Sender],
         secrets: Secrets,
-        canonical: Canonical,
-        plan_version: str,
+        mapper: EventMapper,
         producer: Producer,
         clock: Clock,
         wall: Clock,
         metrics: Metrics,
         throttle: Throttle | None = None,
-        suppressions: Suppressions | None = None,
         objections: Objections | None = None,
     ) -> None:
         self._senders = senders
         self._objections = objections
         self._throttle = throttle
         self._secrets = secrets
-        self._map = MapWebhook(canonical, plan_version, suppressions)
+        self._map = mapper
+        self._record = RecordResults(mapper, producer, metrics)
         self._producer = producer
         self._clock = clock
         self._wall = wall
@@ -115,58 +96,33 @@ class ReceiveWebhook:
         began = self._wall.now()
         body = content(request)
         key = self._verify(sender, request, body)
-        payload, reports, unreadable = _read(sender, request, body)
+        payload, reports, rejected = _read(sender, request, body)
         if self._throttle:
             self._throttle.take(sender.name, key, len(reports))
         arrival = Arrival(raw_id(sender.name, body), self._clock.now(), self._wall.now())
         # Made before anything is produced, for a body that cannot be stored is refused.
         whole = _raw(sender, request, arrival, sender.kept(request, body), body)
-        outcomes = chain(self._map(sender, reports, arrival), unreadable)
-        found = self._produce(sender, outcomes, arrival)
-        raw = _raw_without(sender, request, arrival, payload, found) if found.withheld else whole
+        results = chain(self._map(sender, reports, arrival), rejected)
+        recorded = Recorded()
+        self._record.produce(sender.name, results, arrival, recorded)
+        raw: Outgoing | None = whole
+        if recorded.withheld_positions:
+            raw = _raw_without(sender, request, arrival, payload, recorded)
         if raw is not None:
             self._producer.produce(raw)
         patience = min(sender.deadline, request.deadline) * ANSWER_SHARE
-        self._object(sender, found.objecting, until=began + patience * 1000)
+        self._object(sender, recorded.objecting, until=began + patience * 1000)
         spent = (self._wall.now() - began) / 1000
         self._producer.flush(max(SHORTEST_FLUSH, min(FLUSH_SECONDS, patience - spent)))
-        self._count(sender, found)
-        quarantined, withheld = sum(found.reasons.values()), len(found.withheld)
+        self._record.count(recorded)
         return Answer(
             200,
-            accepted=found.total - quarantined - withheld - found.ignored,
-            quarantined=quarantined,
-            withheld=withheld,
-            ignored=found.ignored,
+            accepted=recorded.accepted,
+            quarantined=recorded.quarantined.total(),
+            withheld=recorded.withheld.total(),
+            ignored=recorded.ignored.total(),
             reply=sender.reply(payload),
         )
-
-    def _produce(self, sender: Sender, outcomes: Iterable[Outcome], arrival: Arrival) -> Found:
-        """Events and refusals to their topics, one by one: to hold a batch of them takes longer
-        than to map it."""
-        count = ignored = 0
-        reasons: dict[str, int] = {}
-        withheld: dict[int, str] = {}
-        objecting: list[Alias] = []
-        for outcome in outcomes:
-            count += 1
-            if isinstance(outcome, Mapped):
-                self._producer.produce(
-                    Outgoing(Topic.EVENTS_RECEIVED, outcome.fragment, outcome.event)
-                )
-            elif isinstance(outcome, Refusal):
-                reasons[outcome.reason] = reasons.get(outcome.reason, 0) + 1
-                message = self._map.quarantined(sender.name, outcome, arrival)
-                self._producer.produce(
-                    Outgoing(Topic.EVENTS_QUARANTINED, sender.name, message.encode())
-                )
-            elif isinstance(outcome, Withheld):
-                withheld[outcome.place] = outcome.reason
-                if outcome.objecting is not None:
-                    objecting.append(outcome.objecting)
-            else:
-                ignored += 1
-        return Found(count, reasons, withheld, ignored, objecting)
 
     def _object(self, sender: Sender, objecting: Sequence[Alias], *, until: float) -> None:
         """Suppress these; until: wall time. Raises RetryableError where time ends first: the
@@ -177,15 +133,6 @@ class ReceiveWebhook:
             if self._wall.now() >= until:
                 raise UnavailableError("not all who object are suppressed yet")
             self._objections(alias, sender.name)
-
-    def _count(self, sender: Sender, found: Found) -> None:
-        for reason, count in found.reasons.items():
-            self._metrics.count("events_quarantined", count, reason=reason)
-        if found.withheld:
-            for reason, count in Counter(found.withheld.values()).items():
-                self._metrics.count("events_withheld", count, reason=reason)
-        if found.ignored:
-            self._metrics.count("events_ignored", found.ignored, sender=sender.name)
 
     def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> str | None:
         """With the secrets known; on a failure with those of now: one may just have rotated."""
@@ -209,20 +156,21 @@ def _raw(
 
 
 def _raw_without(
-    sender: Sender, request: WebhookRequest, arrival: Arrival, payload: Any, found: Found
+    sender: Sender, request: WebhookRequest, arrival: Arrival, payload: Any, recorded: Recorded
 ) -> Outgoing | None:
-    """The raw body without what was withheld, and without what tells of the connection: it may be
-    theirs. None where nothing of it is kept."""
-    kept = without_withheld(sender, request, payload, found.withheld, found.total)
+    """Return the raw body without the withheld reports, and without the headers that describe the
+    connection, which may be their person's; None if nothing of it may be kept."""
+    positions = recorded.withheld_positions
+    kept = without_withheld(sender, request, payload, positions, recorded.total)
     names = {*KEPT_HEADERS, *sender.kept_headers} - {ENCODING, USER_AGENT}
     if not kept:
         return None
-    return raw_record(request, arrival, body=kept, kept=names, withheld=len(found.withheld))
+    return raw_record(request, arrival, body=kept, kept=names, withheld=len(positions))
 
 
 def _read(
     sender: Sender, request: WebhookRequest, body: bytes
-) -> tuple[Any, list[Reported], Sequence[Refusal]]:
+) -> tuple[Any, list[Reported], Sequence[Rejected]]:
     """What a verified body says, the reports in it, and the body itself where it is not of the
     sender's form and the sender wants it kept. Raises RefusedError."""
     try:
@@ -231,4 +179,4 @@ def _read(
     except RefusedError as error:
         if not sender.keeps_unreadable:
             raise
-        return None, [], (Refusal(0, UNREADABLE, InvalidEventError(error.reason, error.detail)),)
+        return None, [], (unreadable(error),)

@@ -17,7 +17,7 @@ from desireline.contracts import Header, Topic
 from desireline.errors import RefusedError
 from desireline.events import RawWebhook
 from desireline.ports import Producer, RawBodies, Span
-from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, reports_of
+from desireline.receive.mapping.event_mapper import Arrival, EventMapper, Mapped, reports_of
 from desireline.receive.senders.sender import Sender
 from desireline.records import Outgoing
 
@@ -71,13 +71,13 @@ class ReplayWebhooks:
         *,
         bodies: RawBodies,
         senders: Mapping[str, Sender],
-        mapping: MapWebhook,
+        mapper: EventMapper,
         producer: Producer,
         batch: int = BATCH,
     ) -> None:
         self._bodies = bodies
         self._senders = senders
-        self._map = mapping
+        self._map = mapper
         self._producer = producer
         self._batch = batch
 
@@ -121,15 +121,15 @@ class ReplayWebhooks:
             counts.unreadable += 1
             return
         arrival = Arrival(raw.id, raw.received_at, raw.stamped or raw.received_at)
-        for outcome in self._map(sender, reports, arrival):
-            if not isinstance(outcome, Mapped):
-                counts.refused[raw.source, outcome.reason] += 1
+        for result in self._map(sender, reports, arrival):
+            if not isinstance(result, Mapped):
+                counts.refused[raw.source, result.reason] += 1
                 continue
-            event = orjson.loads(outcome.event)
+            event = orjson.loads(result.event)
             aliases = frozenset(str(alias["fragment"]) for alias in event["aliases"])
             if selection.holds(event, aliases):
                 counts.events[raw.source, str(event["name"])] += 1
-                yield Outgoing(Topic.EVENTS_RECEIVED, outcome.fragment, outcome.event)
+                yield Outgoing(Topic.EVENTS_RECEIVED, result.fragment, result.event)
 
 
 def _marked(record: Outgoing, replay_id: str) -> Outgoing:

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 
 import orjson
 
-from desireline.errors import InvalidEventError
-from desireline.events import CanonicalEvent, RawPointer
-from desireline.identity.aliases import Fragments
+from desireline.events import CanonicalEvent
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import Arrival, EventMapper, Mapped
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline_learning.simulator.company import AliasName, Company
@@ -26,27 +24,17 @@ _SENDERS = known(("segment", "stripe"))
 def arrivals(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:
     """Each event as often as it is delivered, in the order of arrival, with the hint whose journey
     it is. What would be refused or quarantined is left out. secret: names the fragments."""
-    canonical_of = Canonical(load_plan(), Fragments(secret))
+    mapper = EventMapper.with_secret(load_plan(), secret)
     for number, delivery in enumerate(company.deliveries):
         if delivery.forged:
             continue
-        payload = orjson.loads(delivery.body)
-        for index, reported in enumerate(
-            _SENDERS[delivery.source].messages(
-                payload, WebhookRequest(delivery.source, {}, delivery.body)
-            )
-        ):
-            try:
-                event = canonical_of.event(
-                    delivery.source,
-                    reported,
-                    RawPointer(id=f"{company.scenario.seed}-{number}", index=index),
-                    received_at=delivery.at_ms,
-                    stamped=delivery.at_ms,
-                )
-            except InvalidEventError:
-                continue
-            yield event, delivery.subject_hint
+        sender = _SENDERS[delivery.source]
+        request = WebhookRequest(delivery.source, {}, delivery.body)
+        reports = sender.messages(orjson.loads(delivery.body), request)
+        arrival = Arrival(f"{company.scenario.seed}-{number}", delivery.at_ms, delivery.at_ms)
+        for result in mapper(sender, reports, arrival):
+            if isinstance(result, Mapped):
+                yield CanonicalEvent.decode(result.event), delivery.subject_hint
 
 
 def canonical(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:

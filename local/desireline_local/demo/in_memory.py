@@ -16,14 +16,13 @@ from desireline.adapters.memory import MemoryStore
 from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import Channel, Topic
 from desireline.events import ClaimReference
-from desireline.identity.aliases import Fragments
 from desireline.intervene.check_playbook import CheckPlaybook
 from desireline.intervene.deliver_action import DeliverAction
 from desireline.intervene.playbook.playbooks import load
 from desireline.intervene.start_interventions import StartInterventions
 from desireline.plan.tracking_plan import load_plan
 from desireline.ports import Alert
-from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
@@ -101,7 +100,7 @@ class InMemoryPipeline:
         return f"alert-{len(self.alerts)}"
 
     def _compose(self, namespace: bytes) -> None:
-        wall, silent, plan = MovedClock(WALL), Silent(), load_plan()
+        wall, silent = MovedClock(WALL), Silent()
         model, playbooks = load_model(MODEL, features=FEATURE_NAMES), load()
         holdout = holdout_percent()
         shared: dict[str, Any] = {"wall": wall, "metrics": silent}
@@ -109,8 +108,7 @@ class InMemoryPipeline:
         self._receive = ReceiveWebhook(
             senders=known(),
             secrets=OneSecret(),
-            canonical=Canonical(plan, Fragments(namespace)),
-            plan_version=plan.version,
+            mapper=EventMapper.with_secret(load_plan(), namespace),
             producer=self.topics,
             clock=self.clock,
             **shared,

@@ -22,7 +22,7 @@ from desireline.recover.quarantine import as_json as case_json
 from desireline.recover.quarantine.case_details import ShowCase
 from desireline.recover.quarantine.cases import Cases, Filters, State
 from desireline.recover.quarantine.index_quarantine import DAY
-from desireline.recover.quarantine.repair import Outcome, Repair
+from desireline.recover.quarantine.repair import Repair, RepairResult
 from desireline.recover.quarantine.request import DEFAULT_DAYS, InvalidPlanError, read_plan
 from desireline.rows import CaseRow
 from desireline_operate import compose
@@ -262,8 +262,8 @@ def _named(cases: Cases, ids: Iterable[str]) -> list[CaseRow]:
 
 
 def _repair(deployment: Deployment, cases: Cases, plan: Path | None) -> Repair:
-    deployed = compose.mapping(deployment)
-    corrected = compose.mapping(deployment, read_plan(plan)) if plan else deployed
+    deployed = compose.mapper(deployment)
+    corrected = compose.mapper(deployment, read_plan(plan)) if plan else deployed
     return Repair(
         cases=cases,
         bodies=_bodies(deployment),
@@ -295,7 +295,7 @@ def _listed(cases: Iterable[CaseRow]) -> Text:
     return lines
 
 
-def _outcome(outcome: Outcome) -> str:
+def _outcome(outcome: RepairResult) -> str:
     if outcome.reason:
         return f"{outcome.reason}: {outcome.detail}" if outcome.detail else outcome.reason
     said = []

@@ -133,7 +133,7 @@ def _work(deployment: Deployment, kept: Kept, pace: Callable[[int], None], *, go
     use_case = ReplayWebhooks(
         bodies=_bodies(deployment, Origin(kept.origin)),
         senders=compose.senders(),
-        mapping=compose.mapping(deployment),
+        mapper=compose.mapper(deployment),
         producer=deployment.producer(),
     )
     counts = Counts()

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 
 from desireline.adapters.kafka import Auth, KafkaProducer
 from desireline.contracts import Header, Topic
-from desireline.errors import (
-    IgnoredEventError,
-    InvalidEventError,
-    RefusedError,
-    UnavailableError,
-    WithheldError,
-)
-from desireline.identity.aliases import Fragments
+from desireline.errors import InvalidEventError, RefusedError, UnavailableError
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import Producer
-from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import (
+    Arrival,
+    EventMapper,
+    Ignored,
+    Mapped,
+    Rejected,
+    Withheld,
+)
 from desireline.records import Outgoing
 from desireline_operate.import_history.chunks import Chunk
 from desireline_operate.import_history.files import HistoryFile
@@ -36,6 +36,7 @@ FLUSH_SECONDS = 30.0
 ATTEMPTS = 4
 UNREADABLE = "unreadable"
 WITHHELD = "its person does not want it taken"
+_NO_TIME = InvalidEventError("no_time", "history needs the time of each event")
 _BROKEN_ROW = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, RefusedError,
                TypeError, ValueError)  # fmt: skip
 
@@ -89,45 +90,56 @@ class Done:
 class Rows:
     """Maps rows of one source."""
 
-    def __init__(self, source: Source, canonical: Canonical, place: Place, raw_id: str) -> None:
+    def __init__(self, source: Source, mapper: EventMapper, place: Place, raw_id: str) -> None:
         self._source = source
-        self._canonical = canonical
+        self._mapper = mapper
         self._place = place
-        self._raw_id = raw_id
+        self._arrival = Arrival(raw_id, place.received_at, place.stamped)
 
     def mapped(self, rows: Iterable[Row], done: Done) -> Iterator[tuple[str, bytes]]:
         """Fragment and event of each row that is one; the rest goes into `done`."""
-        source, place, encoded = self._source, self._place, self._canonical.encoded
-        report, left_out, raw_id = source.report, source.left_out, self._raw_id
         for row in rows:
             if row.broken:
                 done.rejects.append(Reject(row.line, row.broken, "", row.text))
                 continue
             try:
-                reported = report(row.value)
-                if reported.event in left_out or reported.call in left_out:
-                    done.left_out[reported.event or reported.call] += 1
-                    continue
-                if reported.occurred_at is None:
-                    raise InvalidEventError("no_time", "history needs the time of each event")
-                yield encoded(
-                    source.name,
-                    reported,
-                    raw_id,
-                    row.line,
-                    received_at=place.received_at,
-                    stamped=place.stamped,
-                    mapped_as=source.mapped_as,
-                    suppressed=place.suppressed,
-                )
-            except WithheldError as error:
-                done.left_out[f"{WITHHELD}, {error.reason}"] += 1
-            except IgnoredEventError:
-                done.left_out[reported.event or reported.call] += 1
-            except InvalidEventError as error:
-                done.rejects.append(Reject(row.line, error.reason, error.detail, row.text))
+                result = self._map(row, done)
             except _BROKEN_ROW as error:
                 done.rejects.append(Reject(row.line, UNREADABLE, type(error).__name__, row.text))
+                continue
+            if isinstance(result, Mapped):
+                yield result.fragment, result.event
+            elif isinstance(result, Rejected):
+                broken_rule = result.error
+                done.rejects.append(
+                    Reject(row.line, broken_rule.reason, broken_rule.detail, row.text)
+                )
+
+    def _map(self, row: Row, done: Done) -> Mapped | Rejected | None:
+        """Map a row. What is no event and no error is counted in `done`, and None is returned."""
+        source = self._source
+        report = source.report(row.value)
+        name = report.event or report.call
+        if report.event in source.left_out or report.call in source.left_out:
+            done.left_out[name] += 1
+            return None
+        if report.occurred_at is None:
+            return Rejected(row.line, report, _NO_TIME)
+        result = self._mapper.map_one(
+            source.name,
+            report,
+            self._arrival,
+            row.line,
+            mapped_as=source.mapped_as,
+            suppressed=self._place.suppressed,
+        )
+        if isinstance(result, Withheld):
+            done.left_out[f"{WITHHELD}, {result.reason}"] += 1
+            return None
+        if isinstance(result, Ignored):
+            done.left_out[name] += 1
+            return None
+        return result
 
 
 class Worker:
@@ -137,7 +149,6 @@ class Worker:
         self._place = place
         self._producer = producer
         self._plan = plan
-        self._fragments = Fragments(place.secret)
         self._mark: dict[str, bytes] = {Header.REPLAY: place.mark.encode()}
         self._rows: dict[str, Rows] = {}
 
@@ -155,10 +166,8 @@ class Worker:
 
     def _rows_of(self, work: Work) -> Rows:
         plan = with_words(self._plan, work.spec)
-        canonical = Canonical(plan, self._fragments)
-        return Rows(
-            source_of(work.spec, plan), canonical, self._place, f"import-{work.digest[:32]}"
-        )
+        mapper = EventMapper.with_secret(plan, self._place.secret)
+        return Rows(source_of(work.spec, plan), mapper, self._place, f"import-{work.digest[:32]}")
 
     def _produce(self, producer: Producer, events: list[tuple[str, bytes]]) -> None:
         mark, topic = self._mark, Topic.EVENTS_RECEIVED.value

@@ -11,10 +11,8 @@ from desireline.adapters.metrics import EmfMetrics
 from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_topic import ReceiveTopic
 from desireline.receive.senders._topic import topic_senders
 from desireline.records import Outgoing, Record
@@ -57,7 +55,7 @@ def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
     brokers = Brokers()
     receive = ReceiveTopic(
         sources={"company.events": topic_senders(PLAN)["company_events"]},
-        mapping=MapWebhook(Canonical(PLAN, Fragments(b"secret")), PLAN.version),
+        mapper=EventMapper.with_secret(PLAN, b"secret"),
         producer=brokers,
         clock=brokers,
         wall=brokers,

@@ -15,11 +15,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from desireline.adapters import http_api
 from desireline.receive.request import Answer
 from desireline.receive.senders import NAMES
 from desireline.receive.senders.direct import CALLS
 from docs.render.openapi import description
-from receive_webhook import handler
 from tests.functional.receive_webhook.gateway import SIGN, application
 from tests.worlds.receiving import World
 
@@ -66,7 +66,7 @@ def test_it_describes_every_field_of_an_answer() -> None:
     full = Answer(503, "reason", "detail", retry_after=1, **numbers)
     assert set(Answer.__slots__) == {"status", "reason", "detail", "retry_after", "reply", *numbers}
 
-    told = json.loads(handler._response(full)["body"])
+    told = json.loads(http_api.webhook_response(full)["body"])
 
     assert set(told) == set(description()["components"]["schemas"]["Answer"]["properties"])
 

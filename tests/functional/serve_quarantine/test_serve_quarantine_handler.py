@@ -31,7 +31,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
         cases=made.cases,
         bodies=made.bodies,
         senders=known(),
-        mapping=mapping,
+        mapper=mapping,
         plan=PLAN,
         producer=made.world,
         wall=made.world,

@@ -22,10 +22,9 @@ from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.contracts import EVENTS_LIMIT, Table, Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
 from desireline.ports import Suppressions
-from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ANSWER_SHARE, ReceiveWebhook
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
@@ -81,13 +80,11 @@ def receiving(
     return ReceiveWebhook(
         senders=known(["segment", "stripe"]),
         secrets=ports,
-        canonical=Canonical(PLAN, Fragments(b"namespace")),
-        plan_version=PLAN.version,
+        mapper=EventMapper.with_secret(PLAN, b"namespace", suppressions),
         producer=producer,
         clock=wall,
         wall=wall,
         metrics=ports,
-        suppressions=suppressions,
         throttle=throttle,
     )
 

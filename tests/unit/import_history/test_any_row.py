@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.events import CanonicalEvent
-from desireline.identity.aliases import Fragments
-from desireline.receive.mapping.canonical import Canonical
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline_operate.import_history.files import Format
 from desireline_operate.import_history.formats import SourceSpec, source_of, with_words
 from desireline_operate.import_history.rows import Row
@@ -38,7 +37,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 def rows_of(form: Format) -> Rows:
     spec, _ = SPECS[form]
     plan = with_words(PLAN, spec)
-    return Rows(source_of(spec, plan), Canonical(plan, Fragments(b"s")), PLACE, "import-x")
+    return Rows(source_of(spec, plan), EventMapper.with_secret(plan, b"s"), PLACE, "import-x")
 
 
 ROWS = {form: rows_of(form) for form in SPECS}

@@ -14,8 +14,8 @@ from desireline.plan.tracking_plan import TrackingPlan
 from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.mapping.event_mapper import (
     Arrival,
+    EventMapper,
     Mapped,
-    MapWebhook,
     Withheld,
     reports_of,
 )
@@ -122,7 +122,7 @@ def test_what_is_left_of_a_body_maps_again_to_the_same_events() -> None:
     world = suppressing((AliasType.USER, "ada"))
     world.receive(webhook(call(1, **ADA), call(2, userId="bob")))
     raw, _ = kept(world)
-    mapping = MapWebhook(Canonical(PLAN, world.fragments), PLAN.version)
+    mapping = EventMapper(Canonical(PLAN, world.fragments), PLAN.version)
 
     sender = known(["segment"])["segment"]
     gone, left = mapping(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
@@ -227,7 +227,7 @@ def test_of_every_sender_what_is_left_of_a_body_maps_again_to_the_others(name: s
             continue
         raw, _ = kept(world)
         sender = known([name])[name]
-        again = MapWebhook(Canonical(PLAN, world.fragments), PLAN.version)
+        again = EventMapper(Canonical(PLAN, world.fragments), PLAN.version)
         outcomes = again(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
         mapped = [CanonicalEvent.decode(one.event) for one in outcomes if isinstance(one, Mapped)]
         assert _apart_from_context(mapped) == _apart_from_context(world.events()), sample.name

@@ -11,9 +11,13 @@ import pytest
 from desireline.contracts import Topic
 from desireline.errors import RefusedError
 from desireline.events import Quarantined, RawWebhook
-from desireline.identity.aliases import Fragments
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, Refusal, reports_of
+from desireline.receive.mapping.event_mapper import (
+    Arrival,
+    EventMapper,
+    Mapped,
+    Rejected,
+    reports_of,
+)
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES, known
 from desireline_local.sender_side.samples import load
@@ -21,12 +25,12 @@ from desireline_local.sender_side.signing import sign
 from tests.worlds.receiving import NOW, PLAN, SECRET, World, track
 
 
-def mapped_again(raw: RawWebhook) -> tuple[list[Mapped], list[Refusal], list[Quarantined]]:
+def mapped_again(raw: RawWebhook) -> tuple[list[Mapped], list[Rejected], list[Quarantined]]:
     sender = known()[raw.source]
-    mapping = MapWebhook(Canonical(PLAN, Fragments(b"namespace")), PLAN.version)
+    mapping = EventMapper.with_secret(PLAN, b"namespace")
     arrival = Arrival(raw.id, raw.received_at, raw.stamped or 0)
     outcomes = list(mapping(sender, reports_of(sender, raw), arrival))
-    refusals = [one for one in outcomes if isinstance(one, Refusal)]
+    refusals = [one for one in outcomes if isinstance(one, Rejected)]
     told = [mapping.quarantined(raw.source, one, arrival) for one in refusals]
     return [one for one in outcomes if isinstance(one, Mapped)], refusals, told
 

@@ -11,7 +11,7 @@ import pytest
 from desireline.contracts import Topic
 from desireline.errors import ThrottledError
 from desireline.events import AliasType, RawWebhook
-from desireline.receive.mapping.event_mapper import Arrival, MapWebhook, Withheld, reports_of
+from desireline.receive.mapping.event_mapper import Arrival, Withheld, reports_of
 from desireline.receive.request import Answer
 from desireline.receive.senders import known
 from desireline.receive.suppress import holding
@@ -105,7 +105,7 @@ def test_the_others_of_a_batch_are_taken_and_the_deleted_is_not_kept() -> None:
     (record,) = world.of(Topic.WEBHOOKS_RAW)
     raw = RawWebhook.decode(record.value)
     assert b"123" not in base64.b64decode(raw.body)
-    again = MapWebhook(world.receive._map._canonical, "2.0.0")
+    again = world.receive._map
     outcomes = again(SENDER, reports_of(SENDER, raw), Arrival("id", NOW, 0))
     assert next(outcomes) == Withheld(0, "withheld")
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from desireline.contracts import Topic
 from desireline.errors import RefusedError, UnavailableError
 from desireline.events import AccountRole, AliasType, CanonicalEvent, Quarantined, RawWebhook
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import (
     Ignored,
     MessagePlaces,
@@ -23,8 +22,7 @@ from desireline.plan.tracking_plan import (
     SenderWords,
     TrackingPlan,
 )
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook, as_received, reports_of
+from desireline.receive.mapping.event_mapper import EventMapper, as_received, reports_of
 from desireline.receive.receive_topic import ReceiveTopic
 from desireline.receive.senders._topic import TopicSender, topic_senders
 from desireline.records import Record
@@ -49,12 +47,10 @@ class Scene:
     def __init__(self, plan: TrackingPlan = PLAN, source: str = "company_events") -> None:
         self.world = World()
         self.source = topic_senders(plan)[source]
-        mapping = MapWebhook(
-            Canonical(plan, Fragments(b"namespace")), plan.version, Suppressed(self.world)
-        )
+        mapping = EventMapper.with_secret(plan, b"namespace", Suppressed(self.world))
         self.receive = ReceiveTopic(
             sources={TOPIC: self.source},
-            mapping=mapping,
+            mapper=mapping,
             producer=self.world,
             clock=self.world,
             wall=self.world,

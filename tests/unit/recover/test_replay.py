@@ -13,10 +13,8 @@ from desireline.adapters.memory import MemoryRawBodies
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
-from desireline.identity.aliases import Fragments
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders import known
 from desireline.records import Outgoing, Record
 from desireline.recover.replay_webhooks import Counts, Progress, ReplayWebhooks, Selection
@@ -66,11 +64,11 @@ def pipeline_of(company: Company = COMPANY) -> InMemoryPipeline:
 
 def replay_of(pipeline: InMemoryPipeline, producer: Any = None) -> tuple[ReplayWebhooks, Any]:
     bodies = MemoryRawBodies(lambda: pipeline.topics.kept[Topic.WEBHOOKS_RAW])
-    mapping = MapWebhook(Canonical(PLAN, Fragments(NAMESPACE)), PLAN.version)
+    mapping = EventMapper.with_secret(PLAN, NAMESPACE)
     made = ReplayWebhooks(
         bodies=bodies,
         senders=known(),
-        mapping=mapping,
+        mapper=mapping,
         producer=producer or pipeline.topics,
     )
     return made, bodies.span(*EVER)

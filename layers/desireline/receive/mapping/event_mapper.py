@@ -1,7 +1,7 @@
-"""The mapping step of receive: the events of a verified body, and those that break the plan.
+"""The mapping step of receive: the events of a verified body, and the reports that break the plan.
 
-Whoever maps a body once more, to repair or to replay it, comes by here too: with the same plan and
-the first arrival's times the result is the same, byte for byte.
+Topics, pulls, import, repair and replay use this mapper too. With the same plan and the times of
+the first arrival the result is the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from typing import NamedTuple
 
 from desireline.errors import IgnoredEventError, InvalidEventError, RefusedError, WithheldError
 from desireline.events import Alias, Quarantined, RawPointer, RawWebhook, Stamps
+from desireline.identity.aliases import Fragments
+from desireline.plan.tracking_plan import TrackingPlan
 from desireline.ports import Suppressions
 from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.request import WebhookRequest, content
-from desireline.receive.senders.sender import WITHHELD, Reported, Sender
+from desireline.receive.senders.sender import NOTHING, WITHHELD, Reported, Sender
 
 STAGE = "receive"
 NAME_LIMIT = 200
+_UNREADABLE = Reported("", "", None, NOTHING, None, ())
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A body's id, and when it came first. received_at: journey time; stamped: wall time."""
+    """A body's id, and when it first arrived. received_at: journey time; stamped: wall time."""
 
     raw_id: str
     received_at: int
@@ -36,19 +39,19 @@ class Arrival:
 
 
 class Mapped(NamedTuple):
-    """An event, encoded. place: which of the body's it is."""
+    """An encoded event. position: its index among the reports of the body."""
 
-    place: int
-    reported: Reported
+    position: int
+    report: Reported
     fragment: str
     event: bytes
 
 
-class Refusal(NamedTuple):
-    """What breaks the plan, and how."""
+class Rejected(NamedTuple):
+    """A report that breaks the plan, and why."""
 
-    place: int
-    reported: Reported
+    position: int
+    report: Reported
     error: InvalidEventError
 
     @property
@@ -58,26 +61,26 @@ class Refusal(NamedTuple):
 
 
 class Withheld(NamedTuple):
-    """What its person does not want taken: neither an event nor for quarantine. objecting: an
-    alias of whom nothing may be taken from now on."""
+    """A report that its person does not allow: it becomes neither an event nor a quarantine case.
+    objecting: an alias that must be suppressed from now on."""
 
-    place: int
+    position: int
     reason: str
     objecting: Alias | None = None
 
 
 class Ignored(NamedTuple):
-    """What is no event, as the plan says."""
+    """A report that the plan ignores."""
 
-    place: int
+    position: int
     reason: str
 
 
-Outcome = Mapped | Refusal | Withheld | Ignored
+MappingResult = Mapped | Rejected | Withheld | Ignored
 
 
-class MapWebhook:
-    """A function of the reports, the arrival, the plan and who is suppressed."""
+class EventMapper:
+    """Maps reports to events by the tracking plan. suppressions: the persons to withhold."""
 
     def __init__(
         self,
@@ -89,57 +92,81 @@ class MapWebhook:
         self._plan_version = plan_version
         self._suppressions = suppressions
 
+    @classmethod
+    def with_secret(
+        cls, plan: TrackingPlan, secret: bytes, suppressions: Suppressions | None = None
+    ) -> EventMapper:
+        """Make a mapper for a plan. secret: the deployment's, which names the fragments."""
+        return cls(Canonical(plan, Fragments(secret)), plan.version, suppressions)
+
     def __call__(
         self, sender: Sender, reports: Iterable[Reported], arrival: Arrival
-    ) -> Iterator[Outcome]:
-        """Each report as an event, a refusal, withheld or ignored, in the order of the body.
+    ) -> Iterator[MappingResult]:
+        """Map the reports of a body in their order.
 
-        Raises UnavailableError where it cannot be known who is suppressed."""
+        Raises UnavailableError if the suppressions cannot be read."""
         suppressed = self._suppressions.current() if self._suppressions else frozenset[str]()
-        encoded, mapped_as, source = self._canonical.encoded, sender.mapped_as, sender.name
-        raw_id, received_at, stamped = arrival.raw_id, arrival.received_at, arrival.stamped
-        for index, reported in enumerate(reports):
-            if reported.message == WITHHELD:
-                yield Withheld(index, "withheld")
-                continue
-            if reported.deletes:
-                yield Withheld(index, "deletion", self._canonical.strongest(reported))
-                continue
-            try:
-                fragment, event = encoded(
-                    source,
-                    reported,
-                    raw_id,
-                    index,
-                    received_at=received_at,
-                    stamped=stamped,
-                    mapped_as=mapped_as,
-                    suppressed=suppressed,
-                )
-            except WithheldError as error:
-                yield Withheld(index, error.reason)
-            except IgnoredEventError as error:
-                yield Ignored(index, error.reason)
-            except InvalidEventError as error:
-                yield Refusal(index, reported, error)
-            else:
-                yield Mapped(index, reported, fragment, event)
+        name, mapped_as, map_one = sender.name, sender.mapped_as, self.map_one
+        for position, report in enumerate(reports):
+            yield map_one(
+                name, report, arrival, position, mapped_as=mapped_as, suppressed=suppressed
+            )
 
-    def quarantined(self, source: str, refusal: Refusal, arrival: Arrival) -> Quarantined:
-        """What quarantine is told of a refusal."""
-        error, reported = refusal.error, refusal.reported
+    def map_one(
+        self,
+        source: str,
+        report: Reported,
+        arrival: Arrival,
+        position: int,
+        *,
+        mapped_as: str = "",
+        suppressed: frozenset[str] = frozenset(),
+    ) -> MappingResult:
+        """Map one report. mapped_as: the sender whose mappings apply, if not the source.
+        suppressed: fragments of suppressed persons."""
+        if report.message == WITHHELD:
+            return Withheld(position, "withheld")
+        if report.deletes:
+            return Withheld(position, "deletion", self._canonical.strongest(report))
+        try:
+            fragment, event = self._canonical.encoded(
+                source,
+                report,
+                arrival.raw_id,
+                position,
+                received_at=arrival.received_at,
+                stamped=arrival.stamped,
+                mapped_as=mapped_as,
+                suppressed=suppressed,
+            )
+        except WithheldError as error:
+            return Withheld(position, error.reason)
+        except IgnoredEventError as error:
+            return Ignored(position, error.reason)
+        except InvalidEventError as error:
+            return Rejected(position, report, error)
+        return Mapped(position, report, fragment, event)
+
+    def quarantined(self, source: str, rejected: Rejected, arrival: Arrival) -> Quarantined:
+        """Make the quarantine message of a rejected report."""
+        error, report = rejected.error, rejected.report
         return Quarantined(
-            id=f"{arrival.raw_id}-{refusal.place}",
+            id=f"{arrival.raw_id}-{rejected.position}",
             source=source,
             stage=STAGE,
             reason=error.reason,
             detail=error.detail,
-            event_name=(reported.event or reported.call)[:NAME_LIMIT],
+            event_name=(report.event or report.call)[:NAME_LIMIT],
             plan_version=self._plan_version,
-            raw=RawPointer(id=arrival.raw_id, index=refusal.place),
+            raw=RawPointer(id=arrival.raw_id, index=rejected.position),
             at=arrival.received_at,
             stamps=Stamps(received=arrival.stamped),
         )
+
+
+def unreadable(error: RefusedError) -> Rejected:
+    """Reject a whole body in which the sender finds no reports."""
+    return Rejected(0, _UNREADABLE, InvalidEventError(error.reason, error.detail))
 
 
 def raw_id(source: str, body: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from desireline.recover.quarantine.case_details import Shown
 from desireline.recover.quarantine.cases import Counted, State
-from desireline.recover.quarantine.repair import Difference, Outcome
+from desireline.recover.quarantine.repair import Difference, RepairResult
 from desireline.rows import CaseRow
 
 _UNSAID = {"version", "expires", "record", "counted_as"}
@@ -73,7 +73,7 @@ def difference(one: Difference) -> dict[str, Any]:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: RepairResult) -> dict[str, Any]:
     if outcome.reason:
         return {"reason": outcome.reason, "detail": outcome.detail}
     return {"events": outcome.events}

@@ -25,13 +25,13 @@ from desireline.events import (
     ResolvedEvent,
 )
 from desireline.ports import Clock, KeptBodies, Producer
-from desireline.receive.mapping import event_mapper
 from desireline.receive.mapping.event_mapper import (
     STAGE,
     Arrival,
+    EventMapper,
     Mapped,
-    MapWebhook,
-    Refusal,
+    MappingResult,
+    Rejected,
     reports_of,
 )
 from desireline.receive.senders.sender import Sender
@@ -52,7 +52,7 @@ _READERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RepairResult:
     """What becomes of a case: records for a topic, or why not."""
 
     records: tuple[Outgoing, ...] = ()
@@ -75,8 +75,8 @@ class Difference:
     """A case before and after the correction."""
 
     case: CaseRow
-    before: Outcome
-    after: Outcome
+    before: RepairResult
+    after: RepairResult
 
 
 @dataclass(slots=True)
@@ -99,8 +99,8 @@ class Repair:
         cases: Cases,
         bodies: KeptBodies,
         senders: Mapping[str, Sender],
-        deployed: MapWebhook,
-        corrected: MapWebhook,
+        deployed: EventMapper,
+        corrected: EventMapper,
         producer: Producer,
         wall: Clock,
     ) -> None:
@@ -157,11 +157,11 @@ class Repair:
         return self._bodies.find(wanted) if wanted else {}
 
     def _all(
-        self, cases: Sequence[CaseRow], raws: Mapping[str, RawWebhook], step: MapWebhook
-    ) -> dict[str, Outcome]:
+        self, cases: Sequence[CaseRow], raws: Mapping[str, RawWebhook], step: EventMapper
+    ) -> dict[str, RepairResult]:
         """The outcome of each; a body with several cases is mapped once."""
         by_body: dict[str, list[CaseRow]] = defaultdict(list)
-        found: dict[str, Outcome] = {}
+        found: dict[str, RepairResult] = {}
         for case in cases:
             if _is_mapped(case):
                 by_body[case.raw.id if case.raw else ""].append(case)
@@ -172,10 +172,10 @@ class Repair:
         return found
 
     def _of_body(
-        self, raw: RawWebhook | None, cases: Sequence[CaseRow], step: MapWebhook
-    ) -> Iterator[tuple[str, Outcome]]:
+        self, raw: RawWebhook | None, cases: Sequence[CaseRow], step: EventMapper
+    ) -> Iterator[tuple[str, RepairResult]]:
         if raw is None:
-            gone = Outcome(reason="raw_gone", detail="neither in its topic nor in the archive")
+            gone = RepairResult(reason="raw_gone", detail="neither in its topic nor in the archive")
             yield from ((case.id, gone) for case in cases)
             return
         try:
@@ -184,59 +184,59 @@ class Repair:
                 raise RefusedError(404, "unknown_sender", raw.source)
             reports = reports_of(sender, raw)
         except RefusedError as error:
-            refused = Outcome(reason=error.reason, detail=error.detail)
+            refused = RepairResult(reason=error.reason, detail=error.detail)
             yield from ((case.id, refused) for case in cases)
             return
         arrived = raw.stamped if raw.stamped is not None else raw.received_at
-        outcomes = list(step(sender, reports, Arrival(raw.id, raw.received_at, arrived)))
+        results = list(step(sender, reports, Arrival(raw.id, raw.received_at, arrived)))
         for case in cases:
-            yield case.id, _outcome(outcomes, case)
+            yield case.id, _repaired(results, case)
 
 
 def _is_mapped(case: CaseRow) -> bool:
     return case.stage == STAGE
 
 
-def _outcome(outcomes: Sequence[event_mapper.Outcome], case: CaseRow) -> Outcome:
+def _repaired(results: Sequence[MappingResult], case: CaseRow) -> RepairResult:
     """Of the event at the case's place; of all events where the body could not be read at all."""
     if case.event_name:
-        place = case.raw.index if case.raw else 0
-        outcomes = outcomes[place : place + 1]
-    stays = next((one for one in outcomes if not isinstance(one, Mapped)), None)
+        position = case.raw.index if case.raw else 0
+        results = results[position : position + 1]
+    stays = next((one for one in results if not isinstance(one, Mapped)), None)
     if stays is not None:
-        detail = stays.error.detail if isinstance(stays, Refusal) else ""
-        return Outcome(reason=stays.reason, detail=detail)
-    if not outcomes:
-        return Outcome(reason="no_such_event", detail="the body is read in another way now")
-    return Outcome(
+        detail = stays.error.detail if isinstance(stays, Rejected) else ""
+        return RepairResult(reason=stays.reason, detail=detail)
+    if not results:
+        return RepairResult(reason="no_such_event", detail="the body is read in another way now")
+    return RepairResult(
         tuple(
             Outgoing(Topic.EVENTS_RECEIVED, one.fragment, one.event)
-            for one in outcomes
+            for one in results
             if isinstance(one, Mapped)
         )
     )
 
 
-def _as_it_was(case: CaseRow) -> Outcome:
-    return Outcome(reason=case.reason, detail=case.detail)
+def _as_it_was(case: CaseRow) -> RepairResult:
+    return RepairResult(reason=case.reason, detail=case.detail)
 
 
-def _again(case: CaseRow) -> Outcome:
+def _again(case: CaseRow) -> RepairResult:
     """A later stage's record, as it goes to its topic again, if this code can read it."""
     topic = case.source
     reader: Any = _READERS.get(Topic(topic)) if topic in set(Topic) else None
     if reader is None:
-        return Outcome(reason="no_such_topic", detail=topic)
+        return RepairResult(reason="no_such_topic", detail=topic)
     if case.record is None:
         where = f"too large for its row, or no text: it lies in the archive of {topic}"
-        return Outcome(reason="record_gone", detail=where)
+        return RepairResult(reason="record_gone", detail=where)
     try:
         message = reader.decode(case.record.encode())
     except ValidationError as error:
-        return Outcome(reason="unreadable_record", detail=f"{error.error_count()} errors")
+        return RepairResult(reason="unreadable_record", detail=f"{error.error_count()} errors")
     if getattr(message, "schema_version", 0) > SCHEMA_VERSION:
-        return Outcome(reason="unknown_schema", detail=f"version {message.schema_version}")
+        return RepairResult(reason="unknown_schema", detail=f"version {message.schema_version}")
     if isinstance(message, CanonicalEvent) and not message.aliases:
-        return Outcome(reason="invalid_event", detail="aliases: empty")
+        return RepairResult(reason="invalid_event", detail="aliases: empty")
     own = message.fragment if isinstance(message, CanonicalEvent) else message.subject
-    return Outcome((Outgoing(topic, case.key or own, case.record.encode()),))
+    return RepairResult((Outgoing(topic, case.key or own, case.record.encode()),))

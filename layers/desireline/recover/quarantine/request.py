@@ -1,4 +1,4 @@
-"""What one asks of quarantine, and the corrected plan that comes with it."""
+"""Requests to the quarantine API, read from a query or a body, and the corrected plan in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,14 +23,19 @@ MOST = 500
 """Cases of one request: an answer has a size, and whoever asks waits for it."""
 DEFAULT_DAYS = 7
 
+_SEVERAL = ("source", "stage", "reason", "event", "ids")
 _FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
 
 
 class InvalidPlanError(ValueError):
-    """The corrected plan is none; the message says where."""
+    """The corrected plan is not a valid plan; the message says where."""
 
 
-class Asked(BaseModel):
+class InvalidRequestError(ValueError):
+    """The query or body cannot be read; the message names the field, without its value."""
+
+
+class QuarantineRequest(BaseModel):
     """ids: of cases; without, those that the filters hold. since, until: wall time of the arrival,
     epoch ms; the last seven days without. plan: files of the tracking plan that differ from the
     deployed ones, by their path in it."""
@@ -58,6 +65,35 @@ class Asked(BaseModel):
             since=until - DEFAULT_DAYS * DAY if self.since is None else self.since,
             until=until,
         )
+
+
+def from_query(parameters: Mapping[str, str] | None) -> QuarantineRequest:
+    """Read a query's parameters; those with several values are separated by commas.
+
+    Raises InvalidRequestError."""
+    return _request(
+        {
+            name: value.split(",") if name in _SEVERAL else value
+            for name, value in (parameters or {}).items()
+        }
+    )
+
+
+def from_body(body: str | None) -> QuarantineRequest:
+    """Read a JSON body. Raises InvalidRequestError."""
+    try:
+        return _request(orjson.loads(body or "{}"))
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError("not JSON") from error
+
+
+def _request(fields: Any) -> QuarantineRequest:
+    try:
+        return QuarantineRequest.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidRequestError(f"{where}: {first['msg']}") from error
 
 
 def corrected(files: Mapping[str, str], deployed: Path = TRACKING_PLAN) -> TrackingPlan:

@@ -8,13 +8,13 @@ from typing import Any
 
 from desireline.plan.tracking_plan import TrackingPlan
 from desireline.ports import Clock, KeptBodies, Producer
-from desireline.receive.mapping.event_mapper import MapWebhook
+from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders.sender import Sender
 from desireline.recover.quarantine import as_json
 from desireline.recover.quarantine.case_details import ShowCase
 from desireline.recover.quarantine.cases import Cases, State
 from desireline.recover.quarantine.repair import Repair
-from desireline.recover.quarantine.request import Asked, corrected
+from desireline.recover.quarantine.request import QuarantineRequest, corrected
 from desireline.rows import CaseRow
 
 
@@ -27,7 +27,7 @@ class ServeQuarantine:
         cases: Cases,
         bodies: KeptBodies,
         senders: Mapping[str, Sender],
-        mapping: Callable[[TrackingPlan], MapWebhook],
+        mapper: Callable[[TrackingPlan], EventMapper],
         plan: TrackingPlan,
         producer: Producer,
         wall: Clock,
@@ -36,16 +36,16 @@ class ServeQuarantine:
         self._cases = cases
         self._bodies = bodies
         self._senders = senders
-        self._mapping = mapping
+        self._mapper = mapper
         self._plan = plan
         self._producer = producer
         self._wall = wall
         self._name = name
 
-    def list(self, asked: Asked) -> dict[str, Any]:
+    def list(self, request: QuarantineRequest) -> dict[str, Any]:
         """Counts by kind, and the newest cases."""
-        filters = asked.filters(self._wall.now())
-        found = self._cases.cases(filters, asked.limit)
+        filters = request.filters(self._wall.now())
+        found = self._cases.cases(filters, request.limit)
         return {
             "groups": [as_json.group(one) for one in self._cases.groups(filters)],
             "cases": [as_json.case(one) for one in found],
@@ -59,9 +59,9 @@ class ServeQuarantine:
         show = ShowCase(bodies=self._bodies, senders=self._senders, plan=self._plan)
         return as_json.shown(show(found[0]))
 
-    def preview(self, asked: Asked) -> dict[str, Any]:
+    def preview(self, request: QuarantineRequest) -> dict[str, Any]:
         """Each case before and after. Raises InvalidPlanError, UnavailableError."""
-        found = self._repair(asked).preview(self._chosen(asked))
+        found = self._repair(request).preview(self._chosen(request))
         repaired = sum(not one.after.reason for one in found)
         return {
             "repaired": repaired,
@@ -69,11 +69,11 @@ class ServeQuarantine:
             "cases": [as_json.difference(one) for one in found],
         }
 
-    def replay(self, asked: Asked) -> dict[str, Any]:
+    def replay(self, request: QuarantineRequest) -> dict[str, Any]:
         """Replay what is repaired, and mark it. Raises InvalidPlanError, RetryableError."""
         name = self._name()
         said: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
-        for step in self._repair(asked).replay(self._chosen(asked), name):
+        for step in self._repair(request).replay(self._chosen(request), name):
             said |= {
                 "replayed": step.replayed,
                 "already": step.already,
@@ -81,16 +81,16 @@ class ServeQuarantine:
             }
         return said
 
-    def _chosen(self, asked: Asked) -> Sequence[CaseRow]:
+    def _chosen(self, request: QuarantineRequest) -> Sequence[CaseRow]:
         """Those named; else those that wait and that the filters hold."""
-        if asked.ids:
-            return self._cases.named(asked.ids)
-        waiting = asked.model_copy(update={"state": asked.state or State.OPEN})
-        return self._cases.cases(waiting.filters(self._wall.now()), asked.limit)
+        if request.ids:
+            return self._cases.named(request.ids)
+        waiting = request.model_copy(update={"state": request.state or State.OPEN})
+        return self._cases.cases(waiting.filters(self._wall.now()), request.limit)
 
-    def _repair(self, asked: Asked) -> Repair:
-        deployed = self._mapping(self._plan)
-        tried = self._mapping(corrected(asked.plan)) if asked.plan else deployed
+    def _repair(self, request: QuarantineRequest) -> Repair:
+        deployed = self._mapper(self._plan)
+        tried = self._mapper(corrected(request.plan)) if request.plan else deployed
         return Repair(
             cases=self._cases,
             bodies=self._bodies,

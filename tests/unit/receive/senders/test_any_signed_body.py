@@ -15,7 +15,7 @@ from desireline.contracts import Topic
 from desireline.errors import RefusedError
 from desireline.events import CanonicalEvent, RawWebhook
 from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, reports_of
+from desireline.receive.mapping.event_mapper import Arrival, EventMapper, Mapped, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import NAMES
 from desireline_local.sender_side.samples import CALLED, Sample, load
@@ -91,7 +91,7 @@ def test_what_is_kept_of_any_body_is_counted_where_it_was(name: str, data: st.Da
         except RefusedError:
             assert not world.events()
             continue
-        again = MapWebhook(Canonical(PLAN, world.fragments), PLAN.version)
+        again = EventMapper(Canonical(PLAN, world.fragments), PLAN.version)
         outcomes = again(SENDERS[name], reports, Arrival(raw.id, NOW, NOW))
         mapped = [CanonicalEvent.decode(one.event) for one in outcomes if isinstance(one, Mapped)]
         assert counted(mapped) == counted(world.events())

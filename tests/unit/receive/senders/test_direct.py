@@ -12,7 +12,7 @@ import pytest
 from desireline.contracts import Topic
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
 from desireline.receive.mapping.canonical import Canonical
-from desireline.receive.mapping.event_mapper import Arrival, Mapped, MapWebhook, reports_of
+from desireline.receive.mapping.event_mapper import Arrival, EventMapper, Mapped, reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.receive.senders.direct import basic
@@ -211,7 +211,7 @@ def test_what_is_left_of_a_batch_without_ids_is_counted_where_it_was(
     assert (answer.accepted, answer.withheld) == (1, 1)
     (event,) = made.events()
     raw = RawWebhook.decode(made.of(Topic.WEBHOOKS_RAW)[0].value)
-    mapping = MapWebhook(Canonical(PLAN, made.fragments), PLAN.version)
+    mapping = EventMapper(Canonical(PLAN, made.fragments), PLAN.version)
     sender = known(["direct"])["direct"]
     _, left = mapping(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
     assert isinstance(left, Mapped)

@@ -1,0 +1,79 @@
+"""API Gateway's HTTP API: its events (payload version 2.0) as requests, and answers for it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from desireline.receive.request import Answer, WebhookRequest
+
+DIRECT = "direct"
+"""The sender of the routes /v1/{call}: the company's own sites and servers."""
+
+
+def webhook_request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest:
+    """Return the request in an event. Raises KeyError, ValueError if the gateway made no such
+    event."""
+    body = event.get("body") or ""
+    path = event.get("pathParameters") or {}
+    headers = event.get("headers") or {}
+    return WebhookRequest(
+        source=path.get("source", DIRECT if "call" in path else ""),
+        call=path.get("call", ""),
+        headers={name.lower(): _text(value) for name, value in headers.items()},
+        body=base64.b64decode(body) if event.get("isBase64Encoded") else _bytes(body),
+        remote_address=event["requestContext"]["http"].get("sourceIp"),
+        deadline=context.get_remaining_time_in_millis() / 1000,
+        url=_url(event),
+        method=event["requestContext"]["http"].get("method", "POST"),
+    )
+
+
+def webhook_response(answer: Answer) -> dict[str, Any]:
+    """Return the gateway's response for an answer: the sender's own reply, or our counts."""
+    counts = {
+        "reason": answer.reason or None,
+        "detail": answer.detail or None,
+        "accepted": answer.accepted,
+        "quarantined": answer.quarantined,
+        "withheld": answer.withheld or None,
+        "ignored": answer.ignored or None,
+    }
+    headers = {} if answer.retry_after is None else {"retry-after": str(answer.retry_after)}
+    body = answer.reply
+    if body is None:
+        body = {name: value for name, value in counts.items() if value is not None}
+    return json_response(answer.status, body, headers)
+
+
+def json_response(
+    status: int, body: Any, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return a response with a JSON body."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", **(headers or {})},
+        "body": orjson.dumps(body).decode(),
+    }
+
+
+def _bytes(body: str) -> bytes:
+    """Encode a text body. Lone surrogates, which no sender can send, match no signature."""
+    return body.encode(errors="replace")
+
+
+def _text(value: str) -> str:
+    """Return a header without lone surrogates, so that it can be encoded again."""
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+def _url(event: Mapping[str, Any]) -> str:
+    """Return the address that the sender called, with a custom domain if it used one."""
+    query = event.get("rawQueryString")
+    path = event.get("rawPath", "")
+    host = event["requestContext"].get("domainName", "")
+    return f"https://{host}{path}{f'?{query}' if query else ''}"
