@@ -13,7 +13,8 @@ from desireline.events import (
     IdentityChanged,
     ResolvedEvent,
 )
-from desireline.identity.view import fragment_of, read_subject, trace_subject
+from desireline.identity.trace import trace_subject
+from desireline.identity.view import read_subject
 from desireline.journey.state import EMPTY, fold
 from desireline.resolve.ids import id_hash, unpack
 from desireline.rows import (
@@ -23,6 +24,7 @@ from desireline.rows import (
     SealedIdsRow,
     StateRow,
     SubjectRow,
+    fragment_of,
 )
 from desireline.score.assess import assess
 from tests.simulation.oracle import Expected

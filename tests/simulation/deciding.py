@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from desireline.announce.publish_changes import journey_scored
 from desireline.contracts import Header, Topic
 from desireline.events import DecisionMade, ResolvedEvent
-from desireline.identity.view import trace_subject
+from desireline.identity.trace import trace_subject
 from desireline.intervene.playbook.triggers import Entry, entries_of_event, entries_of_score
 from desireline.journey.crossings import crossings
 from desireline.rows import (

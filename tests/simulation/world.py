@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from desireline.adapters.memory import MemoryRawBodies
 from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import Channel, Topic
 from desireline.identity.aliases import Fragments
@@ -46,6 +45,7 @@ from tests.simulation.services import (
 )
 from tests.simulation.switches import Board, SimSwitches
 from tests.simulation.tables import SimStore, Tables
+from tests.worlds.raw_bodies import MemoryRawBodies
 
 SECRET = b"in memory"
 HOLDOUT_PERCENT = 30

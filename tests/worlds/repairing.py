@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from desireline.adapters.memory import MemoryRawBodies, MemoryStore
+from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders import known
@@ -13,6 +13,7 @@ from desireline.recover.quarantine.cases import Cases, Filters
 from desireline.recover.quarantine.index_quarantine import DAY, IndexQuarantine
 from desireline.recover.quarantine.repair import Repair
 from desireline_local.demo.in_memory import Silent
+from tests.worlds.raw_bodies import MemoryRawBodies
 from tests.worlds.receiving import NOW, PLAN, World, segment, track
 
 EVER = Filters(since=NOW - DAY, until=NOW + DAY)

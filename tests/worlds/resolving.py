@@ -10,7 +10,8 @@ from desireline.adapters.memory import MemoryStore
 from desireline.announce.publish_changes import identity_changes
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, IdentityChanged
-from desireline.identity.view import SubjectView, read_subject, trace_subject
+from desireline.identity.trace import trace_subject
+from desireline.identity.view import SubjectView, read_subject
 from desireline.records import Outgoing
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link, Linked

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from desireline.contracts import ANNOUNCED_TABLES
 from desireline.errors import ConflictError
-from desireline.events import RawWebhook
-from desireline.ports import Part, Span
-from desireline.records import Record
 from desireline.rows import Change, Check, Put, Ref, Row
 
 R = TypeVar("R", bound=Row)
@@ -79,33 +76,3 @@ class MemoryStore:
 
 def _key(ref: Ref[Any]) -> _Key:
     return (ref.type.table, ref.pk, ref.sk)
-
-
-class MemoryRawBodies:
-    """The RawBodies port on a log that grows: `records` is asked for all that there is."""
-
-    def __init__(self, records: Callable[[], Sequence[Record]]) -> None:
-        self._records = records
-
-    def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
-        found: dict[str, RawWebhook] = {}
-        for record in self._records():
-            raw = _raw(record)
-            if raw.id in wanted:
-                found.setdefault(raw.id, raw)
-        return found
-
-    def span(self, since: int, until: int) -> Span:
-        return Span(since, until, (Part("0", 0, len(self._records())),))
-
-    def read(self, span: Span) -> Iterator[tuple[RawWebhook | None, Span]]:
-        for part in span.parts:
-            for place in range(part.start, part.end or 0):
-                raw = _raw(self._records()[place])
-                within = span.since <= (raw.stamped or 0) < span.until
-                left = Span(span.since, span.until, (Part("0", place + 1, part.end),))
-                yield raw if within else None, left
-
-
-def _raw(record: Record) -> RawWebhook:
-    return RawWebhook.decode(record.value or b"")

@@ -23,7 +23,6 @@ from desireline.events import (
     Quarantined,
     Stamps,
 )
-from desireline.identity.view import fragment_of
 from desireline.journey.crossings import crossings
 from desireline.ports import Clock, Metrics, Producer, Queue
 from desireline.records import NO_HEADERS, Outgoing
@@ -38,6 +37,7 @@ from desireline.rows import (
     QuarantineRow,
     Row,
     SubjectRow,
+    fragment_of,
 )
 
 CHANGES = UUID("0d4a7f7e-3f0b-5c52-8b4e-7f1d5a2c9b10")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from desireline.events import Alias, AliasType
 from desireline.identity.aliases import Fragments
-from desireline.identity.view import fragment_of, read_subject
+from desireline.identity.view import read_subject
 from desireline.ports import Store
-from desireline.rows import AccountRow, PersonRow
+from desireline.rows import AccountRow, PersonRow, fragment_of
 
 ACCOUNT_KEYS = ("group", "cus", "crm")
 """How the keys of accounts begin."""

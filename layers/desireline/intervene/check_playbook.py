@@ -18,9 +18,9 @@ from desireline.events import Assessment, Stamps
 from desireline.identity.view import SubjectView, read_subject
 from desireline.intervene.cancel import cancellations, end_row, open_claims
 from desireline.intervene.decide import Checkpoint, Verdict, outcomes
-from desireline.intervene.gate import Refusal, pass_gates, with_holdout
+from desireline.intervene.gate import Refusal, pass_gates
 from desireline.intervene.gate_facts import gate_facts
-from desireline.intervene.holdout import guard
+from desireline.intervene.holdout import guard, with_holdout
 from desireline.intervene.playbook.conditions import Circumstances, event_names, judge
 from desireline.intervene.playbook.playbooks import Action, Library
 from desireline.intervene.playbook.schedule import choose, next_step

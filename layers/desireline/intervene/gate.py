@@ -7,7 +7,6 @@ is not judged here but at delivery (delivery rule 10).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from desireline.contracts import LIVE_CHANNELS, Channel
 from desireline.intervene.playbook.playbooks import Audience
 from desireline.journey.state import JourneyState
 from desireline.plan.event_names import EventName
-from desireline.rows import ClaimRow, ClaimState, SubjectRow
+from desireline.rows import ClaimRow, ClaimState
 
 NEVER_SENT = frozenset({ClaimState.CANCELLED, ClaimState.EXPIRED})
 """Ends of a claim in which nobody can have received anything."""
@@ -154,16 +153,3 @@ def opt_out(known: JourneyState, channel: Channel) -> str | None:
     if channel is not Channel.EMAIL:
         return None
     return next((name for name in EMAIL_OPT_OUTS if known.happened(name)), None)
-
-
-def with_holdout(subject: SubjectRow, percent: int) -> SubjectRow:
-    """The subject with its holdout assigned, once and for good; the same row if it was before.
-
-    percent: 0 to 100. The draw is a pure function of the id, so that two that assign at the same
-    time agree; what is stored stands, also when the percentage is changed later.
-    """
-    if subject.holdout is not None:
-        return subject
-    digest = hashlib.sha256(f"holdout|{subject.subject}".encode()).digest()
-    draw = int.from_bytes(digest[:8], "big") % 10_000
-    return subject.but(holdout=draw < percent * 100)

@@ -1,8 +1,9 @@
-"""A subject's part in what is written about it."""
+"""Hold out a share of the subjects, and keep the draw on the subject's row."""
 
 from __future__ import annotations
 
-from desireline.intervene.gate import with_holdout
+import hashlib
+
 from desireline.rows import Check, Put, SubjectRow
 
 
@@ -15,3 +16,16 @@ def guard(root: SubjectRow, holdout_percent: int) -> Put | Check:
     """
     assigned = with_holdout(root, holdout_percent)
     return Check(root) if assigned is root else Put(assigned)
+
+
+def with_holdout(subject: SubjectRow, percent: int) -> SubjectRow:
+    """The subject with its holdout assigned, once and for good; the same row if it was before.
+
+    percent: 0 to 100. The draw is a pure function of the id, so that two that assign at the same
+    time agree; what is stored stands, also when the percentage is changed later.
+    """
+    if subject.holdout is not None:
+        return subject
+    digest = hashlib.sha256(f"holdout|{subject.subject}".encode()).digest()
+    draw = int.from_bytes(digest[:8], "big") % 10_000
+    return subject.but(holdout=draw < percent * 100)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, RetryableError, TerminalError, UnknownSchemaError
 from desireline.events import JourneyScored, ResolvedEvent
-from desireline.identity.view import trace_subject
+from desireline.identity.trace import trace_subject
 from desireline.intervene.holdout import guard
 from desireline.intervene.playbook.playbooks import Library
 from desireline.intervene.playbook.triggers import (

@@ -170,7 +170,7 @@ class Traits(_Part):
     account: Mapping[str, str]
 
 
-class MessagePlaces(_Part):
+class MessagePaths(_Part):
     """Where things are in the messages of a source that has no code of its own, such as a topic of
     the company's: JMESPath over one message.
 
@@ -199,7 +199,7 @@ class MessagePlaces(_Part):
 
     @property
     def paths(self) -> dict[str, str]:
-        """The places that a message has one of, by name."""
+        """The expressions by name, without those of aliases."""
         return self.model_dump(exclude={"aliases", "headers", "key"}, exclude_none=True)
 
     @cached_property
@@ -208,7 +208,7 @@ class MessagePlaces(_Part):
         return {name: compiled(path) for name, path in self.paths.items()}
 
     @cached_property
-    def who(self) -> tuple[tuple[AliasType, Search], ...]:
+    def alias_search(self) -> tuple[tuple[AliasType, Search], ...]:
         """`aliases`, compiled, strongest first."""
         ordered = sorted(self.aliases.items(), key=lambda alias: alias[0].strength)
         return tuple((alias_type, compiled(path)) for alias_type, path in ordered)
@@ -224,7 +224,7 @@ class SenderWords(_Part):
 
     sender: str
     verified_email: bool = False
-    message: MessagePlaces | None = None
+    message: MessagePaths | None = None
     scheme: Literal["standard_webhooks"] | None = None
     secret: str | None = None
     deadline: float = Field(default=5.0, gt=0)

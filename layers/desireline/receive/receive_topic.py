@@ -26,7 +26,7 @@ from desireline.receive.raw_record import raw_record, without_withheld
 from desireline.receive.record_results import Recorded, RecordResults
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._topic import PLACE, TopicSender
-from desireline.receive.senders.sender import Reported
+from desireline.receive.senders.sender import SenderReport
 from desireline.records import Record
 
 FLUSH_SECONDS = 10.0
@@ -105,7 +105,7 @@ class ReceiveTopic:
 
 def _read(
     source: TopicSender, request: WebhookRequest
-) -> tuple[Any, Sequence[Reported], Sequence[Rejected]]:
+) -> tuple[Any, Sequence[SenderReport], Sequence[Rejected]]:
     """What a record says, the reports in it, or the record itself where nothing can be read."""
     try:
         payload = source.parse(request.body)
@@ -127,6 +127,6 @@ def _maps_alike(
     return all(_identity(again[one.position]) == _identity(one.report) for one in mapped)
 
 
-def _identity(one: Reported) -> tuple[object, ...]:
+def _identity(one: SenderReport) -> tuple[object, ...]:
     """What decides as what and where an event is counted."""
     return one.id, one.call, one.event, one.occurred_at, [*one.aliases], [*one.accounts]

@@ -24,7 +24,7 @@ from desireline.receive.mapping.event_mapper import (
 from desireline.receive.raw_record import raw_record, without_withheld
 from desireline.receive.record_results import Recorded, RecordResults
 from desireline.receive.request import Answer, WebhookRequest, content
-from desireline.receive.senders.sender import Reported, Sender
+from desireline.receive.senders.sender import Sender, SenderReport
 from desireline.receive.suppress import Objections
 from desireline.records import Outgoing
 from desireline.throttle import Throttle
@@ -170,7 +170,7 @@ def _raw_without(
 
 def _read(
     sender: Sender, request: WebhookRequest, body: bytes
-) -> tuple[Any, list[Reported], Sequence[Rejected]]:
+) -> tuple[Any, list[SenderReport], Sequence[Rejected]]:
     """What a verified body says, the reports in it, and the body itself where it is not of the
     sender's form and the sender wants it kept. Raises RefusedError."""
     try:

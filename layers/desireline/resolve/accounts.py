@@ -8,7 +8,8 @@ under the account, so that the account's subject counts it.
 from __future__ import annotations
 
 from desireline.events import Account, AccountRole, CanonicalEvent
-from desireline.identity.view import NOTED_FRAGMENTS, subject_of_account, trace_subject
+from desireline.identity.trace import subject_of_account, trace_subject
+from desireline.identity.view import NOTED_FRAGMENTS
 from desireline.ports import Metrics, Store
 from desireline.resolve.subjects import apart, joined_by, merged, older_first
 from desireline.rows import AccountRow, Check, PersonRow, Put, SubjectRow

@@ -15,7 +15,7 @@ from itertools import combinations
 
 from desireline.errors import ConflictError, RetryableError, TerminalError
 from desireline.events import Alias, CanonicalEvent
-from desireline.identity.view import trace_subject
+from desireline.identity.trace import trace_subject
 from desireline.ports import Metrics, Store
 from desireline.resolve import persons
 from desireline.resolve.accounts import Accounts

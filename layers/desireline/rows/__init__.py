@@ -15,6 +15,7 @@ from desireline.rows.identity import (
     EvidenceRow,
     PersonRow,
     SubjectRow,
+    fragment_of,
 )
 from desireline.rows.interventions import (
     OPEN_CLAIMS,
@@ -65,6 +66,7 @@ __all__ = [
     "StateRow",
     "SubjectRow",
     "SuppressionRow",
+    "fragment_of",
 ]
 
 ROW_TYPES: dict[str, type[Row]] = {

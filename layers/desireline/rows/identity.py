@@ -10,6 +10,11 @@ from desireline.contracts import Table
 from desireline.rows.base import Ref, Row
 
 
+def fragment_of(alias: str) -> str:
+    """Return the fragment of an alias as `PersonRow.aliases` lists it, 'type#fragment'."""
+    return alias.partition("#")[2]
+
+
 class AliasRow(Row):
     """A#type#fragment: a shorter way to an alias' person, and whether the alias still links.
 

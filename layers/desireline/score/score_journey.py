@@ -21,7 +21,8 @@ from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.identity.reading import Failure, Reading, read_all
-from desireline.identity.view import counting_subject, viewing
+from desireline.identity.trace import counting_subject
+from desireline.identity.view import viewing
 from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
 from desireline.ports import Clock, Metrics, Store

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from desireline.identity.find import UnknownSubjectError
-from desireline.identity.view import SubjectView, fragment_of, read_subject
+from desireline.identity.view import SubjectView, read_subject
 from desireline.ports import Store
 from desireline.resolve.persons import edge_of, evidence_of
-from desireline.rows import DecisionRow, EvidenceRow, JourneyRow, PersonRow
+from desireline.rows import DecisionRow, EvidenceRow, JourneyRow, PersonRow, fragment_of
 
 PHASES = ("start", "branch", "gate", "delivery", "end")
 """Of a decision, one after the other."""

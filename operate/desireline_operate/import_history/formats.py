@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,18 +11,20 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from desireline.plan.tracking_plan import SenderWords, TrackingPlan
+from desireline.receive.mapping.by_paths import report_by_paths
 from desireline.receive.mapping.times import epoch_any
 from desireline.receive.senders import mixpanel_export, segment
-from desireline.receive.senders.sender import Reported
+from desireline.receive.senders.sender import SenderReport
 from desireline_operate.import_history import ga4, segment_tables
 from desireline_operate.import_history.files import Format
-from desireline_operate.import_history.places import placed
+from desireline_operate.import_history.rows import TEXT
 
-Report = Callable[[Any], Reported]
+Report = Callable[[Any], SenderReport]
 
 
 class MappingError(Exception):
@@ -114,17 +117,33 @@ def source_of(spec: SourceSpec, plan: TrackingPlan) -> Source:
             )
             return Source("mixpanel_export", "mixpanel_export", export, spec.left_out)
         case Format.GA4:
-            report = _placed(plan.senders[ga4.NAME], FileWords())
+            report = _by_paths(plan.senders[ga4.NAME], FileWords())
             flat = partial(ga4.message, account_property=spec.account_property)
             return Source(ga4.NAME, ga4.NAME, lambda row: report(flat(row)), spec.left_out)
         case Format.MAPPED:
             words = SenderWords(**(spec.words or {}))
-            return Source(words.sender, words.sender, _placed(words, spec.file), spec.left_out)
+            return Source(words.sender, words.sender, _by_paths(words, spec.file), spec.left_out)
 
 
-def _placed(words: SenderWords, file: FileWords) -> Report:
+def _by_paths(words: SenderWords, file: FileWords) -> Report:
+    """Report rows by the paths of a sender. Identifiers are read as text if the file has text. A
+    row without an identifier gets a hash of its content."""
     assert words.message is not None
-    return placed(words.message, times=_times(file))
+    paths, times = words.message, _times(file)
+
+    def report(row: Mapping[str, Any]) -> SenderReport:
+        texts = row.get(TEXT, row)
+        made = report_by_paths(paths, row, texts=texts, times=times)
+        return made if made.id else made._replace(id=_content_hash(texts))
+
+    return report
+
+
+def _content_hash(row: Mapping[str, Any]) -> str:
+    """Hash a row; the order of its columns does not matter."""
+    filled = {name: value for name, value in row.items() if value not in (None, "")}
+    written = orjson.dumps(filled, default=str, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(written).hexdigest()
 
 
 def _times(file: FileWords) -> Callable[[Any], int | None]:

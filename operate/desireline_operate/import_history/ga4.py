@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from desireline.receive.mapping.times import EARLIEST
-from desireline.receive.senders.sender import mapping
+from desireline.receive.senders.sender import as_object
 
 NAME = "ga4"
 _IDENTITY = ("event_bundle_sequence_id", "batch_event_index", "batch_page_id", "batch_ordering_id")
@@ -61,7 +61,7 @@ def _named(listed: Any) -> dict[str, Any]:
     for one in listed if isinstance(listed, list) else ():
         if not isinstance(one, dict) or not isinstance(one.get("key"), str):
             continue
-        value = mapping(one.get("value"))
+        value = as_object(one.get("value"))
         for kind in _VALUES:
             given = value.get(kind)
             if given is not None:

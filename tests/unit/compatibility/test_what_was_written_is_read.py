@@ -20,8 +20,8 @@ from desireline import events
 from desireline.adapters.dynamodb import item_of, row_of
 from desireline.events import AliasType, Message
 from desireline.identity.aliases import Fragments
-from desireline.identity.view import subject_of_account
-from desireline.intervene.gate import with_holdout
+from desireline.identity.trace import subject_of_account
+from desireline.intervene.holdout import with_holdout
 from desireline.intervene.playbook.triggers import ENROLMENTS, execution_name
 from desireline.receive.mapping.canonical import event_id
 from desireline.resolve.ids import id_hash, pack

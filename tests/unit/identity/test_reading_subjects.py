@@ -6,13 +6,8 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.errors import TerminalError
-from desireline.identity.view import (
-    KEPT_ROWS,
-    NOTED_FRAGMENTS,
-    read_subject,
-    subject_of_account,
-    trace_subject,
-)
+from desireline.identity.trace import subject_of_account, trace_subject
+from desireline.identity.view import KEPT_ROWS, NOTED_FRAGMENTS, read_subject
 from desireline.journey.state import JourneyState
 from desireline.rows import AccountRow, PersonRow, Put, SubjectRow
 from tests.worlds.subjects import counted, person

@@ -13,8 +13,8 @@ from desireline.intervene.gate import (
     channel,
     opt_out,
     pass_gates,
-    with_holdout,
 )
+from desireline.intervene.holdout import with_holdout
 from desireline.intervene.playbook.playbooks import Audience
 from desireline.journey.state import JourneyState
 from desireline.rows import ClaimRow, ClaimState, SubjectRow

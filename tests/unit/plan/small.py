@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import Reported, Sender
+from desireline.receive.senders.sender import Sender, SenderReport
 
 FILES = {
     "plan.yaml": """\
@@ -58,7 +58,7 @@ class Tool(Sender):
     ) -> None:
         raise NotImplementedError
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         raise NotImplementedError
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:

@@ -17,7 +17,7 @@ from desireline.errors import RefusedError, UnavailableError
 from desireline.events import AccountRole, AliasType, CanonicalEvent, Quarantined, RawWebhook
 from desireline.plan.tracking_plan import (
     Ignored,
-    MessagePlaces,
+    MessagePaths,
     SenderMapping,
     SenderWords,
     TrackingPlan,
@@ -83,7 +83,7 @@ def record(
 
 def planned(**places: Any) -> Scene:
     """A source whose records look otherwise."""
-    message = MessagePlaces(
+    message = MessagePaths(
         **{"call": "'event'", "event": "type", "aliases": {"user": "user"}, **places}
     )
     mapping = SenderMapping(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from desireline.events import AliasType, CanonicalEvent, Context, RawPointer
 from desireline.identity.aliases import Fragments
 from desireline.receive.mapping.canonical import COMPARED, DAY, Canonical
-from desireline.receive.senders.sender import Reported
+from desireline.receive.senders.sender import SenderReport
 from tests.worlds.receiving import PLAN
 
 MIDNIGHT = 1_767_571_200_000
@@ -21,7 +21,7 @@ TIMES = st.integers(MIDNIGHT - 2 * DAY, MIDNIGHT + 2 * DAY)
 def context(
     at: int | None, *, arrived: int = MIDNIGHT + 3 * DAY, of: Canonical = CANONICAL
 ) -> Context:
-    reported = Reported(
+    reported = SenderReport(
         "m1", "identify", None, {}, at, ((AliasType.USER, "ada"),),
         ip="203.0.113.7", user_agent="Firefox",
     )  # fmt: skip

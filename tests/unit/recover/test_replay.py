@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import pytest
 
-from desireline.adapters.memory import MemoryRawBodies
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
@@ -31,6 +30,7 @@ from desireline.rows import (
 from desireline_learning.simulator import Company, Scenario
 from desireline_local.demo.drive import drive
 from desireline_local.demo.in_memory import WALL, InMemoryPipeline
+from tests.worlds.raw_bodies import MemoryRawBodies
 
 NAMESPACE = b"any"
 PLAN = load_plan()

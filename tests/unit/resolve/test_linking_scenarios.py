@@ -11,10 +11,18 @@ from desireline.adapters.memory import MemoryStore
 from desireline.errors import TerminalError
 from desireline.events import AliasType, ChangeKind
 from desireline.identity.aliases import Fragments
-from desireline.identity.view import fragment_of, subject_of_account, trace_subject
+from desireline.identity.trace import subject_of_account, trace_subject
 from desireline.resolve import link as linking
 from desireline.resolve.persons import MERGES_LIMIT, edge_of, evidence_of
-from desireline.rows import AccountRow, AliasRow, EvidenceRow, PersonRow, Put, SubjectRow
+from desireline.rows import (
+    AccountRow,
+    AliasRow,
+    EvidenceRow,
+    PersonRow,
+    Put,
+    SubjectRow,
+    fragment_of,
+)
 from tests.worlds.event_streams import DAY, START, alias, event
 from tests.worlds.resolving import (
     Told,

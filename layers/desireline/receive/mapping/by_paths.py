@@ -1,45 +1,59 @@
-"""Events of senders that have no code: where things are in their messages is data."""
+"""Reports of senders without code: JMESPath expressions say where each part of a message is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from desireline.events import AccountRole
-from desireline.plan.tracking_plan import MessagePlaces
+from desireline.plan.tracking_plan import MessagePaths
 from desireline.receive.mapping.times import epoch_any
-from desireline.receive.senders.sender import Reported, mapping, text
+from desireline.receive.senders.sender import SenderReport, as_object, as_text
 
 _ROLES = frozenset({AccountRole.OWNER, AccountRole.MEMBER})
+_AS_VALUES = frozenset({"time", "properties", "consent"})
+"""Parts that are read with their types; all others are texts."""
 
 
-def reported(places: MessagePlaces, message: Mapping[str, Any], fallback: str) -> Reported:
-    """A message, taken apart. fallback: its id, if it has none of its own."""
-    found = {name: search(message) for name, search in places.search.items()}
-    account = identifier(found.get("account"))
-    return Reported(
-        id=identifier(found.get("id")) or fallback,
-        call=text(found.get("call")) or "",
-        event=text(found.get("event")),
+def report_by_paths(
+    paths: MessagePaths,
+    message: Mapping[str, Any],
+    *,
+    fallback_id: str = "",
+    texts: Mapping[str, Any] | None = None,
+    times: Callable[[Any], int | None] = epoch_any,
+) -> SenderReport:
+    """Report a message. fallback_id: used if the message has no id. texts: the message with the
+    texts of its file, if their types were guessed. times: reads a time as epoch ms, or None."""
+    texts = message if texts is None else texts
+    parts = {
+        name: search(message if name in _AS_VALUES else texts)
+        for name, search in paths.search.items()
+    }
+    account = identifier(parts.get("account"))
+    return SenderReport(
+        id=identifier(parts.get("id")) or fallback_id,
+        call=as_text(parts.get("call")) or "",
+        event=as_text(parts.get("event")),
         message=message,
-        occurred_at=epoch_any(found.get("time")),
-        aliases=[(alias_type, search(message)) for alias_type, search in places.who],
-        accounts=((f"group:{account}", _role(text(found.get("role")))),) if account else (),
-        properties=mapping(found.get("properties")),
-        person_traits=mapping(found.get("person_traits")),
-        account_traits=mapping(found.get("account_traits")),
-        ip=text(found.get("ip")),
-        user_agent=text(found.get("user_agent")),
-        consent=mapping(found.get("consent")),
+        occurred_at=times(parts.get("time")),
+        aliases=[(alias_type, search(texts)) for alias_type, search in paths.alias_search],
+        accounts=((f"group:{account}", _role(as_text(parts.get("role")))),) if account else (),
+        properties=as_object(parts.get("properties")),
+        person_traits=as_object(parts.get("person_traits")),
+        account_traits=as_object(parts.get("account_traits")),
+        ip=as_text(parts.get("ip")),
+        user_agent=as_text(parts.get("user_agent")),
+        consent=as_object(parts.get("consent")),
     )
 
 
 def identifier(value: object) -> str:
-    """A text or a number as text; else nothing."""
+    """Return a text, or a number as text; an empty text for anything else."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""
     return str(value)
 
 
-def _role(given: str | None) -> AccountRole:
-    return AccountRole(given) if given in _ROLES else AccountRole.MENTION
+def _role(name: str | None) -> AccountRole:
+    return AccountRole(name) if name in _ROLES else AccountRole.MENTION

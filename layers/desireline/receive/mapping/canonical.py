@@ -18,7 +18,7 @@ from desireline.errors import InvalidEventError, WithheldError
 from desireline.events import AccountRole, Alias, AliasType, CanonicalEvent, RawPointer, Scalar
 from desireline.identity.aliases import Fragments, Named
 from desireline.plan.tracking_plan import PlannedEvent, TrackingPlan
-from desireline.receive.senders.sender import Reported
+from desireline.receive.senders.sender import SenderReport
 
 DAY = 24 * 3_600_000
 FAR_FUTURE = DAY
@@ -39,7 +39,13 @@ class Canonical:
         self._fragments = fragments
 
     def event(
-        self, source: str, reported: Reported, raw: RawPointer, *, received_at: int, stamped: int
+        self,
+        source: str,
+        reported: SenderReport,
+        raw: RawPointer,
+        *,
+        received_at: int,
+        stamped: int,
     ) -> CanonicalEvent:
         """The event as a model. received_at: journey time; stamped: wall time.
 
@@ -49,7 +55,7 @@ class Canonical:
         )
         return CanonicalEvent.decode(encoded)
 
-    def strongest(self, reported: Reported) -> Alias | None:
+    def strongest(self, reported: SenderReport) -> Alias | None:
         """Of the aliases that a report names the strongest that means anybody."""
         named = (
             self._fragments.named(*alias) for alias in reported.aliases if alias[1] is not None
@@ -60,7 +66,7 @@ class Canonical:
     def encoded(
         self,
         source: str,
-        reported: Reported,
+        reported: SenderReport,
         raw_id: str,
         index: int,
         *,
@@ -109,7 +115,7 @@ class Canonical:
         }
         return aliases[0].fragment, orjson.dumps(event)
 
-    def _aliases(self, source: str, reported: Reported) -> Sequence[Named]:
+    def _aliases(self, source: str, reported: SenderReport) -> Sequence[Named]:
         """Those that identify somebody, strongest first, each once."""
         found: list[Named] = []
         for alias_type, value in reported.aliases:
@@ -124,7 +130,7 @@ class Canonical:
             raise InvalidEventError("no_identity", "no alias identifies a person")
         return sorted(found, key=_strength) if len(found) > 1 else found
 
-    def _traits(self, reported: Reported) -> dict[str, Scalar]:
+    def _traits(self, reported: SenderReport) -> dict[str, Scalar]:
         kept: dict[str, Scalar] = {}
         if reported.person_traits:
             _keep(kept, self._plan.traits.person, reported.person_traits)
@@ -132,7 +138,7 @@ class Canonical:
             _keep(kept, self._plan.traits.account, reported.account_traits)
         return kept
 
-    def _refuse_if_unwanted(self, reported: Reported, suppressed: frozenset[str]) -> None:
+    def _refuse_if_unwanted(self, reported: SenderReport, suppressed: frozenset[str]) -> None:
         """Looks before anything else does: what is withheld must not reach quarantine either. Any
         alias counts, also an address that would identify nobody here or is a trait alone."""
         needed = self._plan.needed_consent
@@ -146,7 +152,7 @@ class Canonical:
             if named is not None and named.fragment in suppressed:
                 raise WithheldError("suppressed")
 
-    def _context(self, reported: Reported, happened: int) -> dict[str, str]:
+    def _context(self, reported: SenderReport, happened: int) -> dict[str, str]:
         known: dict[str, str] = {}
         day, into = divmod(happened, DAY)
         hashed = self._fragments.hashed

@@ -22,11 +22,11 @@ from desireline.plan.tracking_plan import TrackingPlan
 from desireline.ports import Suppressions
 from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.request import WebhookRequest, content
-from desireline.receive.senders.sender import NOTHING, WITHHELD, Reported, Sender
+from desireline.receive.senders.sender import NOTHING, WITHHELD, Sender, SenderReport
 
 STAGE = "receive"
 NAME_LIMIT = 200
-_UNREADABLE = Reported("", "", None, NOTHING, None, ())
+_UNREADABLE = SenderReport("", "", None, NOTHING, None, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Mapped(NamedTuple):
     """An encoded event. position: its index among the reports of the body."""
 
     position: int
-    report: Reported
+    report: SenderReport
     fragment: str
     event: bytes
 
@@ -51,7 +51,7 @@ class Rejected(NamedTuple):
     """A report that breaks the plan, and why."""
 
     position: int
-    report: Reported
+    report: SenderReport
     error: InvalidEventError
 
     @property
@@ -100,7 +100,7 @@ class EventMapper:
         return cls(Canonical(plan, Fragments(secret)), plan.version, suppressions)
 
     def __call__(
-        self, sender: Sender, reports: Iterable[Reported], arrival: Arrival
+        self, sender: Sender, reports: Iterable[SenderReport], arrival: Arrival
     ) -> Iterator[MappingResult]:
         """Map the reports of a body in their order.
 
@@ -115,7 +115,7 @@ class EventMapper:
     def map_one(
         self,
         source: str,
-        report: Reported,
+        report: SenderReport,
         arrival: Arrival,
         position: int,
         *,
@@ -195,7 +195,7 @@ def as_received(raw: RawWebhook) -> WebhookRequest:
     )
 
 
-def reports_of(sender: Sender, raw: RawWebhook) -> list[Reported]:
+def reports_of(sender: Sender, raw: RawWebhook) -> list[SenderReport]:
     """The reports in a raw webhook. Raises RefusedError where the sender can no longer read it."""
     request = as_received(raw)
     return list(sender.messages(sender.parse(content(request)), request))

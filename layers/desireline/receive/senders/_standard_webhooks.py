@@ -24,11 +24,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from desireline.errors import RefusedError
-from desireline.plan.tracking_plan import MessagePlaces, SenderWords
-from desireline.receive.mapping.by_paths import reported
+from desireline.plan.tracking_plan import MessagePaths, SenderWords
+from desireline.receive.mapping.by_paths import report_by_paths
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import signed_at
-from desireline.receive.senders.sender import Reported, Sender, equals_any, refuse_unless_fresh
+from desireline.receive.senders.sender import Sender, SenderReport, equals_any, refuse_unless_fresh
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -46,12 +46,12 @@ class StandardWebhooks(Sender):
     kept_headers = tuple(prefix + part for prefix in PREFIXES for part in PARTS)
     keeps_unreadable = True
 
-    def __init__(self, words: SenderWords, places: MessagePlaces) -> None:
-        """words: of the sender's file; places: those that it says."""
+    def __init__(self, words: SenderWords, paths: MessagePaths) -> None:
+        """words: of the sender's file; paths: those that it gives."""
         self.name = self.mapped_as = words.sender
         self.secret = words.secret or "the endpoint's signing secret: whsec_…, or whpk_… for v1a"
         self.deadline = words.deadline
-        self._places = places
+        self._paths = paths
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
@@ -66,10 +66,10 @@ class StandardWebhooks(Sender):
             raise RefusedError(401, "forged", "Webhook-Signature does not match")
         refuse_unless_fresh(at, now)
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict):
             raise RefusedError(400, "malformed", "not an object")
-        return [reported(self._places, payload, _header(request.headers, "id"))]
+        return [report_by_paths(self._paths, payload, fallback_id=_header(request.headers, "id"))]
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         """Raises ValueError where the secret is a public key: only the sender can sign for it."""

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 
 from desireline.errors import RefusedError
-from desireline.plan.tracking_plan import MessagePlaces, TrackingPlan
-from desireline.receive.mapping.by_paths import reported
+from desireline.plan.tracking_plan import MessagePaths, TrackingPlan
+from desireline.receive.mapping.by_paths import report_by_paths
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import WITHHELD, Reported, Sender, mapping
+from desireline.receive.senders.sender import WITHHELD, Sender, SenderReport, as_object
 from desireline.records import Record
 
 PLACE = "x-kafka-place"
@@ -33,17 +33,17 @@ class TopicSender(Sender):
 
     secret = ""
 
-    def __init__(self, places: MessagePlaces) -> None:
-        self._places = places
+    def __init__(self, paths: MessagePaths) -> None:
+        self._paths = paths
 
     def request(self, record: Record) -> WebhookRequest:
         """A record as a request: its value, and what the places ask for besides."""
         kept = {
             f"{HEADER}{name}": record.headers[name].decode(errors="replace")
-            for name in self._places.headers
+            for name in self._paths.headers
             if name in record.headers
         }
-        if self._places.key and record.key is not None:
+        if self._paths.key and record.key is not None:
             kept[KEY] = record.key.decode(errors="replace")
         place = f"{record.topic} {record.partition} {record.offset} {record.timestamp}"
         return WebhookRequest(self.name, {PLACE: place, **kept}, record.value or b"")
@@ -64,7 +64,7 @@ class TopicSender(Sender):
         except orjson.JSONDecodeError as error:
             raise RefusedError(400, "not_json", "the value is not JSON") from error
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         batch = payload if isinstance(payload, list) else [payload]
         if len(batch) > BATCH_LIMIT:
             raise RefusedError(413, "too_many", f"more than {BATCH_LIMIT} events")
@@ -73,9 +73,10 @@ class TopicSender(Sender):
         for index, message in enumerate(batch):
             fallback = where if batch is not payload else f"{where}-{index}"
             if message == WITHHELD:
-                yield Reported(fallback, "", None, WITHHELD, None, ())
+                yield SenderReport(fallback, "", None, WITHHELD, None, ())
             else:
-                yield reported(self._places, {**mapping(message), RECORD: record}, fallback)
+                whole = {**as_object(message), RECORD: record}
+                yield report_by_paths(self._paths, whole, fallback_id=fallback)
 
 
 def topic_senders(plan: TrackingPlan) -> dict[str, TopicSender]:
@@ -87,11 +88,11 @@ def topic_senders(plan: TrackingPlan) -> dict[str, TopicSender]:
     }
 
 
-def _named(source: str, places: MessagePlaces) -> TopicSender:
+def _named(source: str, paths: MessagePaths) -> TopicSender:
     class Named(TopicSender):
         name = source
 
-    return Named(places)
+    return Named(paths)
 
 
 def _record(headers: Mapping[str, str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from desireline.events import AliasType
 from desireline.receive.mapping.times import epoch_ms
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedFields
-from desireline.receive.senders.sender import Reported, mapping, text
+from desireline.receive.senders.sender import SenderReport, as_object, as_text
 
 SIGNATURE = "calendly-webhook-signature"
 
@@ -36,8 +36,8 @@ class Calendly(TimedFields):
     kept_headers = (SIGNATURE,)
     in_header = SIGNATURE
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        if not isinstance(payload, dict) or not text(payload.get("event")):
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        if not isinstance(payload, dict) or not as_text(payload.get("event")):
             raise RefusedError(400, "malformed", "not an event of Calendly")
         return [_reported(payload)]
 
@@ -45,12 +45,12 @@ class Calendly(TimedFields):
 SENDER = Calendly()
 
 
-def _reported(event: Mapping[str, Any]) -> Reported:
-    invitee = mapping(event.get("payload"))
-    meeting = mapping(invitee.get("scheduled_event"))
-    kind, created = str(event["event"]), text(event.get("created_at")) or ""
-    return Reported(
-        id=_id(kind, text(invitee.get("uri")) or "", created),
+def _reported(event: Mapping[str, Any]) -> SenderReport:
+    invitee = as_object(event.get("payload"))
+    meeting = as_object(invitee.get("scheduled_event"))
+    kind, created = str(event["event"]), as_text(event.get("created_at")) or ""
+    return SenderReport(
+        id=_id(kind, as_text(invitee.get("uri")) or "", created),
         call=kind,
         event=None,
         message=event,

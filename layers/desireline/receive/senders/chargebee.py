@@ -26,7 +26,7 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._basic import credentials, refuse_unless_known
-from desireline.receive.senders.sender import Reported, Sender, mapping, text
+from desireline.receive.senders.sender import Sender, SenderReport, as_object, as_text
 
 SAME_CHANGE_MS = 60_000
 """How long after an event's second the version may be that the event itself made."""
@@ -48,8 +48,8 @@ class Chargebee(Sender):
     ) -> None:
         refuse_unless_known(request, secrets)
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        if not isinstance(payload, dict) or not text(payload.get("id")):
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        if not isinstance(payload, dict) or not as_text(payload.get("id")):
             raise RefusedError(400, "malformed", "not an event of Chargebee")
         return [_reported(payload)]
 
@@ -60,16 +60,16 @@ class Chargebee(Sender):
 SENDER = Chargebee()
 
 
-def _reported(event: Mapping[str, Any]) -> Reported:
-    content = mapping(event.get("content"))
-    customer = mapping(content.get("customer"))
-    found = mapping(content.get("subscription"))
+def _reported(event: Mapping[str, Any]) -> SenderReport:
+    content = as_object(event.get("content"))
+    customer = as_object(content.get("customer"))
+    found = as_object(content.get("subscription"))
     billing = customer.get("id") or _customer_of(content)
     group = found.get("cf_group_id") or customer.get("cf_group_id")
     accounts = (("group", group), ("cus", billing))
-    return Reported(
+    return SenderReport(
         id=str(event["id"]),
-        call=text(event.get("event_type")) or "",
+        call=as_text(event.get("event_type")) or "",
         event=None,
         message=event,
         occurred_at=_occurred_at(event.get("occurred_at"), content),
@@ -90,8 +90,8 @@ def _reported(event: Mapping[str, Any]) -> Reported:
 
 def _customer_of(content: Mapping[str, Any]) -> str | None:
     """Of events that do not carry the customer."""
-    parts = (mapping(content.get(name)) for name in ("subscription", "invoice", "transaction"))
-    return next((found for part in parts if (found := text(part.get("customer_id")))), None)
+    parts = (as_object(content.get(name)) for name in ("subscription", "invoice", "transaction"))
+    return next((found for part in parts if (found := as_text(part.get("customer_id")))), None)
 
 
 def _occurred_at(occurred_at: object, content: Mapping[str, Any]) -> int | None:
@@ -100,7 +100,7 @@ def _occurred_at(occurred_at: object, content: Mapping[str, Any]) -> int | None:
     second = epoch_seconds(occurred_at)
     if second is None:
         return None
-    versions = (mapping(part).get("resource_version") for part in content.values())
+    versions = (as_object(part).get("resource_version") for part in content.values())
     exact = [
         version
         for version in versions

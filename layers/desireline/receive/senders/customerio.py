@@ -20,7 +20,7 @@ from desireline.events import AliasType
 from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedHeaders, hex_hmac
-from desireline.receive.senders.sender import Reported, mapping, text
+from desireline.receive.senders.sender import SenderReport, as_object, as_text
 
 SIGNATURE = "x-cio-signature"
 TIMESTAMP = "x-cio-timestamp"
@@ -37,8 +37,8 @@ class CustomerIo(TimedHeaders):
     signature_in, time_in = SIGNATURE, TIMESTAMP
     gives_properties = False
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        if not isinstance(payload, dict) or not text(payload.get("event_id")):
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        if not isinstance(payload, dict) or not as_text(payload.get("event_id")):
             raise RefusedError(400, "malformed", "not an event of Customer.io")
         return [_reported(payload)]
 
@@ -49,14 +49,14 @@ class CustomerIo(TimedHeaders):
 SENDER = CustomerIo()
 
 
-def _reported(event: Mapping[str, Any]) -> Reported:
-    data = mapping(event.get("data"))
-    known = mapping(data.get("identifiers"))
+def _reported(event: Mapping[str, Any]) -> SenderReport:
+    data = as_object(event.get("data"))
+    known = as_object(data.get("identifiers"))
     user = known.get("id") or data.get("customer_id")
     recipient = known.get("email") or _address(data.get("recipient"))
-    return Reported(
+    return SenderReport(
         id=str(event["event_id"]),
-        call=f"{text(event.get('object_type')) or ''}_{text(event.get('metric')) or ''}",
+        call=f"{as_text(event.get('object_type')) or ''}_{as_text(event.get('metric')) or ''}",
         event=None,
         message=event,
         occurred_at=epoch_seconds(event.get("timestamp")),

@@ -21,11 +21,11 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.segment import SENDER as SEGMENT
 from desireline.receive.senders.segment import calls, reported
 from desireline.receive.senders.sender import (
-    Reported,
     Sender,
+    SenderReport,
+    as_object,
+    as_text,
     content_id,
-    mapping,
-    text,
 )
 from desireline.receive.write_keys import WriteKey, matching, without_keys, write_keys
 
@@ -61,7 +61,7 @@ class Direct(Sender):
         given = _basic(request.headers.get("authorization", ""))
         if given is None:
             payload = self.parse(body)
-            given = text(mapping(payload).get("writeKey"))
+            given = as_text(as_object(payload).get("writeKey"))
         if not given:
             raise RefusedError(401, "unsigned", "no write key: Basic auth, or writeKey in the body")
         key = matching(given, secrets)
@@ -72,7 +72,7 @@ class Direct(Sender):
             key.allow(_messages(self.parse(body) if payload is None else payload, request))
         return key.name
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         found = map(reported, _messages(payload, request))
         return (_seen(one, request) for one in found) if ORIGIN in request.headers else found
 
@@ -80,7 +80,7 @@ class Direct(Sender):
         """Of what a batch shares the account stays: it is of all of them, and an event without its
         account would be counted once more when it is mapped again."""
         left = SEGMENT.without(payload, places, count)
-        account = mapping(mapping(payload).get("context")).get("groupId")
+        account = as_object(as_object(payload).get("context")).get("groupId")
         return {**left, "context": {"groupId": account}} if account and left else left
 
     def kept(self, request: WebhookRequest, body: bytes) -> bytes:
@@ -118,7 +118,9 @@ def _messages(payload: Any, request: WebhookRequest) -> list[Mapping[str, Any]]:
     call = CALLS[request.call]
     if call in ("batch", ""):
         batch = calls(payload)
-        shared = mapping(mapping(payload).get("context")) if "batch" in mapping(payload) else None
+        shared = (
+            as_object(as_object(payload).get("context")) if "batch" in as_object(payload) else None
+        )
         return [_whole(message, "", shared) for message in batch]
     if not isinstance(payload, dict):
         raise RefusedError(400, "malformed", "not a call")
@@ -126,20 +128,20 @@ def _messages(payload: Any, request: WebhookRequest) -> list[Mapping[str, Any]]:
 
 
 def _whole(given: Any, call: str, shared: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    message = mapping(given)
+    message = as_object(given)
     if call and message.get("type") != call:
         message = {**message, "type": call}
-    if not text(message.get("messageId")):
+    if not as_text(message.get("messageId")):
         # Its content is its id, and a repeated delivery differs in when it was sent. What the batch
         # shares is none of it: that goes where a suppressed person's call is taken out of the body.
         message = {k: v for k, v in message.items() if k not in ("sentAt", "writeKey")}
         message = {**message, "messageId": content_id(message)} if shared else message
     if shared:
-        message = {**message, "context": {**shared, **mapping(message.get("context"))}}
+        message = {**message, "context": {**shared, **as_object(message.get("context"))}}
     return message
 
 
-def _seen(one: Reported, request: WebhookRequest) -> Reported:
+def _seen(one: SenderReport, request: WebhookRequest) -> SenderReport:
     """What a browser does not tell of itself, its connection does."""
     if one.ip and one.user_agent:
         return one

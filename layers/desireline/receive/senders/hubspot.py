@@ -50,11 +50,11 @@ from desireline.receive.mapping.times import epoch_millis
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
     NOTHING,
-    Reported,
     Sender,
+    SenderReport,
+    as_text,
     equals_any,
     refuse_unless_fresh,
-    text,
 )
 
 SIGNATURE = "x-hubspot-signature-v3"
@@ -125,7 +125,7 @@ class HubSpot(Sender):
             raise RefusedError(401, "forged", f"{SIGNATURE} does not match")
         refuse_unless_fresh(int(stamp), now)
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         events = payload if isinstance(payload, list) else [payload]
         if not all(isinstance(one, dict) for one in events):
             raise RefusedError(400, "malformed", "neither an event of HubSpot nor a list of them")
@@ -154,12 +154,12 @@ def _hmac(secret: bytes, signed: bytes) -> str:
     return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
 
 
-def _reported(event: Mapping[str, Any]) -> Reported:
+def _reported(event: Mapping[str, Any]) -> SenderReport:
     kind, what = _kind(event)
-    changed = text(event.get("propertyName")) if what == "propertyChange" else None
+    changed = as_text(event.get("propertyName")) if what == "propertyChange" else None
     value = event.get("propertyValue") if changed else None
     call = f"{kind}.{what}"
-    return Reported(
+    return SenderReport(
         id=_id(call, event),
         call=call,
         event=changed if what == "propertyChange" else None,
@@ -175,7 +175,7 @@ def _reported(event: Mapping[str, Any]) -> Reported:
 
 def _kind(event: Mapping[str, Any]) -> tuple[str, str]:
     """'contact', 'creation': of both kinds of subscriptions."""
-    kind, _, what = (text(event.get("subscriptionType")) or "").partition(".")
+    kind, _, what = (as_text(event.get("subscriptionType")) or "").partition(".")
     if kind == "object":
         numbered = event.get("objectTypeId") or event.get("fromObjectTypeId")
         kind = OBJECTS.get(numbered, kind) if isinstance(numbered, str) else kind
@@ -233,7 +233,7 @@ def _accounts(
         return _company(event.get("objectId"), value if changed == GROUP_PROPERTY else None)
     if what != "associationChange" or event.get("associationRemoved") is True:
         return []
-    named = text(event.get("associationType")) or ""
+    named = as_text(event.get("associationType")) or ""
     if not (named.endswith("_TO_COMPANY") or event.get("toObjectTypeId") == "0-2"):
         return []
     role = AccountRole.MEMBER

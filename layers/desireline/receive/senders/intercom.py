@@ -33,7 +33,14 @@ from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders.sender import NOTHING, Reported, Sender, equals_any, mapping, text
+from desireline.receive.senders.sender import (
+    NOTHING,
+    Sender,
+    SenderReport,
+    as_object,
+    as_text,
+    equals_any,
+)
 
 SIGNATURE = "x-hub-signature"
 PING = "ping"
@@ -66,11 +73,11 @@ class Intercom(Sender):
         if not equals_any(given.lower(), [signature(secret, body) for secret in secrets]):
             raise RefusedError(401, "forged", f"{SIGNATURE} does not match")
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        topic = text(mapping(payload).get("topic"))
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        topic = as_text(as_object(payload).get("topic"))
         if topic == PING:
             return []
-        if not topic or not text(payload.get("id")):
+        if not topic or not as_text(payload.get("id")):
             raise RefusedError(400, "malformed", "not a notification of Intercom")
         return [_reported(topic, payload)]
 
@@ -86,11 +93,11 @@ def signature(secret: bytes, body: bytes) -> str:
     return f"sha1={hmac.new(secret, body, hashlib.sha1).hexdigest()}"
 
 
-def _reported(topic: str, notification: Mapping[str, Any]) -> Reported:
-    item = mapping(mapping(notification.get("data")).get("item"))
+def _reported(topic: str, notification: Mapping[str, Any]) -> SenderReport:
+    item = as_object(as_object(notification.get("data")).get("item"))
     person = _person(item)
-    company = mapping(item.get("company"))
-    return Reported(
+    company = as_object(item.get("company"))
+    return SenderReport(
         id=notification["id"],
         call=topic,
         event=None,
@@ -105,16 +112,16 @@ def _reported(topic: str, notification: Mapping[str, Any]) -> Reported:
 
 def _person(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Whom a notification is about: of a conversation with several, the first, who began it."""
-    if text(item.get("type")) in PEOPLE:
+    if as_text(item.get("type")) in PEOPLE:
         return item
     for name in ("contact", "user"):
-        if found := mapping(item.get(name)):
+        if found := as_object(item.get(name)):
             return found
-    listed = mapping(item.get("contacts")).get("contacts")
+    listed = as_object(item.get("contacts")).get("contacts")
     if isinstance(listed, list) and listed:
-        return mapping(listed[0])
-    author = mapping(mapping(item.get("source")).get("author"))
-    return author if text(author.get("type")) in PEOPLE else NOTHING
+        return as_object(listed[0])
+    author = as_object(as_object(item.get("source")).get("author"))
+    return author if as_text(author.get("type")) in PEOPLE else NOTHING
 
 
 def _aliases(person: Mapping[str, Any]) -> list[tuple[AliasType, object]]:
@@ -123,7 +130,7 @@ def _aliases(person: Mapping[str, Any]) -> list[tuple[AliasType, object]]:
     theirs = person.get("external_id") or person.get("user_id")
     if role == USER or (role == "contact" and not _made_up(theirs)):
         found.append((AliasType.USER, theirs))
-    if number := text(person.get("id")):
+    if number := as_text(person.get("id")):
         found.append((AliasType.CRM, f"intercom:{number}"))
     return found
 
@@ -134,7 +141,7 @@ def _made_up(theirs: object) -> bool:
 
 def _accounts(topic: str, item: Mapping[str, Any], company: Mapping[str, Any]) -> list[Account]:
     role = AccountRole.MEMBER if topic == "company.contact.attached" else AccountRole.MENTION
-    theirs, number = text(company.get("company_id")), company.get("id") or item.get("company_id")
+    theirs, number = as_text(company.get("company_id")), company.get("id") or item.get("company_id")
     found: list[Account] = []
     if theirs and not theirs.endswith(MADE_UP_COMPANY):
         found.append((f"group:{theirs}", role))

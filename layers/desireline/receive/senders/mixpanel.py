@@ -38,7 +38,7 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.request import Answer, WebhookRequest
 from desireline.receive.senders._basic import credentials, refuse_unless_known
 from desireline.receive.senders.mixpanel_export import typed
-from desireline.receive.senders.sender import WITHHELD, Reported, Sender, mapping, text
+from desireline.receive.senders.sender import WITHHELD, Sender, SenderReport, as_object, as_text
 
 _ACTION = re.compile(rb'"action"\s*:\s*"((?:add_|remove_)?members)"')
 
@@ -60,17 +60,17 @@ class Mixpanel(Sender):
     ) -> None:
         refuse_unless_known(request, secrets)
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        action = text(mapping(payload).get("action"))
-        parameters = mapping(mapping(payload).get("parameters"))
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        action = as_text(as_object(payload).get("action"))
+        parameters = as_object(as_object(payload).get("parameters"))
         members, session = parameters.get("members"), parameters.get("mixpanel_session_id")
-        page = mapping(parameters.get("page_info")).get("page_count")
+        page = as_object(parameters.get("page_info")).get("page_count")
         named = isinstance(session, int | str) and isinstance(page, int | float | str | None)
         if not (action and isinstance(members, list) and named):
             raise RefusedError(400, "malformed", "not a page of a cohort of Mixpanel")
         told = {name: value for name, value in parameters.items() if name != "members"}
         return [
-            _reported(action, f"{session}|{page}|{action}", told, mapping(member))
+            _reported(action, f"{session}|{page}|{action}", told, as_object(member))
             for member in members
         ]
 
@@ -80,7 +80,7 @@ class Mixpanel(Sender):
         return {**payload, "parameters": {**parameters, "members": left}}
 
     def reply(self, payload: Any) -> Mapping[str, Any] | None:
-        action = mapping(payload).get("action")
+        action = as_object(payload).get("action")
         return {"action": action, "status": "success"} if isinstance(action, str) else None
 
     def told(self, answer: Answer, request: WebhookRequest) -> Answer:
@@ -102,9 +102,9 @@ SENDER = Mixpanel()
 
 def _reported(
     action: str, page: str, parameters: Mapping[str, Any], member: Mapping[str, Any]
-) -> Reported:
+) -> SenderReport:
     who, user = member.get("mixpanel_distinct_id"), member.get("$user_id")
-    return Reported(
+    return SenderReport(
         id=f"{page}|{_key(who, member)}",
         call=action,
         event=None,

@@ -37,12 +37,12 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.times import EARLIEST
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
-    Reported,
     Sender,
+    SenderReport,
+    as_object,
+    as_text,
     equals_any,
-    mapping,
     refuse_unless_fresh,
-    text,
 )
 
 SIGNATURE = "x-desireline-signature"
@@ -94,7 +94,7 @@ class MixpanelExport(Sender):
             raise RefusedError(413, "too_many", f"more than {LINES_LIMIT} lines")
         return [_parsed(line) for line in lines]
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         zone = _zone(request.headers.get(TIME_ZONE, "UTC"))
         account = request.headers.get(ACCOUNT_PROPERTY, "")
         return [reported(event, zone=zone, account_property=account) for event in payload]
@@ -110,18 +110,18 @@ class MixpanelExport(Sender):
 SENDER = MixpanelExport()
 
 
-def reported(message: Any, *, zone: ZoneInfo, account_property: str = "") -> Reported:
+def reported(message: Any, *, zone: ZoneInfo, account_property: str = "") -> SenderReport:
     """One event of the export, taken apart.
 
     zone: the project's. account_property: the property that holds the key of a company, as the
     project's group analytics has it; empty if it has none."""
-    message = mapping(message)
-    given = mapping(message.get("properties"))
-    name = text(message.get("event"))
+    message = as_object(message)
+    given = as_object(message.get("properties"))
+    name = as_text(message.get("event"))
     group = given.get(account_property) if account_property else None
     if isinstance(group, list):
         group = group[0] if group else None
-    return Reported(
+    return SenderReport(
         id=_id(name, given, message),
         call="event" if name else UNREADABLE,
         event=name,
@@ -134,7 +134,7 @@ def reported(message: Any, *, zone: ZoneInfo, account_property: str = "") -> Rep
             else ()
         ),
         properties=given,
-        ip=text(given.get("ip")),
+        ip=as_text(given.get("ip")),
         context={"path": given.get("current_url_path"), "timezone": given.get("$timezone")},
     )
 
@@ -180,7 +180,7 @@ def _utc(seconds: object, zone: ZoneInfo) -> int | None:
 def _id(name: str | None, given: Mapping[str, Any], message: Mapping[str, Any]) -> str:
     """An event without `$insert_id` is known by its content, without what Mixpanel adds and
     changes."""
-    if insert_id := text(given.get("$insert_id")):
+    if insert_id := as_text(given.get("$insert_id")):
         return f"{name}|{given.get('time')}|{insert_id}"
     kept = {k: v for k, v in given.items() if not k.startswith("mp_") and k not in _CHANGES}
     try:

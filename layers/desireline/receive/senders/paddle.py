@@ -30,7 +30,7 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.times import epoch_ms
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedFields
-from desireline.receive.senders.sender import Reported, mapping, text
+from desireline.receive.senders.sender import SenderReport, as_object, as_text
 
 SIGNATURE = "paddle-signature"
 RETRIES_MS = 3 * 24 * 3_600_000
@@ -50,8 +50,8 @@ class Paddle(TimedFields):
     gives_properties = False
     oldest = RETRIES_MS
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        if not isinstance(payload, dict) or not text(payload.get("event_id")):
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        if not isinstance(payload, dict) or not as_text(payload.get("event_id")):
             raise RefusedError(400, "malformed", "not an event of Paddle Billing")
         return [_reported(payload)]
 
@@ -59,15 +59,15 @@ class Paddle(TimedFields):
 SENDER = Paddle()
 
 
-def _reported(event: Mapping[str, Any]) -> Reported:
-    data = mapping(event.get("data"))
-    given = mapping(data.get("custom_data"))
-    kind = text(event.get("event_type")) or ""
+def _reported(event: Mapping[str, Any]) -> SenderReport:
+    data = as_object(event.get("data"))
+    given = as_object(data.get("custom_data"))
+    kind = as_text(event.get("event_type")) or ""
     is_customer = kind.startswith("customer.")
     customer = data.get("id") if is_customer else data.get("customer_id")
     email = data.get("email") if is_customer else None
     accounts = (("group", given.get("group_id")), ("cus", customer))
-    return Reported(
+    return SenderReport(
         id=str(event["event_id"]),
         call=kind,
         event=None,

@@ -23,12 +23,12 @@ from desireline.receive.mapping.times import epoch_ms
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
     NOTHING,
-    Reported,
     Sender,
+    SenderReport,
+    as_object,
+    as_text,
     content_id,
     equals_any,
-    mapping,
-    text,
 )
 
 SIGNATURE = "x-signature"
@@ -72,7 +72,7 @@ class Segment(Sender):
                     401, "batch_key", "a batch needs the header X-Desireline-Key: see the README"
                 )
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         return map(reported, calls(payload))
 
     def without(self, payload: Any, places: Container[int], count: int) -> Any:
@@ -116,7 +116,7 @@ def signed_part(body: bytes) -> bytes:
     return rest[:end].encode()
 
 
-def reported(message: Any) -> Reported:
+def reported(message: Any) -> SenderReport:
     """One call, taken apart. Written out rather than in parts: it runs for every event."""
     if type(message) is not dict:
         message = NOTHING
@@ -129,10 +129,10 @@ def reported(message: Any) -> Reported:
     page, preferences = context.get("page"), context.get("consent")
     grouped = call == "group"
     person, account, email = _traits(message, context, grouped=grouped)
-    return Reported(
-        text(message.get("messageId")) or content_id(message),
+    return SenderReport(
+        as_text(message.get("messageId")) or content_id(message),
         call if type(call) is str else "",
-        text(message.get("event")) if call == "track" else None,
+        as_text(message.get("event")) if call == "track" else None,
         message,
         (timestamp and epoch_ms(timestamp)) or epoch_ms(message.get("originalTimestamp")),
         (
@@ -146,14 +146,14 @@ def reported(message: Any) -> Reported:
         given if type(given) is dict else NOTHING,
         person,
         account,
-        text(context.get("ip")),
-        text(context.get("userAgent")),
+        as_text(context.get("ip")),
+        as_text(context.get("userAgent")),
         {
             "path": page.get("path") if type(page) is dict else None,
             "locale": context.get("locale"),
             "timezone": context.get("timezone"),
         },
-        mapping(mapping(preferences).get("categoryPreferences")) if preferences else NOTHING,
+        as_object(as_object(preferences).get("categoryPreferences")) if preferences else NOTHING,
     )
 
 
@@ -165,7 +165,7 @@ def _traits(
     given, remembered = message.get("traits"), context.get("traits")
     if not given and not remembered:
         return NOTHING, NOTHING, None
-    given, remembered = mapping(given), mapping(remembered)
+    given, remembered = as_object(given), as_object(remembered)
     if grouped:
         return NOTHING, given, None
     person = {**remembered, **given} if remembered else given

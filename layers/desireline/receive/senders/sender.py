@@ -25,7 +25,7 @@ TOLERANCE_MS = 300_000
 """How old, and how far ahead, a signed time may be."""
 
 
-class Reported(NamedTuple):
+class SenderReport(NamedTuple):
     """One event in a sender's message, taken apart.
 
     id: the sender's own, the same at every redelivery. call, event: what the tracking plan looks
@@ -99,7 +99,7 @@ class Sender(ABC):
             raise RefusedError(400, "malformed", "not JSON") from error
 
     @abstractmethod
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         """The events of a parsed body. Raises RefusedError (400) when it is not of the sender's
         form at all; InvalidEventError is for single events."""
 
@@ -157,11 +157,11 @@ def content_id(message: Mapping[str, Any]) -> str:
     return hashlib.sha256(written).hexdigest()
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def as_object(value: object) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one: senders send null and lists as well."""
     return value if isinstance(value, dict) else NOTHING
 
 
-def text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """The value if it is a text, else None."""
     return value if isinstance(value, str) else None

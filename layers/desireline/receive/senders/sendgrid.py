@@ -31,11 +31,11 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import header, signed_at
 from desireline.receive.senders.sender import (
     NOTHING,
-    Reported,
     Sender,
+    SenderReport,
+    as_text,
     content_id,
     refuse_unless_fresh,
-    text,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SendGrid(Sender):
             raise RefusedError(401, "forged", f"{SIGNATURE.title()} does not match")
         refuse_unless_fresh(at, now)
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, list):
             raise RefusedError(400, "malformed", "not a batch of SendGrid's events")
         return map(_reported, payload)
@@ -135,13 +135,13 @@ def _stand_in(secret: bytes) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(number, ec.SECP256R1())
 
 
-def _reported(event: Any) -> Reported:
+def _reported(event: Any) -> SenderReport:
     if type(event) is not dict:
         event = NOTHING
     email, user, group = event.get("email"), event.get("user_id"), event.get("group_id")
-    return Reported(
-        id=text(event.get("sg_event_id")) or content_id(event),
-        call=text(event.get("event")) or "",
+    return SenderReport(
+        id=as_text(event.get("sg_event_id")) or content_id(event),
+        call=as_text(event.get("event")) or "",
         event=None,
         message=event,
         occurred_at=epoch_seconds(event.get("timestamp")),
@@ -151,8 +151,8 @@ def _reported(event: Any) -> Reported:
         accounts=_accounts(group),
         person_traits={"email": email} if email else NOTHING,
         # Elsewhere it is the address of a mail server.
-        ip=text(event.get("ip")) if event.get("event") in ENGAGEMENT else None,
-        user_agent=text(event.get("useragent")),
+        ip=as_text(event.get("ip")) if event.get("event") in ENGAGEMENT else None,
+        user_agent=as_text(event.get("useragent")),
     )
 
 

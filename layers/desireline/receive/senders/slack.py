@@ -33,7 +33,7 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.times import epoch_fraction, epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedHeaders, hex_hmac
-from desireline.receive.senders.sender import NOTHING, Reported, content_id, mapping, text
+from desireline.receive.senders.sender import NOTHING, SenderReport, as_object, as_text, content_id
 
 SIGNATURE = "x-slack-signature"
 TIMESTAMP = "x-slack-request-timestamp"
@@ -64,8 +64,8 @@ class Slack(TimedHeaders):
             raise RefusedError(400, "malformed", "not a form") from error
         return super().parse(form.get("payload", [""])[0].encode())
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        if not isinstance(payload, dict) or not (kind := text(payload.get("type"))):
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        if not isinstance(payload, dict) or not (kind := as_text(payload.get("type"))):
             raise RefusedError(400, "malformed", "neither an event of Slack nor an interaction")
         if kind == CHALLENGE:
             return []
@@ -74,12 +74,12 @@ class Slack(TimedHeaders):
         actions = payload.get("actions")
         if not isinstance(actions, list) or not actions:
             return [_interaction(kind, payload, NOTHING)]
-        return [_interaction(kind, payload, mapping(action)) for action in actions]
+        return [_interaction(kind, payload, as_object(action)) for action in actions]
 
     def reply(self, payload: Any) -> Mapping[str, Any] | None:
-        match mapping(payload).get("type"):
+        match as_object(payload).get("type"):
             case "url_verification":
-                return {"challenge": mapping(payload).get("challenge")}
+                return {"challenge": as_object(payload).get("challenge")}
             case "event_callback":
                 return None
         # A body would be taken for a message to show, or for a dialogue's errors.
@@ -92,18 +92,18 @@ class Slack(TimedHeaders):
 SENDER = Slack()
 
 
-def _event(payload: Mapping[str, Any]) -> Reported:
-    event = mapping(payload.get("event"))
+def _event(payload: Mapping[str, Any]) -> SenderReport:
+    event = as_object(payload.get("event"))
     # The user's whole record where it has just joined or changed, elsewhere the id alone.
     given = event.get("user")
     user = given if isinstance(given, dict) else {"id": given}
-    profile = mapping(user.get("profile"))
+    profile = as_object(user.get("profile"))
     team = user.get("team_id") or event.get("user_team") or event.get("team")
-    email = text(profile.get("email"))
+    email = as_text(profile.get("email"))
     exact = epoch_fraction(event.get("event_ts"))
-    return Reported(
-        id=text(payload.get("event_id")) or content_id(payload),
-        call=text(event.get("type")) or "",
+    return SenderReport(
+        id=as_text(payload.get("event_id")) or content_id(payload),
+        call=as_text(event.get("type")) or "",
         event=None,
         message=payload,
         occurred_at=exact or epoch_seconds(payload.get("event_time")),
@@ -120,11 +120,11 @@ def _member(team: object, user: object) -> str | None:
     return f"slack:{team}:{user}" if isinstance(team, str) and isinstance(user, str) else None
 
 
-def _interaction(kind: str, payload: Mapping[str, Any], action: Mapping[str, Any]) -> Reported:
-    name, _, answer = (text(action.get("action_id")) or "").partition(":")
+def _interaction(kind: str, payload: Mapping[str, Any], action: Mapping[str, Any]) -> SenderReport:
+    name, _, answer = (as_text(action.get("action_id")) or "").partition(":")
     alert = _alert(action) if name == ALERT_ANSWERED else NOTHING
-    account = text(alert.get("account"))
-    return Reported(
+    account = as_text(alert.get("account"))
+    return SenderReport(
         id=_click_id(payload, action),
         call=kind,
         event=name or None,
@@ -139,10 +139,10 @@ def _click_id(payload: Mapping[str, Any], action: Mapping[str, Any]) -> str:
     """A click has no id: one is told by who clicked what, where and when."""
     if not action:
         return content_id(payload)
-    place = mapping(payload.get("container"))
+    place = as_object(payload.get("container"))
     return content_id(
         {
-            "user": mapping(payload.get("user")).get("id"),
+            "user": as_object(payload.get("user")).get("id"),
             "message": place.get("message_ts"),
             "channel": place.get("channel_id"),
             "block": action.get("block_id"),
@@ -155,14 +155,14 @@ def _click_id(payload: Mapping[str, Any], action: Mapping[str, Any]) -> str:
 def _alert(action: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the button was given when the alert was sent."""
     try:
-        return mapping(orjson.loads(text(action.get("value")) or "null"))
+        return as_object(orjson.loads(as_text(action.get("value")) or "null"))
     except orjson.JSONDecodeError:
         return NOTHING
 
 
 def _who(named: object) -> tuple[AliasType, object]:
     """'user:ada' as an alias; what is none identifies nobody."""
-    kind, _, value = (text(named) or "").partition(":")
+    kind, _, value = (as_text(named) or "").partition(":")
     if kind in set(AliasType):
         return AliasType(kind), value
     return AliasType.USER, None

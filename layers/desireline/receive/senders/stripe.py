@@ -16,7 +16,7 @@ from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders._timed import TimedFields
-from desireline.receive.senders.sender import Reported, mapping, text
+from desireline.receive.senders.sender import SenderReport, as_object, as_text
 
 SIGNATURE = "stripe-signature"
 
@@ -30,8 +30,8 @@ class Stripe(TimedFields):
     in_header = SIGNATURE
     gives_properties = False
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
-        if not isinstance(payload, dict) or not text(payload.get("id")):
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
+        if not isinstance(payload, dict) or not as_text(payload.get("id")):
             raise RefusedError(400, "malformed", "not an event of Stripe")
         return [_reported(payload)]
 
@@ -39,12 +39,12 @@ class Stripe(TimedFields):
 SENDER = Stripe()
 
 
-def _reported(event: Mapping[str, Any]) -> Reported:
-    found = mapping(mapping(event.get("data")).get("object"))
-    metadata = mapping(found.get("metadata"))
-    kind = text(event.get("type")) or ""
+def _reported(event: Mapping[str, Any]) -> SenderReport:
+    found = as_object(as_object(event.get("data")).get("object"))
+    metadata = as_object(found.get("metadata"))
+    kind = as_text(event.get("type")) or ""
     customer = found.get("id") if kind.startswith("customer.c") else found.get("customer")
-    return Reported(
+    return SenderReport(
         id=str(event["id"]),
         call=kind,
         event=None,

@@ -52,12 +52,12 @@ from desireline.receive.mapping.times import epoch_ms, iso
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import (
     NOTHING,
-    Reported,
     Sender,
+    SenderReport,
+    as_object,
+    as_text,
     equals_any,
-    mapping,
     refuse_unless_fresh,
-    text,
 )
 
 SIGNATURE = "x-zendesk-webhook-signature"
@@ -102,12 +102,12 @@ class Zendesk(Sender):
             _refuse_repetitions(body)
         return payload
 
-    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[Reported]:
+    def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict):
             raise RefusedError(400, "malformed", "neither an event of Zendesk nor a trigger's")
         if _is_event(payload):
             return [_of_event(payload["type"].removeprefix(EVENT_TYPE), payload)]
-        if name := text(payload.get("event")):
+        if name := as_text(payload.get("event")):
             return [_of_trigger(name, payload, request)]
         raise RefusedError(400, "malformed", "neither an event of Zendesk nor a trigger's")
 
@@ -127,8 +127,10 @@ def signature(secret: bytes, stamp: str, body: bytes) -> str:
 
 
 def _is_event(payload: Any) -> bool:
-    told = mapping(payload)
-    return (text(told.get("type")) or "").startswith(EVENT_TYPE) and bool(text(told.get("id")))
+    told = as_object(payload)
+    return (as_text(told.get("type")) or "").startswith(EVENT_TYPE) and bool(
+        as_text(told.get("id"))
+    )
 
 
 def _refuse_repetitions(body: bytes) -> None:
@@ -147,13 +149,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _of_event(call: str, event: Mapping[str, Any]) -> Reported:
-    detail, told = mapping(event.get("detail")), mapping(event.get("event"))
+def _of_event(call: str, event: Mapping[str, Any]) -> SenderReport:
+    detail, told = as_object(event.get("detail")), as_object(event.get("event"))
     whole = call.startswith("user.")
     person = detail if whole else {"id": detail.get("requester_id")}
-    organization = mapping(told.get("organization")) or {"id": detail.get("organization_id")}
+    organization = as_object(told.get("organization")) or {"id": detail.get("organization_id")}
     joins = call == "user.organization_membership_created"
-    return Reported(
+    return SenderReport(
         id=str(event["id"]),
         call=call,
         event=_became(told) if call == STATUS_CHANGED else None,
@@ -167,17 +169,17 @@ def _of_event(call: str, event: Mapping[str, Any]) -> Reported:
 
 def _became(told: Mapping[str, Any]) -> str | None:
     """What a change of status means; None for what is only on its way."""
-    before, after = ((text(told.get(name)) or "").lower() for name in ("previous", "current"))
+    before, after = ((as_text(told.get(name)) or "").lower() for name in ("previous", "current"))
     if after == "solved":
         return "solved"
     return "reopened" if before in DONE and after in OPEN else None
 
 
-def _of_trigger(name: str, payload: Mapping[str, Any], request: WebhookRequest) -> Reported:
-    ticket, person = mapping(payload.get("ticket")), mapping(payload.get("requester"))
+def _of_trigger(name: str, payload: Mapping[str, Any], request: WebhookRequest) -> SenderReport:
+    ticket, person = as_object(payload.get("ticket")), as_object(payload.get("requester"))
     invocation = request.headers.get(INVOCATION)
-    rating = (text(ticket.get("rating")) or "").lower()
-    return Reported(
+    rating = (as_text(ticket.get("rating")) or "").lower()
+    return SenderReport(
         # Without Zendesk's id, an equal body is the same event.
         id=invocation or hashlib.sha256(request.body).hexdigest(),
         call=TRIGGER,
@@ -185,7 +187,7 @@ def _of_trigger(name: str, payload: Mapping[str, Any], request: WebhookRequest) 
         message=payload,
         occurred_at=epoch_ms(ticket.get("updated_at")),
         aliases=_aliases(person),
-        accounts=_accounts(mapping(payload.get("organization")), AccountRole.MENTION),
+        accounts=_accounts(as_object(payload.get("organization")), AccountRole.MENTION),
         properties={"verdict": next((v for v in VERDICTS if rating.startswith(v)), None)},
         person_traits=_traits(person),
     )
@@ -200,7 +202,7 @@ def _aliases(person: Mapping[str, Any]) -> list[tuple[AliasType, object]]:
 
 
 def _accounts(organization: Mapping[str, Any], role: AccountRole) -> list[Account]:
-    number, theirs = organization.get("id"), text(organization.get("external_id"))
+    number, theirs = organization.get("id"), as_text(organization.get("external_id"))
     found = [(f"group:{theirs}", role)] if theirs else []
     return [*found, (f"crm:zendesk:{number}", role)] if _is_id(number) else found
 

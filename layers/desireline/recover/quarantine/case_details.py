@@ -13,7 +13,7 @@ from desireline.plan.tracking_plan import SenderMapping, TrackingPlan
 from desireline.ports import KeptBodies
 from desireline.receive.mapping.event_mapper import STAGE, as_received, reports_of
 from desireline.receive.request import content
-from desireline.receive.senders.sender import Reported, Sender
+from desireline.receive.senders.sender import Sender, SenderReport
 from desireline.rows import CaseRow
 
 BODY_SHOWN = 200_000
@@ -89,7 +89,7 @@ class ShowCase:
         return Shown(case, raw, body, _seen(reported), place(self._plan, sender, reported))
 
 
-def place(plan: TrackingPlan, sender: Sender, reported: Reported) -> Place:
+def place(plan: TrackingPlan, sender: Sender, reported: SenderReport) -> Place:
     """Where in the plan an event breaks; only the mapping, where it does not."""
     name = sender.mapped_as or sender.name
     file = f"senders/{name}.yaml"
@@ -111,7 +111,7 @@ def place(plan: TrackingPlan, sender: Sender, reported: Reported) -> Place:
     return found
 
 
-def _near(plan: TrackingPlan, name: str, reported: Reported) -> tuple[str, ...]:
+def _near(plan: TrackingPlan, name: str, reported: SenderReport) -> tuple[str, ...]:
     """Mappings whose condition does not hold; else names that look alike; else the calls there
     are."""
     words = plan.senders.get(name)
@@ -131,7 +131,7 @@ def _near(plan: TrackingPlan, name: str, reported: Reported) -> tuple[str, ...]:
     return tuple(get_close_matches(reported.call, calls, NEAR, cutoff=0.4))
 
 
-def _seen(reported: Reported) -> Seen:
+def _seen(reported: SenderReport) -> Seen:
     return Seen(
         id=reported.id,
         call=reported.call,

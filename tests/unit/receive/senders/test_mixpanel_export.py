@@ -12,7 +12,7 @@ from desireline.events import AliasType, CanonicalEvent, RawWebhook
 from desireline.receive.mapping.event_mapper import reports_of
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
-from desireline.receive.senders.sender import WITHHELD, Reported
+from desireline.receive.senders.sender import WITHHELD, SenderReport
 from tests.worlds.receiving import NOW, SECRET, World
 
 UTC, PACIFIC = ZoneInfo("UTC"), ZoneInfo("America/Los_Angeles")
@@ -26,7 +26,7 @@ def event(name: str = "Project Created", **properties: Any) -> dict[str, Any]:
     return {"event": name, "properties": given}
 
 
-def taken_apart(message: Any, zone: ZoneInfo = UTC, account: str = "") -> Reported:
+def taken_apart(message: Any, zone: ZoneInfo = UTC, account: str = "") -> SenderReport:
     return mixpanel_export.reported(message, zone=zone, account_property=account)
 
 

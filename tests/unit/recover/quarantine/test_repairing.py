@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import pytest
 
-from desireline.adapters.memory import MemoryRawBodies
 from desireline.adapters.raw_bodies import AnyOf
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
@@ -20,6 +19,7 @@ from desireline.records import Record
 from desireline.recover.quarantine.case_details import ShowCase
 from desireline.recover.quarantine.cases import State
 from desireline.resources import TRACKING_PLAN
+from tests.worlds.raw_bodies import MemoryRawBodies
 from tests.worlds.receiving import NOW, PLAN, World, segment, track
 from tests.worlds.repairing import Scene, mapping, tea
 
