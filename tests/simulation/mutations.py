@@ -15,7 +15,7 @@ from desireline.adapters.memory import MemoryStore
 from desireline.announce import publish_changes
 from desireline.errors import ConflictError, RetryableError, UnavailableError
 from desireline.events import ResolvedEvent
-from desireline.identity import view
+from desireline.identity import trace, view
 from desireline.intervene import check_playbook, deliver_action, gate_facts, start_interventions
 from desireline.journey import state as journey
 from desireline.receive.receive_webhook import ReceiveWebhook
@@ -169,9 +169,10 @@ def _tombstones_not_followed(patch: Patch) -> None:
     def stay(subject: str) -> Any:
         ref = SubjectRow.at(subject)
         row = (yield [ref]).get(ref)
-        return row or view.default_subject(subject), (subject,)
+        return row or trace.default_subject(subject), (subject,)
 
-    patch.setattr(view, "tracing", stay)
+    for module in (trace, view):
+        patch.setattr(module, "tracing", stay)
 
 
 def _persons_not_asked(patch: Patch) -> None:
