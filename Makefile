@@ -5,6 +5,8 @@ STAGE ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+# Commits up to this one may have longer subjects.
+SUBJECTS_SINCE := 2800c9c
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
@@ -44,7 +46,7 @@ fuzz: setup ## Fuzz every verifier and mapping, guided by coverage (SECONDS=60, 
 	@uv sync --frozen --inexact --python $(BIN)/python --group fuzz --quiet
 	@python -m tests.fuzz --seconds $(if $(SECONDS),$(SECONDS),60) $(if $(ONLY),--sender $(ONLY))
 
-check: setup ## Lint, format, types, layering, tracking plan, SQL, the lock file
+check: setup ## Lint, format, types, layering, tracking plan, SQL, lock file, commit subjects
 	@ruff check .
 	@ruff format --check .
 	@mypy
@@ -52,6 +54,7 @@ check: setup ## Lint, format, types, layering, tracking plan, SQL, the lock file
 	@python -m desireline_operate.cli.plan check --quiet
 	@sqlfluff lint --disable-progress-bar warehouse
 	@uv lock --check --offline --quiet || uv lock --check --quiet
+	@if git cat-file -e $(SUBJECTS_SINCE) 2>/dev/null; then git log --format='%h %s' $(SUBJECTS_SINCE)..HEAD | sh .ci/commit-subjects; fi
 
 format: setup ## Format the code
 	@ruff check --fix . ; ruff format .
