@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 # Commits up to this one may have longer subjects.
 SUBJECTS_SINCE := 2800c9c
+# Two workers wait for the local cloud and the broker most of the time, while the third computes.
+SIDE_BY_SIDE := -n 3 --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
@@ -37,10 +39,10 @@ down: setup ## Stop the local cloud
 	@desireline down
 
 test: setup ## Run the tests: unit, functional, simulation, infrastructure, integration, end to end
-	@python -m pytest -m "not slow"
+	@python -m pytest -m "not slow" $(SIDE_BY_SIDE) --durations=20
 
 test-all: setup ## Run all tests: the slow ones, thousands of simulation seeds, other examples each time
-	@python -m pytest -m "" --hypothesis-profile=search
+	@python -m pytest -m "" $(SIDE_BY_SIDE) --durations=20 --hypothesis-profile=search
 
 fuzz: setup ## Fuzz every verifier and mapping, guided by coverage (SECONDS=60, ONLY=sender)
 	@uv sync --frozen --inexact --python $(BIN)/python --group fuzz --quiet

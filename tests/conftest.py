@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,6 +24,29 @@ settings.register_profile("same", settings.get_profile("search"), derandomize=Tr
 settings.load_profile("same")
 """The same examples every time, however long they take: whether a commit is good depends on no
 machine and on no draw. `make test-all` searches with others."""
+
+
+TESTS = Path(__file__).parent
+WAITING = ("e2e", "integration")
+"""The suites that wait for processes. Each runs in one worker, which shares a broker and a cloud
+among its tests, while the other workers compute."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group tests for pytest-xdist: a suite that waits is one group, as is each other file, but
+    histories of the simulation go to any worker. The longest groups come first, so that no worker
+    starts one when the others have finished."""
+    for item in items:
+        suite, *_ = path = item.path.relative_to(TESTS).parts
+        if suite != "simulation":
+            group = suite if suite in WAITING else "/".join(path)
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    suite = item.path.relative_to(TESTS).parts[0]
+    return WAITING.index(suite) if suite in WAITING else len(WAITING)
 
 
 @pytest.fixture(scope="module", autouse=True)
