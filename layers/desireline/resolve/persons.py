@@ -8,6 +8,7 @@ from desireline.events import UNIQUE_ALIASES, Alias, AliasType
 from desireline.rows import Evidence, EvidenceRow, PersonRow
 
 MERGES_LIMIT = 100
+"""Merges of two persons with several aliases each. An alias that only joins counts as none."""
 ALIASES_LIMIT = 1_000
 
 _EDGES = UUID("3d7c1a52-6d0b-5c1e-a1f4-0c9b5e8d2f63")
@@ -36,7 +37,7 @@ def edge_of(left: str, right: str) -> str:
 
 
 def obstacle(left: PersonRow, right: PersonRow) -> str:
-    """Why the two must not merge, or the empty string.
+    """Return why the two must not merge, or the empty string.
 
     'conflict': they carry different values of a unique id. 'limit': the result would be larger
     than any real person, so an id that means nobody must have slipped through.
@@ -44,11 +45,16 @@ def obstacle(left: PersonRow, right: PersonRow) -> str:
     shared = left.unique.keys() & right.unique.keys()
     if any(left.unique[kind] != right.unique[kind] for kind in shared):
         return "conflict"
-    if max(left.merges, right.merges) >= MERGES_LIMIT:
+    if _both_have_several(left, right) and max(left.merges, right.merges) >= MERGES_LIMIT:
         return "limit"
     if len(left.aliases) + len(right.aliases) > ALIASES_LIMIT:
         return "limit"
     return ""
+
+
+def _both_have_several(left: PersonRow, right: PersonRow) -> bool:
+    """Tell whether both persons have several aliases, so that their merge counts."""
+    return min(len(left.aliases), len(right.aliases)) > 1
 
 
 def winner_first(left: PersonRow, right: PersonRow) -> tuple[PersonRow, PersonRow]:
@@ -65,7 +71,7 @@ def merged(
         subject=subject,
         unique={**loser.unique, **winner.unique},
         aliases=tuple(sorted({*winner.aliases, *loser.aliases})),
-        merges=winner.merges + loser.merges + 1,
+        merges=winner.merges + loser.merges + int(_both_have_several(winner, loser)),
         account=winner.account or loser.account,
         ambiguous=winner.ambiguous or loser.ambiguous,
         created=min(winner.created, loser.created),

@@ -52,7 +52,8 @@ class PersonRow(Row):
     """P#fragment: a connected component of aliases, or a tombstone that points to the winner.
 
     unique: alias type -> fragment, for the types of which a person has one at most.
-    aliases: 'type#fragment' of each. account: the key of the account that this person owns.
+    aliases: 'type#fragment' of each. merges: of two persons with several aliases each, that made
+    this one (ADR 29). account: the key of the account that this person owns.
     ambiguous: one of its aliases has been seen with someone else's unique id.
     created: the earliest received_at. replayed: a replay wrote it last, which starts nothing.
     evidence: of a tombstone, the pairs over which it was merged.

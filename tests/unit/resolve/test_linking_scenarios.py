@@ -9,17 +9,18 @@ import pytest
 
 from desireline.adapters.memory import MemoryStore
 from desireline.errors import TerminalError
-from desireline.events import AliasType, ChangeKind
+from desireline.events import AliasType, CanonicalEvent, ChangeKind
 from desireline.identity.aliases import Fragments
 from desireline.identity.trace import subject_of_account, trace_subject
 from desireline.resolve import link as linking
-from desireline.resolve.persons import MERGES_LIMIT, edge_of, evidence_of
+from desireline.resolve.persons import ALIASES_LIMIT, MERGES_LIMIT, edge_of, evidence_of
 from desireline.rows import (
     AccountRow,
     AliasRow,
     EvidenceRow,
     PersonRow,
     Put,
+    StateRow,
     SubjectRow,
     fragment_of,
 )
@@ -238,16 +239,62 @@ def test_the_known_one_wins_then_the_older_then_the_smaller_id() -> None:
     assert root_of(store, "anonymous:b").fragment == older
 
 
-def test_a_person_of_too_many_merges_links_no_more_and_still_counts() -> None:
+def test_a_person_gains_single_aliases_up_to_the_limit_of_aliases() -> None:
     store = MemoryStore()
-    events = [event(i, "user:u", f"anonymous:{i}") for i in range(MERGES_LIMIT + 20)]
+    events = [event(i, "user:u", f"anonymous:{i}") for i in range(ALIASES_LIMIT + 5)]
+
+    resolve(store, *events)
+
+    person = root_of(store, "user:u")
+    assert person.merges == 0
+    assert len(person.aliases) == ALIASES_LIMIT
+    assert sum(view_of(store, "user:u").state.counts.values()) == len(events)
+
+
+def pairs_joined_one_by_one(count: int) -> list[CanonicalEvent]:
+    """Persons of two aliases each, and an event for each that joins it to user u."""
+    pairs = [event(f"pair {i}", f"email:{i}@x.test", f"anonymous:{i}") for i in range(count)]
+    joins = [event(f"join {i}", "user:u", f"anonymous:{i}") for i in range(count)]
+    return [event("first", "user:u", "email:u@x.test"), *pairs, *joins]
+
+
+def test_a_person_of_too_many_merges_absorbs_no_more_persons_and_still_counts() -> None:
+    store = MemoryStore()
+    extra = 5
+    events = pairs_joined_one_by_one(MERGES_LIMIT + extra)
 
     resolve(store, *events)
 
     person = root_of(store, "user:u")
     assert person.merges == MERGES_LIMIT
-    assert len(person.aliases) == MERGES_LIMIT + 1
-    assert sum(view_of(store, "user:u").state.counts.values()) == len(events)
+    assert len(person.aliases) == 2 + 2 * MERGES_LIMIT
+    assert len(live_persons(store)) == 1 + extra
+    states = [row.state for row in store.rows.values() if isinstance(row, StateRow)]
+    assert sum(sum(state.counts.values()) for state in states) == len(events)
+
+
+def test_a_person_of_too_many_merges_still_gains_single_aliases() -> None:
+    store = MemoryStore()
+    resolve(store, *pairs_joined_one_by_one(MERGES_LIMIT))
+
+    resolve(store, *(event(f"alone {i}", "user:u", f"anonymous:alone {i}") for i in range(3)))
+
+    person = root_of(store, "user:u")
+    assert person.merges == MERGES_LIMIT
+    assert len(person.aliases) == 2 + 2 * MERGES_LIMIT + 3
+
+
+def test_the_merges_of_both_persons_stay_with_the_merged_one() -> None:
+    store = MemoryStore()
+    for side in "ab":
+        link(store, event(f"{side}1", f"anonymous:{side}1", f"anonymous:{side}2"))
+        link(store, event(f"{side}2", f"anonymous:{side}3", f"anonymous:{side}4"))
+        link(store, event(f"{side}3", f"anonymous:{side}2", f"anonymous:{side}3"))
+        assert root_of(store, f"anonymous:{side}1").merges == 1
+
+    link(store, event("both", "anonymous:a1", "anonymous:b1"))
+
+    assert root_of(store, "anonymous:b4").merges == 3
 
 
 def a_chain_of_tombstones(store: MemoryStore) -> None:
