@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -15,6 +16,8 @@ from pathlib import Path
 import psutil
 
 _PR_SET_PDEATHSIG = 1
+_WATCHER_SECONDS = 10.0
+"""The watcher gives what is left 2 s to end, and then kills it."""
 
 _WATCHER = """
 import os, signal, sys, time
@@ -65,8 +68,25 @@ class _Watcher:
             self._process.stdin.write(f"{what}{pid}\n")
             self._process.stdin.flush()
 
+    def close(self) -> None:
+        """Let the process end the groups that are left, and wait for it.
+
+        Unless it is waited for, Python warns at its own end that the process still runs. A forked
+        copy of us has the pipe's other end and no such child: it must leave both alone.
+        """
+        with self._lock:
+            if self._process is None or self._owner != os.getpid():
+                return
+            assert self._process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_WATCHER_SECONDS)
+            self._process = None
+
 
 _watcher = _Watcher()
+atexit.register(_watcher.close)
 
 
 def spawn(

@@ -42,6 +42,13 @@ else:
 time.sleep(600)
 """
 
+ENDING = """
+import sys
+from pathlib import Path
+from desireline_local.processes import spawn, stop
+stop([spawn([sys.executable, "-c", "pass"], log=Path(sys.argv[1]))])
+"""
+
 CLOUD = """
 import json, sys, time
 from pathlib import Path
@@ -104,6 +111,19 @@ def test_stopping_ends_the_children_of_what_has_crashed(tmp_path: Path) -> None:
     stop([process])
 
     eventually(lambda: not alive(child))
+
+
+def test_a_process_that_ends_leaves_no_child_unwaited(tmp_path: Path) -> None:
+    """Given a process that has spawned and stopped another, when it ends, then Python warns of no
+    child that still runs: the watcher has been waited for."""
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", ENDING, str(tmp_path / "log")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(
