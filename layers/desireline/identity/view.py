@@ -67,6 +67,11 @@ def read_subject(store: Store, subject: str, *, everywhere: bool = False) -> Sub
 def viewing(subject: str) -> Reading[SubjectView]:
     """`read_subject` as a reading."""
     root, passed = yield from tracing(subject)
+    return (yield from viewing_root(root, passed))
+
+
+def viewing_root(root: SubjectRow, passed: tuple[str, ...]) -> Reading[SubjectView]:
+    """The view of a root that `tracing` has led to."""
     live, accounts = yield from together(_live_persons(root.persons), _accounts(root.accounts))
     persons = []
     for person in live:

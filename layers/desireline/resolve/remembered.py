@@ -48,6 +48,11 @@ class Remembered:
         self._make_room()
         return rows  # type: ignore[return-value]  # a Ref[R] leads to an R
 
+    def recall(self, ref: Ref[R]) -> R | None:
+        """The row if it is remembered; nothing is read."""
+        row: Any = self._rows.get(ref)
+        return row  # type: ignore[no-any-return]  # a Ref[R] leads to an R
+
     def query(self, row_type: type[R], pk: str) -> list[R]:
         """Never remembered."""
         return self._store.query(row_type, pk)

@@ -21,8 +21,8 @@ from desireline.contracts import Header, Topic
 from desireline.errors import ConflictError, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.identity.reading import Failure, Reading, read_all
-from desireline.identity.trace import counting_subject
-from desireline.identity.view import viewing
+from desireline.identity.trace import counting_subject, tracing
+from desireline.identity.view import viewing_root
 from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
 from desireline.ports import Clock, Metrics, Store
@@ -203,14 +203,16 @@ def _as_named(subject: str) -> Reading[str]:
 
 
 def _knowing(subject: str) -> Reading[_Known]:
-    """The row before the state, both of the root. Raises ConflictError."""
+    """The row before the state, both of the root: the root is found before its state is read, so
+    that a tombstone costs no state. Raises ConflictError."""
     for _ in range(ATTEMPTS):
         ref = JourneyRow.at(subject)
         row = (yield [ref]).get(ref)
-        view = yield from viewing(subject)
-        if view.root.subject == subject:
+        root, passed = yield from tracing(subject)
+        if root.subject == subject:
+            view = yield from viewing_root(root, passed)
             return _Known(subject, row, view.state)
-        subject = view.root.subject
+        subject = root.subject
     raise ConflictError(f"subject {subject}: merged again and again")
 
 

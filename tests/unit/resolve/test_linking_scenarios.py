@@ -493,3 +493,18 @@ def test_what_was_linked_before_costs_nothing() -> None:
     assert again == first
     assert (store.reads, store.writes) == (reads, writes)
     assert store.get(PersonRow.at(first.person)) is not None
+
+
+def test_what_was_linked_before_is_followed_to_the_survivor() -> None:
+    store = MemoryStore()
+    copy = linker(store)
+    visit = event(1, "anonymous:a")
+    copy(visit)
+    survivor = copy(event(2, "user:u", "anonymous:a", accounts=OWNS))
+    reads = store.reads
+
+    followed = copy(visit.model_copy(update={"event_id": "3"}))
+
+    assert followed == survivor
+    assert followed.person != alias("anonymous:a").fragment
+    assert store.reads == reads
