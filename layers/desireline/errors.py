@@ -64,6 +64,10 @@ class RetryableError(DesirelineError):
     """Trying again may help."""
 
 
+Failure = RetryableError | TerminalError
+"""What may come of one item of a batch, as a value: the others go on."""
+
+
 class ConflictError(RetryableError):
     """A row's version is not the one that was read; nothing of the transaction was written."""
 

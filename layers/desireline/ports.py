@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol, TypeVar
 
+from desireline.errors import Failure
 from desireline.events import RawWebhook
 from desireline.records import Outgoing
 from desireline.rows import Check, Put, Ref, Row
@@ -39,6 +40,17 @@ class Store(Protocol):
         """All or nothing. Raises ConflictError when a version is not as expected (nothing is
         written), ThrottledError likewise, UnavailableError when the outcome is unknown.
         At most 100 writes, at most one a row."""
+        ...
+
+
+class BatchStore(Store, Protocol):
+    """A Store for use cases that write many independent rows."""
+
+    def write_each(self, transactions: Sequence[Sequence[Put | Check]]) -> list[Failure | None]:
+        """Make these writes, in any order or at once; no two of them may share a row.
+
+        Returns when all have ended: what `write` would have raised of each, None where it was
+        written."""
         ...
 
 

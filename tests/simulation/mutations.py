@@ -71,14 +71,19 @@ def _forget_ids(patch: Patch) -> None:
 
 
 def _ids_afterwards(patch: Patch) -> None:
-    def write(self: Any, place: Any, draft: Any) -> None:
-        if not draft.fresh:
-            return
-        row = draft.row.but(state=journey.fold(draft.row.state, draft.fresh))
-        self._store.write(Put(row))
-        self._store.write(Put(row.but(version=row.version + 1, ids=fold.pack(draft.hot))))
+    finish = fold.Fold._finish
 
-    patch.setattr(fold.Fold, "_write", write)
+    def state_alone(self: Any, draft: Any) -> Any:
+        return draft.row.but(state=journey.fold(draft.row.state, draft.fresh)), []
+
+    def ids_too(self: Any, group: Any, draft: Any, row: Any) -> None:
+        if draft.fresh:
+            self._store.write(Put(row.but(ids=fold.pack(draft.hot))))
+            row = row.but(version=row.version + 1, ids=fold.pack(draft.hot))
+        finish(self, group, draft, row)
+
+    patch.setattr(fold.Fold, "_rows", state_alone)
+    patch.setattr(fold.Fold, "_finish", ids_too)
 
 
 def _sealed_ids_unread(patch: Patch) -> None:
@@ -88,14 +93,15 @@ def _sealed_ids_unread(patch: Patch) -> None:
 def _passed_on_before_counted(patch: Patch) -> None:
     count = ResolveIdentity._count
 
-    def early(self: Any, fragment: str, account: str, group: Any, tally: Any) -> None:
+    def early(self: Any, groups: Any, tally: Any) -> None:
         nothing = fold.Folded(frozenset(), frozenset(), frozenset())
-        for one in group:
-            self._pass_on(one, nothing)
+        for group in groups.values():
+            for one in group:
+                self._pass_on(one, nothing)
         self._flush(tally)
         passing, self._pass_on = self._pass_on, lambda one, folded: None
         try:
-            count(self, fragment, account, group, tally)
+            count(self, groups, tally)
         finally:
             self._pass_on = passing
 
@@ -184,13 +190,14 @@ def _persons_not_asked(patch: Patch) -> None:
 
 
 def _score_overwrites(patch: Patch) -> None:
-    write = scoring.ScoreJourneys._write
+    changed = scoring.ScoreJourneys._changed
 
-    def last_one_wins(self: Any, reading: Any, current: Any, request: Any) -> None:
+    def last_one_wins(self: Any, reading: Any, current: Any, request: Any) -> Any:
         stored = self._store.get(JourneyRow.at(reading.subject))
-        write(self, scoring._Known(reading.subject, stored, reading.state), current, request)
+        reading = scoring._Known(reading.subject, stored, reading.state)
+        return changed(self, reading, current, request)
 
-    patch.setattr(scoring.ScoreJourneys, "_write", last_one_wins)
+    patch.setattr(scoring.ScoreJourneys, "_changed", last_one_wins)
 
 
 def _state_before_the_score(patch: Patch) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from desireline.adapters.memory import MemoryStore
-from desireline.errors import ConflictError, ThrottledError, UnavailableError
+from desireline.adapters.memory import MemoryStore, failure_of
+from desireline.errors import ConflictError, Failure, ThrottledError, UnavailableError
 from desireline.rows import Change, Check, Put, Ref, Row
 from tests.simulation.scheduler import Scheduler
 
@@ -105,6 +105,15 @@ class SimStore:
             scheduler.note("its answer was lost, and the client has repeated it")
             raise ConflictError("the client repeated its own write")
         scheduler.pause("written", risk=4)
+
+    def write_each(self, transactions: Sequence[Sequence[Put | Check]]) -> list[Failure | None]:
+        """In any order, with others in between. A process that dies has made any of them."""
+        failures: list[Failure | None] = [None] * len(transactions)
+        order = list(range(len(transactions)))
+        self._scheduler.rng.shuffle(order)
+        for index in order:
+            failures[index] = failure_of(self.write, transactions[index])
+        return failures
 
     def _unheard(self, writes: Sequence[Put | Check]) -> None:
         """The caller learns nothing: it was never written, or is by now, or will be."""

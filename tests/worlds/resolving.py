@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from desireline.adapters.memory import MemoryStore
+from desireline.adapters.memory import MemoryStore, failure_of
 from desireline.announce.publish_changes import identity_changes
-from desireline.errors import UnavailableError
+from desireline.errors import Failure, UnavailableError
 from desireline.events import CanonicalEvent, IdentityChanged
 from desireline.identity.trace import trace_subject
 from desireline.identity.view import SubjectView, read_subject
@@ -66,6 +66,9 @@ class Interrupted:
 
     def write(self, *writes: Put | Check) -> None:
         self._call(lambda: self.store.write(*writes))
+
+    def write_each(self, transactions: Sequence[Sequence[Put | Check]]) -> list[Failure | None]:
+        return [failure_of(self.write, writes) for writes in transactions]
 
     def _call(self, call: Callable[[], Any]) -> Any:
         mine = self.calls == self.at

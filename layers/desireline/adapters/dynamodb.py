@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +21,8 @@ from desireline.contracts import Table
 from desireline.errors import (
     ConflictError,
     DeniedError,
+    Failure,
+    RetryableError,
     TerminalError,
     ThrottledError,
     UnknownSchemaError,
@@ -34,6 +37,8 @@ Item = Mapping[str, Mapping[str, Any]]
 
 BATCH_GET_LIMIT = 100
 TRANSACTION_LIMIT = 100
+WRITERS = 8
+"""Threads that write at once; a client holds 16 connections."""
 _CONFLICTS = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -129,13 +134,39 @@ class DynamoStore:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def write(self, *writes: Put | Check) -> None:
-        if not writes:
-            return
-        if len(writes) > TRANSACTION_LIMIT or len({write.row.ref for write in writes}) < len(
-            writes
-        ):
+        self._accept(writes)
+        self._send(writes)
+
+    def write_each(self, transactions: Sequence[Sequence[Put | Check]]) -> list[Failure | None]:
+        for writes in transactions:
+            self._accept(writes)
+        if len(transactions) < 2:
+            return [self._failure(writes) for writes in transactions]
+        writing = [self._writers.submit(self._failure, writes) for writes in transactions]
+        wait(writing)
+        return [ended.result() for ended in writing]
+
+    @cached_property
+    def _writers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+
+    def _accept(self, writes: Sequence[Put | Check]) -> None:
+        rows = {write.row.ref for write in writes}
+        if len(writes) > TRANSACTION_LIMIT or len(rows) < len(writes):
             raise ValueError("a transaction writes at most 100 rows, each once")
         self.writes += sum(isinstance(write, Put) for write in writes)
+
+    def _failure(self, writes: Sequence[Put | Check]) -> Failure | None:
+        """Write, and return the error instead of raising it."""
+        try:
+            self._send(writes)
+        except (RetryableError, TerminalError) as error:
+            return error
+        return None
+
+    def _send(self, writes: Sequence[Put | Check]) -> None:
+        if not writes:
+            return
         if len(writes) == 1 and isinstance(writes[0], Put):
             put = self._put(writes[0].row)
             _called(lambda: self._client.put_item(**put))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from desireline.contracts import ANNOUNCED_TABLES
-from desireline.errors import ConflictError
+from desireline.errors import ConflictError, Failure, RetryableError, TerminalError
 from desireline.rows import Change, Check, Put, Ref, Row
 
 R = TypeVar("R", bound=Row)
@@ -61,6 +61,9 @@ class MemoryStore:
             if isinstance(write, Put):
                 self._store(key, write.row)
 
+    def write_each(self, transactions: Sequence[Sequence[Put | Check]]) -> list[Failure | None]:
+        return [failure_of(self.write, writes) for writes in transactions]
+
     def _store(self, key: _Key, row: Row) -> None:
         old = self.rows.get(key)
         new = row.but(version=row.version + 1)
@@ -72,6 +75,15 @@ class MemoryStore:
     @staticmethod
     def _typed(ref: Ref[R], row: Row | None) -> R | None:
         return row if isinstance(row, ref.type) else None
+
+
+def failure_of(write: Callable[..., None], writes: Sequence[Put | Check]) -> Failure | None:
+    """Write, and return the error instead of raising it."""
+    try:
+        write(*writes)
+    except (RetryableError, TerminalError) as error:
+        return error
+    return None
 
 
 def _key(ref: Ref[Any]) -> _Key:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from desireline.errors import RetryableError, TerminalError
+from desireline.errors import Failure, RetryableError, TerminalError
 from desireline.ports import Store
 from desireline.rows import Ref
 
@@ -19,8 +19,6 @@ T = TypeVar("T")
 Refs = Sequence[Ref[Any]]
 Found = Mapping[Ref[Any], Any]
 Reading = Generator[Refs, Found, T]
-
-Failure = RetryableError | TerminalError
 
 
 def read(store: Store, reading: Reading[T]) -> T:

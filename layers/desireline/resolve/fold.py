@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from desireline.errors import ConflictError, RetryableError, TerminalError
+from desireline.errors import ConflictError, Failure, RetryableError, TerminalError
 from desireline.events import CanonicalEvent
 from desireline.journey import state as journey
 from desireline.journey.state import DAY
-from desireline.ports import Store
+from desireline.ports import BatchStore
 from desireline.resolve.ids import Ids, id_hash, pack, unpack
 from desireline.rows import Put, Ref, SealedIdsRow, StateRow
 
@@ -55,13 +55,54 @@ class _Draft:
     refused: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class _Group:
+    """The events of one row, named by (fragment, account). portions: those not counted yet."""
+
+    name: tuple[str, str]
+    portions: list[Sequence[CanonicalEvent]]
+    attempts: int = 0
+    counted: set[str] = field(default_factory=set)
+    repeated: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    failure: Failure | None = None
+
+    @property
+    def place(self) -> Ref[StateRow]:
+        return StateRow.at(*self.name)
+
+    @property
+    def pending(self) -> bool:
+        return bool(self.portions) and self.failure is None
+
+    def finish(self, draft: _Draft) -> None:
+        """The first portion is counted."""
+        del self.portions[0]
+        self.attempts = 0
+        self.counted |= {event.event_id for event in draft.fresh}
+        self.repeated |= draft.repeated
+        self.refused |= draft.refused
+
+    def conflict(self) -> None:
+        """The first portion met a row that had changed."""
+        self.attempts += 1
+        if self.attempts == ATTEMPTS:
+            self.failure = ConflictError(f"state row changed {ATTEMPTS} times while it was folded")
+
+    def outcome(self) -> Folded | Failure:
+        """What became of all portions."""
+        if self.failure is not None:
+            return self.failure
+        return Folded(frozenset(self.counted), frozenset(self.repeated), frozenset(self.refused))
+
+
 class Fold:
     """Folds events into state rows. Keeps rows that it wrote or read; a stale one costs a
     conflict, never a wrong count."""
 
     def __init__(
         self,
-        store: Store,
+        store: BatchStore,
         *,
         hot_days: int = HOT_DAYS,
         hot_ids: int = HOT_IDS,
@@ -79,13 +120,21 @@ class Fold:
         Raises RetryableError when the row could not be written; nothing is counted then, or all
         is and the next try finds it so.
         """
-        place = StateRow.at(fragment, account)
-        parts = [self._fold(place, part) for part in _few_days_each(events)]
-        return Folded(
-            frozenset().union(*(part.counted for part in parts)),
-            frozenset().union(*(part.repeated for part in parts)),
-            frozenset().union(*(part.refused for part in parts)),
-        )
+        name = (fragment, account)
+        outcome = self.count_all({name: events})[name]
+        if isinstance(outcome, Folded):
+            return outcome
+        raise outcome
+
+    def count_all(
+        self, groups: Mapping[tuple[str, str], Sequence[CanonicalEvent]]
+    ) -> dict[tuple[str, str], Folded | Failure]:
+        """Count the events of each (fragment, account), each once. The rows are independent: they
+        are written at once, and one that fails leaves the others alone."""
+        counting = {name: _Group(name, list(_few_days_each(e))) for name, e in groups.items()}
+        while pending := [group for group in counting.values() if group.pending]:
+            self._count_next(pending)
+        return {name: group.outcome() for name, group in counting.items()}
 
     def look_ahead(self, places: Iterable[tuple[str, str]]) -> None:
         """Read these rows, of (fragment, account), at once. Only a saving: what cannot be read now
@@ -97,25 +146,43 @@ class Fold:
             for place in unseen:
                 self._remember(place, found.get(place) or _first_row(*names[place]))
 
-    def _fold(self, place: Ref[StateRow], events: Sequence[CanonicalEvent]) -> Folded:
-        for _ in range(ATTEMPTS):
-            row = self._cache.get(place) or self._store.get(place)
-            if row is None:
-                row = _first_row(events[0].fragment, events[0].account_key)
-            draft = _Draft(row, unpack(row.ids))
-            for event in events:
-                self._take(draft, event)
+    def _count_next(self, groups: Sequence[_Group]) -> None:
+        """Count the next portion of each. What conflicts stays, to be read and folded again."""
+        written: list[tuple[_Group, _Draft, StateRow]] = []
+        puts: list[list[Put]] = []
+        for group in groups:
             try:
-                self._write(place, draft)
-            except ConflictError:
-                self._cache.pop(place, None)
-                continue
-            return Folded(
-                frozenset(event.event_id for event in draft.fresh),
-                frozenset(draft.repeated),
-                frozenset(draft.refused),
-            )
-        raise ConflictError(f"state row changed {ATTEMPTS} times while it was folded")
+                draft = self._folded(group)
+                if draft.fresh:
+                    row, sealed = self._rows(draft)
+                    written.append((group, draft, row))
+                    puts.append([Put(row), *map(Put, sealed)])
+                else:
+                    self._finish(group, draft, draft.row)
+            except (RetryableError, TerminalError) as error:
+                group.failure = error
+        failures = self._store.write_each(puts)
+        for (group, draft, row), failure in zip(written, failures, strict=True):
+            if failure is None:
+                self._finish(group, draft, row.but(version=row.version + 1))
+            elif isinstance(failure, ConflictError):
+                self._cache.pop(group.place, None)
+                group.conflict()
+            else:
+                group.failure = failure
+
+    def _folded(self, group: _Group) -> _Draft:
+        row = self._cache.get(group.place) or self._store.get(group.place)
+        row = row or _first_row(*group.name)
+        draft = _Draft(row, unpack(row.ids))
+        for event in group.portions[0]:
+            self._take(draft, event)
+        return draft
+
+    def _finish(self, group: _Group, draft: _Draft, row: StateRow) -> None:
+        """The group's next portion is counted: this row holds it."""
+        self._remember(group.place, row)
+        group.finish(draft)
 
     def _take(self, draft: _Draft, event: CanonicalEvent) -> None:
         day, key = event.occurred_at // DAY, id_hash(event.event_id)
@@ -152,17 +219,13 @@ class Fold:
             draft.sealed[day] = stored or SealedIdsRow(fragment=fragment, account=account, day=day)
         return draft.sealed[day]
 
-    def _write(self, place: Ref[StateRow], draft: _Draft) -> None:
-        if not draft.fresh:
-            self._remember(place, draft.row)
-            return
+    def _rows(self, draft: _Draft) -> tuple[StateRow, list[SealedIdsRow]]:
+        """What is to be written: the state's row, and those of sealed days."""
         floor = self._close_days(draft)
         row = draft.row.but(
             state=journey.fold(draft.row.state, draft.fresh), ids=pack(draft.hot), floor=floor
         )
-        sealed = [Put(draft.sealed[day]) for day in sorted(draft.changed)]
-        self._store.write(Put(row), *sealed)
-        self._remember(place, row.but(version=row.version + 1))
+        return row, [draft.sealed[day] for day in sorted(draft.changed)]
 
     def _close_days(self, draft: _Draft) -> int:
         """Move the oldest days out of the row while there are too many days or ids in it."""

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from desireline.contracts import SCHEMA_VERSION, Header, Topic
 from desireline.errors import RetryableError, TerminalError
 from desireline.events import CanonicalEvent, Quarantined, ResolvedEvent, Stamps
-from desireline.ports import Clock, Metrics, Producer, Store
+from desireline.ports import BatchStore, Clock, Metrics, Producer
 from desireline.records import BatchResult, Outgoing, Record, Tally
 from desireline.resolve.fold import Fold, Folded
 from desireline.resolve.link import Link, Linked
@@ -35,13 +35,17 @@ class _Resolved:
     linked: Linked
 
 
+_Groups = dict[tuple[str, str], list[_Resolved]]
+"""By fragment and account: what one row counts."""
+
+
 class ResolveIdentity:
     """Takes records of events.received; gives events.resolved and events.quarantined."""
 
     def __init__(
         self,
         *,
-        store: Store,
+        store: BatchStore,
         producer: Producer,
         clock: Clock,
         wall: Clock,
@@ -59,7 +63,7 @@ class ResolveIdentity:
     def __call__(self, records: Sequence[Record]) -> BatchResult:
         """Resolve a batch. Records fail one by one: what they write commutes."""
         tally = Tally()
-        groups: dict[tuple[str, str], list[_Resolved]] = defaultdict(list)
+        groups: _Groups = defaultdict(list)
         decoded = [(record, self._decoded(record, tally)) for record in records]
         events = [(record, event) for record, event in decoded if event is not None]
         self._link.look_ahead([event for _, event in events])
@@ -73,8 +77,7 @@ class ResolveIdentity:
             else:
                 groups[event.fragment, event.account_key].append(_Resolved(record, event, linked))
         self._fold.look_ahead(groups)
-        for (fragment, account), group in groups.items():
-            self._count(fragment, account, group, tally)
+        self._count(groups, tally)
         self._flush(tally)
         return tally.result()
 
@@ -111,16 +114,22 @@ class ResolveIdentity:
         tally.quarantined.append((record, reason))
         self._metrics.count("records_quarantined")
 
-    def _count(self, fragment: str, account: str, group: Sequence[_Resolved], tally: Tally) -> None:
-        try:
-            folded = self._fold(fragment, account, [one.event for one in group])
-        except RetryableError as error:
-            tally.fail([one.record for one in group], type(error).__name__)
-            return
-        except TerminalError as error:
-            for one in group:
-                self._quarantine(one.record, error.reason, error.detail, tally)
-            return
+    def _count(self, groups: _Groups, tally: Tally) -> None:
+        """Count all groups at once, then pass on what is counted."""
+        outcomes = self._fold.count_all(
+            {place: [one.event for one in group] for place, group in groups.items()}
+        )
+        for place, group in groups.items():
+            outcome = outcomes[place]
+            if isinstance(outcome, RetryableError):
+                tally.fail([one.record for one in group], type(outcome).__name__)
+            elif isinstance(outcome, TerminalError):
+                for one in group:
+                    self._quarantine(one.record, outcome.reason, outcome.detail, tally)
+            else:
+                self._pass_all_on(group, outcome, tally)
+
+    def _pass_all_on(self, group: Sequence[_Resolved], folded: Folded, tally: Tally) -> None:
         if folded.refused:
             self._metrics.count("machine_events", len(folded.refused))
         self._metrics.count("events_counted", len(folded.counted))

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from desireline.contracts import Header, Topic
-from desireline.errors import ConflictError, RetryableError
+from desireline.errors import ConflictError, Failure, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
-from desireline.identity.reading import Failure, Reading, read_all
+from desireline.identity.reading import Reading, read_all
 from desireline.identity.trace import counting_subject, tracing
 from desireline.identity.view import viewing_root
 from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
-from desireline.ports import Clock, Metrics, Store
+from desireline.ports import BatchStore, Clock, Metrics
 from desireline.records import BatchResult, Record, Tally
 from desireline.rows import JourneyRow, Put, QuarantineRow
 from desireline.score.assess import assess_all, reasons
@@ -79,7 +79,7 @@ class _Known:
 class ScoreJourneys:
     """Consumes events.resolved and identity.changed. wall: for stamps alone."""
 
-    def __init__(self, *, store: Store, model: Model, wall: Clock, metrics: Metrics) -> None:
+    def __init__(self, *, store: BatchStore, model: Model, wall: Clock, metrics: Metrics) -> None:
         self._store = store
         self._model = model
         self._wall = wall
@@ -114,10 +114,10 @@ class ScoreJourneys:
                 request = requests.setdefault(subject, _Request())
                 request.absorb(_Request([record], [cause.id], [cause.stamps]))
             else:
-                self._unread([record], subject, tally)
+                self._fail([record], subject, tally)
         return requests
 
-    def _unread(self, records: Sequence[Record], failure: Failure, tally: Tally) -> None:
+    def _fail(self, records: Sequence[Record], failure: Failure, tally: Tally) -> None:
         if isinstance(failure, RetryableError):
             tally.fail(records, str(failure))
             return
@@ -149,28 +149,48 @@ class ScoreJourneys:
                 readings[reading.subject] = reading
                 by_root.setdefault(reading.subject, _Request()).absorb(request)
             else:
-                self._unread(request.records, reading, tally)
+                self._fail(request.records, reading, tally)
         known = list(readings.values())
         moments = [(reading.state, reading.state.latest) for reading in known]
+        assessed = zip(known, assess_all(self._model, moments), strict=True)
+        return self._write(
+            {
+                reading.subject: self._changed(reading, current, by_root[reading.subject])
+                for reading, current in assessed
+            },
+            by_root,
+            tally,
+        )
+
+    def _write(
+        self, rows: Mapping[str, JourneyRow | None], by_root: Mapping[str, _Request], tally: Tally
+    ) -> dict[str, _Request]:
+        """Write the rows at once; returns the requests that met a conflict."""
+        changed = {subject: row for subject, row in rows.items() if row is not None}
+        failures = self._store.write_each([[Put(row)] for row in changed.values()])
+        failed = dict(zip(changed, failures, strict=True))
         again: dict[str, _Request] = {}
-        for reading, current in zip(known, assess_all(self._model, moments), strict=True):
-            request = by_root[reading.subject]
-            try:
-                self._write(reading, current, request)
-            except ConflictError:
+        for subject, request in by_root.items():
+            failure = failed.get(subject)
+            if isinstance(failure, ConflictError):
                 self._metrics.count("score_conflicts")
-                again[reading.subject] = request
-            except RetryableError as error:
-                tally.fail(request.records, str(error))
+                again[subject] = request
+            elif failure is not None:
+                self._fail(request.records, failure, tally)
             else:
                 tally.done += request.records
+                if subject in changed:
+                    self._metrics.count("journeys_scored")
         return again
 
-    def _write(self, reading: _Known, current: Assessment, request: _Request) -> None:
+    def _changed(
+        self, reading: _Known, current: Assessment, request: _Request
+    ) -> JourneyRow | None:
+        """The row with this assessment; None if it says nothing new."""
         stored = reading.row.current if reading.row else None
         previous = _announced(reading.row, replayed=request.replayed)
         if not reading.state.counts or (_same(stored, current) and _same(previous, current)):
-            return
+            return None
         why: tuple[Reason, ...] = reading.row.reasons if reading.row else ()
         if crossings(previous, current):
             why = reasons(self._model, reading.state, current.as_of)
@@ -184,8 +204,7 @@ class ScoreJourneys:
             "replayed": request.replayed,
             "before": _announced(reading.row, replayed=False) if request.replayed else None,
         }
-        self._store.write(Put(row.but(**changes)))
-        self._metrics.count("journeys_scored")
+        return row.but(**changes)
 
 
 def _cause(topic: str, value: bytes) -> _Cause:

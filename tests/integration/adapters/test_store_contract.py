@@ -13,7 +13,7 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Table
 from desireline.errors import ConflictError, DeniedError, ThrottledError, UnavailableError
-from desireline.ports import Store
+from desireline.ports import BatchStore, Store
 from desireline.rows import ROW_TYPES, AliasRow, Check, PersonRow, Put, SealedIdsRow, SlotRow
 from desireline_local.aws.cloud import Control, LocalAws, client
 from desireline_local.kafka.broker import free_port
@@ -54,7 +54,7 @@ def dynamo(dynamo_of: Callable[..., DynamoStore]) -> DynamoStore:
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest) -> BatchStore:
     if request.param == "memory":
         return MemoryStore()
     found: DynamoStore = request.getfixturevalue("dynamo")
@@ -100,6 +100,22 @@ def test_a_version_of_an_absent_row_conflicts(store: Store, unique: str) -> None
     with pytest.raises(ConflictError):
         store.write(Put(alias(unique).but(version=1)))
     assert store.get(AliasRow.at("email", unique)) is None
+
+
+def test_independent_writes_succeed_and_fail_alone(store: BatchStore, unique: str) -> None:
+    """Given 40 writes of which every fourth is as of a version that is not stored, then just those
+    conflict, in their places."""
+    rows = [alias(f"{unique}-{number}") for number in range(40)]
+    store.write_each([[Put(row)] for row in rows[::4]])
+
+    failures = store.write_each([[Put(row)] for row in rows])
+
+    assert [isinstance(one, ConflictError) for one in failures] == [n % 4 == 0 for n in range(40)]
+    assert [one for one in failures[1::4] if one] == []
+    stored = store.get_all([row.ref for row in rows])
+    assert {row.version for row in stored.values()} == {1}
+    assert len(stored) == 40
+    assert store.write_each([]) == []
 
 
 def test_a_transaction_writes_all_its_rows_over_tables(store: Store, unique: str) -> None:

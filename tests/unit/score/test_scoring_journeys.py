@@ -1,11 +1,12 @@
 """ScoreJourneys on in-memory ports: what it writes, and the races that it must survive."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
-from desireline.errors import ConflictError
+from desireline.errors import ConflictError, TerminalError, ThrottledError
 from desireline.events import Lifecycle, ResolvedEvent, Stage, Stamps, Tier
 from desireline.journey.state import DAY
 from desireline.rows import JourneyRow, Put, QuarantineRow, StateRow, SubjectRow
@@ -256,6 +257,31 @@ def test_conflicts_without_end_leave_the_records_to_be_retried_and_the_others_do
     result = use_case(store)([resolved(ann), resolved(bob, subject="bob", offset=1)])
 
     assert [(record.offset, reason) for record, reason in result.failed] == [(0, "conflict")]
+    assert [record.offset for record in result.done] == [1]
+    assert journey(store, "bob").version == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ThrottledError("slow down"), "failed"),
+        (TerminalError("ValidationException", "item size"), "quarantined"),
+    ],
+)
+def test_a_row_that_cannot_be_written_fails_alone(error, outcome):
+    class Refusing(MemoryStore):
+        def write(self, *writes):
+            if any(isinstance(w.row, JourneyRow) and w.row.subject == "ann" for w in writes):
+                raise error
+            super().write(*writes)
+
+    store = Refusing()
+    ann, bob = event("trial_signup", who="ann"), event("trial_signup", who="bob")
+    folded(store, ann, bob)
+
+    result = use_case(store)([resolved(ann), resolved(bob, subject="bob", offset=1)])
+
+    assert [record.offset for record, _ in getattr(result, outcome)] == [0]
     assert [record.offset for record in result.done] == [1]
     assert journey(store, "bob").version == 1
 
