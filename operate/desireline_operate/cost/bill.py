@@ -23,7 +23,6 @@ CALL_SECONDS = 0.005
 milliseconds."""
 FLUSH_SECONDS = 0.01
 """For which one that produces waits for all in-sync replicas of three zones."""
-CALLER_MB = 1024
 PRODUCERS = frozenset(
     {
         Function.RECEIVE_WEBHOOK,
@@ -32,16 +31,17 @@ PRODUCERS = frozenset(
         Function.PUBLISH_CHANGES,
     }
 )
-OF_FUNCTIONS = ("dynamodb.", "secretsmanager.", "sns.", "sqs.Send", "ssm.", "s3.PUT")
-"""Calls that our functions make. The others are of Snowpipe, which reads what was archived."""
+BEHIND_KAFKA = frozenset({*CONSUMED_TOPICS, Function.RECEIVE_TOPIC})
+"""X-Ray traces no function that a mapping of Kafka invokes."""
 QUEUE_REQUESTS = 2
 """With which a mapping takes a batch from a queue: it receives and deletes."""
 
 
 class Counted(BaseModel):
-    """What a run did. By function: invocations, cpu_seconds of its environments, milliseconds
-    that passed in them, log_bytes; by table: units; by topic: kafka_bytes, as the broker keeps
-    them. archived_bytes: of the archive, unpacked. calls: by service and operation."""
+    """What a run did. By function: invocations, cpu_seconds that they work without cold starts,
+    milliseconds that passed in its environments, log_bytes, called: calls of services that it made;
+    by table: units; by topic: kafka_bytes, as the broker keeps them. archived_bytes: of the
+    archive, unpacked. calls: by service and operation, whoever made them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,18 +54,30 @@ class Counted(BaseModel):
     read_units: dict[str, float] = {}
     write_units: dict[str, float] = {}
     calls: dict[str, int] = {}
+    called: dict[str, int] = {}
     kafka_bytes: dict[str, int] = {}
     archived_bytes: int = 0
 
     @classmethod
     def of(cls, usage: Mapping[str, Any], *, deployment: str, **others: Any) -> Self:
-        """Out of the launcher's count, whose names bear the deployment's."""
+        """Out of the launcher's count, whose names bear the deployment's.
+
+        All invocations work as long as those that found an environment: a cold start is as rare on
+        AWS as it is frequent in a short run. Raises ValueError where none was warm."""
         named = {
             name: {
                 key.removeprefix(f"{deployment}-").replace("-", "_"): n for key, n in kept.items()
             }
             for name, kept in usage.items()
             if isinstance(kept, dict) and name != "calls"
+        }
+        warm = named.pop("warm", {})
+        for function, count in named.get("invocations", {}).items():
+            if not warm.get(function):
+                raise ValueError(f"each of {count} invocations of {function} was a cold start")
+        named["cpu_seconds"] = {
+            function: seconds / warm[function] * named["invocations"][function]
+            for function, seconds in named.get("cpu_seconds", {}).items()
         }
         kept = {name: usage[name] for name in ("requests", "transitions", "calls")}
         return cls(**kept, **named, **others)
@@ -74,6 +86,7 @@ class Counted(BaseModel):
 def bill(counted: Counted, prices: Prices, memory_mb: Mapping[str, int]) -> dict[str, float]:
     """Dollars by component, for all that was counted. memory_mb: of each function."""
     invocations = sum(counted.invocations.values())
+    traced = sum(n for name, n in counted.invocations.items() if name not in BEHIND_KAFKA)
     crossing = sum(size * (1 + _readers(topic)) for topic, size in counted.kafka_bytes.items())
     kept = sum(size * _days(topic) / MONTH_DAYS for topic, size in counted.kafka_bytes.items())
     calls = Counter(counted.calls)
@@ -87,7 +100,7 @@ def bill(counted: Counted, prices: Prices, memory_mb: Mapping[str, int]) -> dict
         "messages": prices.of("sns_publish", _of(calls, "sns.Publish"))
         + prices.of("sqs_request", _of(calls, "sqs.Send") + _taken(counted)),
         "logs": prices.of("log_ingestion", sum(counted.log_bytes.values())),
-        "traces": prices.of("trace", SAMPLED * invocations),
+        "traces": prices.of("trace", SAMPLED * traced),
         "kafka": prices.of("kafka_in", sum(counted.kafka_bytes.values()))
         + prices.of("kafka_stored", kept)
         + prices.of("zone_crossing", CROSSING * crossing),
@@ -109,7 +122,9 @@ def _gb_seconds(counted: Counted, memory_mb: Mapping[str, int]) -> float:
         counted.invocations.get(function, 0) * FLUSH_SECONDS * memory_mb[function]
         for function in PRODUCERS
     )
-    called = _of(counted.calls, OF_FUNCTIONS) * CALL_SECONDS * CALLER_MB
+    called = sum(
+        calls * CALL_SECONDS * memory_mb[function] for function, calls in counted.called.items()
+    )
     return (worked + flushed + called) / 1024
 
 
@@ -117,7 +132,7 @@ def _taken(counted: Counted) -> int:
     return QUEUE_REQUESTS * counted.invocations.get(Function.DELIVER_ACTION, 0)
 
 
-def _of(calls: Mapping[str, int], prefix: str | tuple[str, ...]) -> int:
+def _of(calls: Mapping[str, int], prefix: str) -> int:
     return sum(count for name, count in calls.items() if name.startswith(prefix))
 
 

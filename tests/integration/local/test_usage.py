@@ -31,7 +31,9 @@ def test_units_of_tables_follow_the_sizes_of_items(
     local_aws: LocalAws, counted: Control, table: str
 ) -> None:
     """A write is a unit for each KB begun, twice in a transaction, a checked or refused condition
-    is a write; a consistent read is a unit for each 4 KB begun, of what is not there, too."""
+    is a write; a consistent read is a unit for each 4 KB begun, of what is not there, too, and a
+    batch of reads rounds up each of its items; half of it is charged where consistency is not asked
+    for."""
     rows = local_aws.client("dynamodb")
     large = {"pk": {"S": "large"}, "text": {"S": "x" * 1500}}
     small = {"pk": {"S": "small"}}
@@ -49,9 +51,13 @@ def test_units_of_tables_follow_the_sizes_of_items(
     rows.get_item(TableName=table, Key={"pk": {"S": "large"}}, ConsistentRead=True)  # 1
     rows.get_item(TableName=table, Key={"pk": {"S": "nobody"}}, ConsistentRead=True)  # 1
 
+    keys = [{"pk": {"S": name}} for name in ("large", "small", "nobody", "no other")]
+    rows.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})  # 4
+    rows.batch_get_item(RequestItems={table: {"Keys": keys[:3]}})  # 1.5
+
     usage = counted.usage()
     assert usage["write_units"] == {table: 10}
-    assert usage["read_units"] == {table: 2}
+    assert usage["read_units"] == {table: 7.5}
     assert usage["calls"]["dynamodb.PutItem"] == 2
 
 
@@ -71,6 +77,7 @@ def test_functions_are_counted_with_their_time_and_log(
     )
     invoke(local_aws, name, {})
     before = counted.usage()
+    assert before["warm"] == {}
     counted.count()
     for _ in range(3):
         invoke(local_aws, name, {})
@@ -80,7 +87,29 @@ def test_functions_are_counted_with_their_time_and_log(
     assert before["invocations"] == {name: 1}
     assert usage["invocations"] == {name: 3}
     assert usage["milliseconds"][name] >= 150
+    assert usage["warm"] == {name: 3}
+    assert 0 <= usage["cpu_seconds"][name] < 0.15
     assert usage["log_bytes"] == {name: 3 * (12 + 26)}
+
+
+def test_calls_are_counted_for_the_function_that_makes_them(
+    local_aws: LocalAws, counted: Control, table: str
+) -> None:
+    name = create_function(
+        local_aws,
+        """
+        import boto3
+
+        def handle(event, context):
+            boto3.client("sqs").list_queues()
+            boto3.client("dynamodb").get_item(TableName=event["table"], Key={"pk": {"S": "a"}})
+            return {}
+        """,
+    )
+    local_aws.client("sqs").list_queues()
+    invoke(local_aws, name, {"table": table})
+
+    assert counted.usage()["called"] == {name: 2}
 
 
 def test_transitions_and_calls_of_services_are_counted_and_then_no_longer(

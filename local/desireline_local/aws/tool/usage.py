@@ -1,20 +1,24 @@
 """What AWS would bill of what is done here, counted while somebody asks for it.
 
 Requests of the HTTP API; each function's invocations, milliseconds and bytes of log; DynamoDB's
-units, by table; transitions of state machines; calls of the other services. DynamoDB's units are
-ministack's own reckoning, by the sizes of items, besides what it leaves out: a write whose
-condition is not met is a write, too.
+units, by table; transitions of state machines; calls of the services, by operation and by the
+function that made them. DynamoDB's units are ministack's own reckoning, by the sizes of items,
+besides what it leaves out: a write whose condition is not met is a write, too, and a BatchGetItem
+reads each of its keys.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -26,6 +30,7 @@ LOG_EVENT_BYTES = 26
 """CloudWatch counts so many for each event of a log, besides its text."""
 _READS = frozenset(("GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"))
 _WRITES = frozenset(("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"))
+_APPLICATION = re.compile(r"\bapp/(\S+)")
 _NOT_MET = ("ConditionalCheckFailed", "TransactionCanceled")
 
 Handler = Callable[..., Awaitable[Any]]
@@ -34,17 +39,22 @@ Handler = Callable[..., Awaitable[Any]]
 @dataclass
 class Usage:
     """Since counting began. requests: of the HTTP API. milliseconds: by function, each invocation
-    rounded up, in its environment alone. calls: by service and operation."""
+    rounded up, in its environment alone. warm, cpu_seconds: by function, the invocations that found
+    an environment, and what a core worked for them; 0 where there is no /proc. calls: by service
+    and operation. called: by function, the calls that it made."""
 
     counting: bool = False
     requests: int = 0
     transitions: int = 0
     invocations: Counter[str] = field(default_factory=Counter)
     milliseconds: Counter[str] = field(default_factory=Counter)
+    warm: Counter[str] = field(default_factory=Counter)
+    cpu_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     log_bytes: Counter[str] = field(default_factory=Counter)
     read_units: Counter[str] = field(default_factory=Counter)
     write_units: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    called: Counter[str] = field(default_factory=Counter)
 
 
 _usage = Usage()
@@ -65,7 +75,7 @@ def look() -> dict[str, Any]:
     """What was counted."""
     with _lock:
         return {
-            name: dict(kept) if isinstance(kept, Counter) else kept
+            name: dict(kept) if isinstance(kept, dict) else kept
             for name, kept in vars(_usage).items()
         }
 
@@ -73,6 +83,7 @@ def look() -> dict[str, Any]:
 def install() -> None:
     """Stand before what is counted. Raises AssertionError when ministack is not as expected."""
     _requests()
+    _callers()
     _functions()
     _transitions()
     _tables()
@@ -93,6 +104,16 @@ def _requests() -> None:
     apigateway._invoke_lambda_proxy = invoked
 
 
+def _callers() -> None:
+    """Let the clients of a function name it, as their application, with each call."""
+    credentials = runtime.execution_credentials
+
+    def named(config: dict[str, Any]) -> dict[str, str]:
+        return {**credentials(config), "AWS_SDK_UA_APP_ID": config["FunctionName"]}
+
+    runtime.execution_credentials = named
+
+
 def _functions() -> None:
     invoke, drain = runtime.Worker.invoke, runtime.Worker._drain_stderr_bounded
     waited = threading.local()
@@ -107,13 +128,19 @@ def _functions() -> None:
         if not _usage.counting:
             return invoke(self, *arguments, **keywords)
         waited.seconds = 0.0
+        pid = self._proc.pid if self._proc is not None else None
+        worked = None if pid is None else cpu_seconds(pid)
         began = time.perf_counter()
         answer = invoke(self, *arguments, **keywords)
         seconds = time.perf_counter() - began - waited.seconds
+        works = None if pid is None or answer.get("cold_start") else cpu_seconds(pid)
         lines = [line for line in (answer.get("log") or "").splitlines() if line]
         with _lock:
             _usage.invocations[self.func_name] += 1
             _usage.milliseconds[self.func_name] += math.ceil(seconds * 1000)
+            if worked is not None and works is not None:
+                _usage.warm[self.func_name] += 1
+                _usage.cpu_seconds[self.func_name] += works - worked
             _usage.log_bytes[self.func_name] += sum(
                 len(line.encode()) + LOG_EVENT_BYTES for line in lines
             )
@@ -121,6 +148,15 @@ def _functions() -> None:
 
     runtime.Worker._drain_stderr_bounded = drained
     runtime.Worker.invoke = invoked
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """What cores have worked for a process; None where it has ended or there is no /proc."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _transitions() -> None:
@@ -148,7 +184,7 @@ def _tables() -> None:
         units = consumed(operation, request, status, json.loads(answer))
         kept = _usage.read_units if operation in _READS else _usage.write_units
         with _lock:
-            _usage.calls[f"dynamodb.{operation}"] += 1
+            _count_call(f"dynamodb.{operation}", headers)
             kept.update(units)
         return status, answered, answer
 
@@ -158,7 +194,15 @@ def _tables() -> None:
 def consumed(operation: str, request: Any, status: int, answer: Any) -> Counter[str]:
     """Units by table of a call and its answer."""
     units: Counter[str] = Counter()
-    if status == 200:
+    if status == 200 and operation == "BatchGetItem":
+        for table, wanted in request["RequestItems"].items():
+            found = answer["Responses"].get(table, [])
+            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            absent = len(wanted["Keys"]) - len(left) - len(found)
+            read = absent + sum(map(_read_units, found))
+            half = not wanted.get("ConsistentRead")
+            units[table] += read / 2 if half else read  # type: ignore[assignment]
+    elif status == 200:
         told = answer.get("ConsumedCapacity") or []
         for one in told if isinstance(told, list) else [told]:
             units[one["TableName"]] += one["CapacityUnits"]
@@ -170,6 +214,19 @@ def consumed(operation: str, request: Any, status: int, answer: Any) -> Counter[
     return units
 
 
+def _read_units(item: Any) -> int:
+    """Of a consistent read: one for each 4 KB begun."""
+    size: int = dynamodb._item_size_bytes(item)
+    return max(1, math.ceil(size / 4096))
+
+
+def _count_call(name: str, headers: Any) -> None:
+    _usage.calls[name] += 1
+    caller = _APPLICATION.search(headers.get("user-agent", ""))
+    if caller:
+        _usage.called[caller[1]] += 1
+
+
 def _counted(service: str, handle: Handler) -> Handler:
     async def handled(
         method: str, path: str, headers: Any, body: Any, *others: Any, **kw: Any
@@ -179,7 +236,7 @@ def _counted(service: str, handle: Handler) -> Handler:
                 headers.get("x-amz-target", "").rpartition(".")[2] or _action(body) or method
             )
             with _lock:
-                _usage.calls[f"{service}.{operation}"] += 1
+                _count_call(f"{service}.{operation}", headers)
         return await handle(method, path, headers, body, *others, **kw)
 
     return handled
