@@ -17,7 +17,7 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Table
 from desireline.events import CanonicalEvent
-from desireline.ports import Store
+from desireline.ports import BatchStore
 from desireline.records import Outgoing, Record
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
@@ -81,7 +81,7 @@ def _row(
     return {"name": f"resolve.{name}", "value": value, "unit": unit, "target": target, "met": met}
 
 
-def _rate(store: Store, records: list[Record]) -> tuple[float, float]:
+def _rate(store: BatchStore, records: list[Record]) -> tuple[float, float]:
     nowhere = Nowhere()
     resolve = ResolveIdentity(
         store=store, producer=nowhere, clock=nowhere, wall=nowhere, metrics=nowhere
