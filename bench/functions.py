@@ -26,6 +26,7 @@ from typing import Any
 import boto3
 
 from desireline.contracts import Function, Topic
+from desireline.intervene.channels import CHANNELS
 from desireline.receive.senders import NAMES
 from infra.layers import Layer, Platform, build, size
 
@@ -77,8 +78,8 @@ _ENVIRONMENT = {
     "KAFKA_BOOTSTRAP": "127.0.0.1:9",
     "KAFKA_AUTH": "plaintext",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:111122223333:stateMachine:bench",
-    "CSM_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:bench",
-    "QUEUE_CSM_ALERT_URL": "http://127.0.0.1:9/queue",
+    "ALERT_TOPICS": json.dumps(dict.fromkeys(CHANNELS, "arn:aws:sns:us-east-1:111122223333:bench")),
+    "QUEUES": json.dumps(dict.fromkeys(CHANNELS, "http://127.0.0.1:9/queue")),
     "SWITCHES_PARAMETER": "/switches",
     "SENDERS": json.dumps(sorted(NAMES)),
     "LIMITS": "{}",

@@ -8,12 +8,13 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from desireline.contracts import (
     CONSUMED_TOPICS,
-    LIVE_CHANNELS,
     METRICS_NAMESPACE,
     Function,
     Table,
     consumer_group,
 )
+from desireline.intervene.channels import CHANNELS
+from infra.building_blocks.channel_queue import queue_name
 from infra.source_settings import Sources
 from infra.watch.alarms import deployed
 
@@ -139,11 +140,11 @@ def _dead_letters(deployment: str) -> list[cloudwatch.IMetric]:
         cloudwatch.Metric(
             namespace="AWS/SQS",
             metric_name="ApproximateNumberOfMessagesVisible",
-            dimensions_map={"QueueName": f"{deployment}-channel-{channel.replace('_', '-')}-dead"},
+            dimensions_map={"QueueName": f"{deployment}-{queue_name(channel)}-dead"},
             statistic="Maximum",
-            label=channel.value,
+            label=channel,
         )
-        for channel in sorted(LIVE_CHANNELS)
+        for channel in sorted(CHANNELS)
     ]
 
 

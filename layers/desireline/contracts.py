@@ -110,19 +110,6 @@ ANNOUNCED_TABLES = frozenset({Table.IDENTITY, Table.JOURNEYS, Table.INTERVENTION
 TTL_ATTRIBUTE = "expires"
 
 
-class Channel(StrEnum):
-    """Where an action goes. Only those in LIVE_CHANNELS have a queue and a sender so far."""
-
-    CSM_ALERT = "csm_alert"
-    EMAIL = "email"
-    IN_APP = "in_app"
-    CRM = "crm"
-    SLACK = "slack"
-
-
-LIVE_CHANNELS = frozenset({Channel.CSM_ALERT})
-
-
 class Header(StrEnum):
     """Kafka headers that this system sets."""
 

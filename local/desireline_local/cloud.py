@@ -52,7 +52,7 @@ class CloudError(Exception):
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where everything is. called: the webhooks' address as the function sees it, which some
-    senders sign; on AWS the two are one."""
+    senders sign; on AWS the two are one. alert_topics: ARN of the SNS topic, by channel."""
 
     webhooks: str
     called: str
@@ -61,7 +61,7 @@ class Addresses:
     kafka: str
     poller: str
     warehouse: str
-    alerts_topic: str
+    alert_topics: dict[str, str]
     quarantine: str
     archive_bucket: str
     mixpanel: str
@@ -283,7 +283,7 @@ class LocalCloud:
             kafka=self.bootstrap,
             poller=f"http://{LOOPBACK}:{self._poller_port}",
             warehouse=self.warehouse.address if self.warehouse else "",
-            alerts_topic=outputs["CsmAlertsTopic"],
+            alert_topics=json.loads(outputs["AlertTopics"]),
             quarantine=self._called(outputs["QuarantineUrl"]),
             archive_bucket=f"{DEPLOYMENT}-archive-{ACCOUNT}",
             mixpanel=self._mixpanel,

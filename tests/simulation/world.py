@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from desireline.announce.publish_changes import PublishChanges
-from desireline.contracts import Channel, Topic
+from desireline.contracts import Topic
 from desireline.identity.aliases import Fragments
 from desireline.intervene.check_playbook import CheckPlaybook
 from desireline.intervene.deliver_action import DeliverAction
@@ -265,7 +265,7 @@ class World:
     def _deliver(self) -> DeliverAction:
         return DeliverAction(
             store=self._store(),
-            senders={Channel.CSM_ALERT: self.provider},
+            senders={"csm_alert": self.provider},
             switches=self._switches(),
             metrics=Silent(),
             read_timeout_ms=READ_TIMEOUT_MS,
@@ -275,7 +275,7 @@ class World:
         )
 
     def _publish(self) -> PublishChanges:
-        queues: Mapping[Channel, Any] = {Channel.CSM_ALERT: self.queue}
+        queues: Mapping[str, Any] = {"csm_alert": self.queue}
         return PublishChanges(
             producer=self._producer(), queues=queues, wall=self._clock, metrics=Silent()
         )

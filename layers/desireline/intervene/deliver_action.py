@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from desireline.contracts import Channel
 from desireline.errors import (
     ConflictError,
     DeniedError,
@@ -65,7 +64,7 @@ class DeliverAction:
         self,
         *,
         store: Store,
-        senders: Mapping[Channel, ChannelSender],
+        senders: Mapping[str, ChannelSender],
         switches: Switches,
         clock: Clock,
         wall: Clock,
@@ -88,7 +87,7 @@ class DeliverAction:
         """Deliver the claim, or find out that it has ended; returns the state it is in then.
 
         remaining_ms: the time that this invocation still has. Raises RetryableError when the
-        message is to come again, TerminalError when there is no such claim.
+        message is to come again, TerminalError when there is no such claim or channel.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -105,6 +104,8 @@ class DeliverAction:
             return self._someone_is_sending(claim)
         if claim.state is not ClaimState.CLAIMED:
             return claim.state
+        if claim.channel not in self._senders:
+            raise TerminalError("unknown_channel", claim.channel)
         enrolment = self._store.get(EnrolmentRow.at(claim.enrolment))
         if enrolment is None:
             raise TerminalError("unknown_enrolment", claim.enrolment)

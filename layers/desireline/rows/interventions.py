@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from desireline.contracts import Channel, Table
+from desireline.contracts import Table
 from desireline.events import Stamps
 from desireline.records import Record
 from desireline.rows.base import Ref, Row
@@ -103,7 +103,7 @@ class ClaimRow(Row):
     step: str
     action: str
     enrolment: str
-    channel: Channel
+    channel: str
     state: ClaimState = ClaimState.CLAIMED
     recipient: str = ""
     title: str
@@ -165,7 +165,7 @@ class DecisionRow(Row):
     step: str = "-"
     action: str = "-"
     phase: str
-    channel: Channel | None = None
+    channel: str | None = None
     outcome: Outcome
     reason: str
     gate: str | None = None

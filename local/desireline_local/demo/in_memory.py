@@ -14,8 +14,9 @@ from typing import Any
 import desireline_models
 from desireline.adapters.memory import MemoryStore
 from desireline.announce.publish_changes import PublishChanges
-from desireline.contracts import Channel, Topic
+from desireline.contracts import Topic
 from desireline.events import ClaimReference
+from desireline.intervene.channels import CHANNELS
 from desireline.intervene.check_playbook import CheckPlaybook
 from desireline.intervene.deliver_action import DeliverAction
 from desireline.intervene.playbook.playbooks import load
@@ -126,14 +127,14 @@ class InMemoryPipeline:
             **timed,
         )
         self._deliver = DeliverAction(
-            senders={Channel.CSM_ALERT: self},
+            senders=dict.fromkeys(CHANNELS, self),
             switches=Live(),
             read_timeout_ms=1,
             function_timeout_ms=60_000,
             **timed,
         )
         self._publish = PublishChanges(
-            producer=self.topics, queues={Channel.CSM_ALERT: self}, **shared
+            producer=self.topics, queues=dict.fromkeys(CHANNELS, self), **shared
         )
 
     def _records(self) -> int:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from desireline.adapters.memory import MemoryStore
-from desireline.contracts import Channel
 from desireline.errors import TerminalError, UnavailableError
 from desireline.intervene.check_playbook import BEHIND_PATIENCE_MS, CheckResult
 from desireline.intervene.playbook.playbooks import Library
@@ -375,8 +374,8 @@ def test_a_stored_assignment_stands_when_the_percentage_changes() -> None:
     [
         ("s", "*", "suppressed"),
         ("group:a", "*", "suppressed"),
-        ("s", Channel.CSM_ALERT, "suppressed"),
-        ("s", Channel.EMAIL, "claimed"),
+        ("s", "csm_alert", "suppressed"),
+        ("s", "email", "claimed"),
         ("stranger", "*", "claimed"),
     ],
 )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from desireline.adapters.memory import MemoryStore
-from desireline.contracts import Channel
 from desireline.errors import (
     ConflictError,
     DeniedError,
@@ -40,7 +39,7 @@ def claimed(scene: Scene) -> ClaimRow:
             step="first_connection",
             action="setup_help_alert",
             enrolment="e1",
-            channel=Channel.CSM_ALERT,
+            channel="csm_alert",
             recipient="grace",
             title="Help",
             body="Ada needs help",
@@ -300,6 +299,15 @@ def test_an_outcome_that_cannot_be_written_at_once_is_tried_again_without_callin
     scene.store.before_write.extend([lambda: None, failing(ThrottledError("slow"))])
     assert scene.deliver(claim) is ClaimState.SENT
     assert scene.provider.calls == 1
+
+
+def test_a_claim_of_a_channel_without_a_sender_is_terminal_and_not_marked_as_sending() -> None:
+    scene = Scene()
+    claim = claimed(scene)
+    scene.put(claim.but(channel="pigeon"))
+    with pytest.raises(TerminalError, match="unknown_channel"):
+        scene.deliver(claim)
+    assert stored(scene).state is ClaimState.CLAIMED
 
 
 def test_a_message_without_a_claim_or_a_claim_without_an_enrolment_is_terminal() -> None:
