@@ -42,7 +42,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from desireline.score.features import FEATURE_NAMES
-from desireline.score.package import load_model
+from desireline.score.models.package import load_model
 model = load_model(Path(sys.argv[1]), features=FEATURE_NAMES)
 model.probabilities(np.zeros((1, len(FEATURE_NAMES))))
 """

@@ -44,3 +44,13 @@ def test_only_the_registry_names_a_channel(name: str) -> None:
         if CHANNELS not in path.parents and name in path.read_text().lower()
     ]
     assert naming == []
+
+
+def test_one_module_knows_where_the_packaged_models_are() -> None:
+    importing = [
+        str(path.relative_to(ROOT))
+        for folder in (*FOLDERS, "learning", "bench")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if re.search(r"^\s*(import|from) desireline_models", path.read_text(), re.MULTILINE)
+    ]
+    assert importing == ["layers/desireline/adapters/packaged_models.py"]
