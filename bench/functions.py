@@ -25,7 +25,7 @@ from typing import Any
 
 import boto3
 
-from desireline.contracts import Function, Topic
+from desireline.contracts import Function, Table, Topic
 from desireline.intervene.channels import CHANNELS
 from desireline.receive.senders import NAMES
 from infra.layers import Layer, Platform, build, size
@@ -56,11 +56,7 @@ _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "TABLE_IDENTITY": "identity",
-    "TABLE_STATES": "states",
-    "TABLE_JOURNEYS": "journeys",
-    "TABLE_INTERVENTIONS": "interventions",
-    "TABLE_SOURCES": "sources",
+    "TABLES": json.dumps({table: table.value for table in Table}),
     "TOPICS": '{"company.events": "company_events"}',
     "WEBHOOKS_URL": "http://127.0.0.1:9/webhooks",
     "MIXPANEL_EXPORT": json.dumps(
@@ -73,7 +69,6 @@ _ENVIRONMENT = {
             "requests": 30,
         }
     ),
-    "TABLE_QUARANTINE": "quarantine",
     # Nobody listens: the invocation below is one that Kafka is not needed for.
     "KAFKA_BOOTSTRAP": "127.0.0.1:9",
     "KAFKA_AUTH": "plaintext",

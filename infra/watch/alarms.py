@@ -18,6 +18,7 @@ from desireline.contracts import (
     Function,
     Table,
     consumer_group,
+    table_name,
 )
 from desireline.intervene.channels import CHANNELS
 from infra.building_blocks.channel_queue import queue_name
@@ -314,7 +315,7 @@ def _tables(sources: Sources) -> Iterator[AlarmRow]:
                 name=f"{table}-{metric.removesuffix('ThrottleEvents').lower()}-throttles",
                 namespace="AWS/DynamoDB",
                 metric=metric,
-                dimensions={"TableName": "{deployment}-" + table.value},
+                dimensions={"TableName": table_name("{deployment}", table)},
                 statistic="Sum",
                 threshold=1,
                 severity=Severity.TICKET,

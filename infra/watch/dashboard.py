@@ -12,6 +12,7 @@ from desireline.contracts import (
     Function,
     Table,
     consumer_group,
+    table_name,
 )
 from desireline.intervene.channels import CHANNELS
 from infra.building_blocks.channel_queue import queue_name
@@ -153,7 +154,7 @@ def _capacity(deployment: str, sources: Sources) -> list[cloudwatch.IMetric]:
         cloudwatch.Metric(
             namespace="AWS/DynamoDB",
             metric_name="ConsumedWriteCapacityUnits",
-            dimensions_map={"TableName": f"{deployment}-{table.value}"},
+            dimensions_map={"TableName": table_name(deployment, table)},
             statistic="Sum",
             label=table.value,
         )

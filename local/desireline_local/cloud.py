@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from desireline.contracts import TOPICS, Function, parameter
+from desireline.contracts import TOPICS, Function, Table, parameter, table_name
 from desireline_local.assembly import cloud_assembly
 from desireline_local.aws.cloud import ACCOUNT, REGION, Control, LocalAws, client
 from desireline_local.deploy import Deployer
@@ -100,9 +100,9 @@ class Addresses:
         """Return a connection to the warehouse. Raises UnavailableError."""
         return connect(int(self.warehouse.rpartition(":")[2]))
 
-    def table(self, name: str) -> str:
-        """The deployed name of a table."""
-        return f"{self.deployment}-{name}"
+    def table(self, table: Table) -> str:
+        """Return the deployed name of a table."""
+        return table_name(self.deployment, table)
 
     def secret(self, name: str) -> bytes:
         """The current value of a sender's secret."""
