@@ -12,8 +12,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from tests.performance.units import Units, production_batches
-
+from bench.units import Units, production_batches
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer
 from desireline.journey.state import DAY
 from desireline.resolve.fold import Fold

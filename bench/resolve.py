@@ -19,8 +19,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from tests.performance.units import Units, production_batches
-
+from bench.units import Units, production_batches
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Table

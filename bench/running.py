@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import orjson
 
-from bench.empty_api import empty_api, rate
+from bench.empty_api import producing_api, rate
 from bench.figures import say
 from bench.hot_leads import hot_script
 from bench.load import Load, Loaded
@@ -110,7 +110,7 @@ def send_for_real(cloud: LocalCloud) -> None:
 
 def _http_rate(cloud: LocalCloud) -> Row:
     """Webhooks a second through the local API with 8 clients, in turn with the very same calls of
-    an empty function.
+    a function that does nothing but produce and flush their bytes.
 
     What is measured is receiving: nobody consumes meanwhile, for the consumers' calls would go
     through the same emulator."""
@@ -125,7 +125,7 @@ def _http_rate(cloud: LocalCloud) -> Row:
 
         return one
 
-    sides = {"peer": calls(empty_api(cloud)), "ours": calls(f"{cloud.at.webhooks}/segment")}
+    sides = {"peer": calls(producing_api(cloud)), "ours": calls(f"{cloud.at.webhooks}/segment")}
     cloud.kill_poller()
     for call in sides.values():
         rate(call, 2)
@@ -139,7 +139,7 @@ def _http_rate(cloud: LocalCloud) -> Row:
         "name": "receive.http_rate",
         "value": value,
         "unit": "1/s",
-        "peer": "the local API with an empty function",
+        "peer": "the local API, bare produces and flush of the same bytes",
         "peer_value": peer,
         "target": "≥ 0.7 of it",
         "met": value >= 0.7 * peer,
