@@ -21,7 +21,7 @@ import psutil
 
 from desireline.contracts import TOPICS, Function, Table, parameter, table_name
 from desireline_local.assembly import cloud_assembly
-from desireline_local.aws.cloud import ACCOUNT, REGION, Control, LocalAws, client
+from desireline_local.aws.cloud import ACCOUNT, IDLE_SECONDS, REGION, Control, LocalAws, client
 from desireline_local.deploy import Deployer
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics, free_port
 from desireline_local.poller.status import PollerStatus
@@ -113,7 +113,8 @@ class Addresses:
 
 
 class LocalCloud:
-    """home: a folder of its own, removed at the end. bootstrap: a Kafka that one already has.
+    """home: a folder of its own, removed at the end. bootstrap: a Kafka that one already has. warm:
+    whether functions start with the cloud, or each with its first work. idle: see LocalAws.
 
     A context manager, or start, check (raises when a part has ended) and stop.
     """
@@ -126,10 +127,13 @@ class LocalCloud:
         nodes: int = 1,
         warehouse: bool = True,
         auth: bool = False,
+        warm: bool = True,
+        idle: float = IDLE_SECONDS,
         report: Report = lambda _: None,
     ) -> None:
         self.home = home
-        self.aws = LocalAws(home / "aws", auth=auth)
+        self.aws = LocalAws(home / "aws", auth=auth, idle=idle)
+        self._warm = warm
         self.kafka = None if bootstrap else Kafka(home / "kafka", nodes=nodes, report=report)
         self._bootstrap = bootstrap
         self._report = report
@@ -192,8 +196,9 @@ class LocalCloud:
             bucket = self.addresses.archive_bucket
             self.warehouse.connect(self.aws.endpoint, outputs["ArrivalsTopic"], f"s3://{bucket}")
         self.start_poller()
-        self._report("functions: warming up")
-        self._warm_up()
+        if self._warm:
+            self._report("functions: warming up")
+            self.warm_up()
         return self.addresses
 
     def start_poller(self) -> None:
@@ -295,8 +300,8 @@ class LocalCloud:
         api = str(url.hostname).partition(".")[0]
         return f"{self.aws.endpoint}/_aws/execute-api/{api}/$default{url.path}"
 
-    def _warm_up(self) -> None:
-        """Let every function initialise: its first work would wait for that."""
+    def warm_up(self) -> None:
+        """Let every function initialise: its first work would wait for that. Raises CloudError."""
         lambdas = self.aws.client("lambda")
         failures: list[str] = []
 

@@ -12,10 +12,11 @@ import typer
 from rich.table import Table
 
 from desireline_local import supervisor
+from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses
 from desireline_local.commands.running import the_cloud
 from desireline_local.supervisor import StartError, UnreadyError
-from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail
+from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail, the_cloud
 from desireline_operate.cli.times import shown, span
 from desireline_operate.deployment import NotRunningError
 
@@ -27,6 +28,9 @@ def up(
     bootstrap: Annotated[
         str | None, typer.Option(help="host:port of a Kafka that you already have")
     ] = None,
+    idle: Annotated[
+        float, typer.Option(min=1, help="seconds after which a function without work ends")
+    ] = IDLE_SECONDS,
 ) -> None:
     """Start the local cloud and leave it running; the first time it downloads what it needs."""
     try:
@@ -42,7 +46,7 @@ def up(
     began = time.monotonic()
     try:
         with console.status("starting") as status:
-            found = supervisor.start(status.update, bootstrap=bootstrap)
+            found = supervisor.start(status.update, bootstrap=bootstrap, idle=idle)
     except StartError as error:
         raise fail(f"the local cloud did not start: {error}") from error
     console.print(f"Ready after {time.monotonic() - began:.0f} s.")
