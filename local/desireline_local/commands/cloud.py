@@ -16,7 +16,7 @@ from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses
 from desireline_local.commands.running import the_cloud
 from desireline_local.supervisor import StartError, UnreadyError
-from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail, the_cloud
+from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail
 from desireline_operate.cli.times import shown, span
 from desireline_operate.deployment import NotRunningError
 
