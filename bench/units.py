@@ -44,7 +44,7 @@ def _size(attribute: dict[str, Any]) -> int:
         case "S":
             return len(value.encode())
         case "B":
-            return len(value)
+            return len(bytes(value))
         case "N":
             digits = value.lstrip("-").strip("0")
             return (len(digits) + 1) // 2 + 1 + value.startswith("-")
