@@ -10,30 +10,16 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from desireline.contracts import (
-    ANNOUNCED_TABLES,
-    CONSUMED_TOPICS,
-    Function,
-    Table,
-    Topic,
-)
+from desireline.contracts import ANNOUNCED_TABLES, CONSUMED_TOPICS, Function, Table, Topic
 from desireline.intervene.channels import CHANNELS
 from infra.building_blocks.channel_queue import ChannelQueue, pascal_case
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_event_source import KafkaMapping
-from infra.building_blocks.playbook_machine import (
-    PlaybookMachine,
-    machine_arn,
-    may_start,
-)
+from infra.building_blocks.playbook_machine import PlaybookMachine, machine_arn, may_start
 from infra.building_blocks.stack_key import StageKey, key_use
 from infra.building_blocks.stream_event_source import StreamMapping
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import (
-    StageTable,
-    table_environment,
-    use_rows,
-)
+from infra.building_blocks.table import StageTable, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -168,6 +154,7 @@ class InterveneStack(StageStack):
                 *(Do.GET, Do.PUT, Do.CHECK),
                 partitions=["D#*", "E#*", "L#*"],
             ),
+            *use_rows(self, Table.INTERVENTIONS, Do.BATCH_GET, partitions=["X#*"]),
             iam.PolicyStatement(
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn for topic in self.topics.values()],

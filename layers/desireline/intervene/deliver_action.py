@@ -7,6 +7,9 @@ A claim is marked `sending` before the call, under the condition that its enrolm
 was read. Whoever finds it `sending` cannot know whether the provider was called: while the one who
 marked it may still be at work the message goes back to the queue, later the outcome is `unknown`,
 and it is never sent again.
+
+A message may wait for hours. Whether its subject has been suppressed since is therefore looked up
+before the call.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from desireline.errors import (
 )
 from desireline.events import ClaimReference
 from desireline.intervene.cancel import delivery_row
+from desireline.intervene.suppressions import suppressions_of
 from desireline.ports import Alert, ChannelSender, Clock, Metrics, Store, Switches
 from desireline.rows import (
     Check,
@@ -147,6 +151,13 @@ class DeliverAction:
             return _End(ClaimState.CANCELLED, f"enrolment_{enrolment.state}")
         if self._clock.now() > claim.not_after:
             return _End(ClaimState.EXPIRED, "too_late", "stale")
+        suppressed = suppressions_of(self._store, claim.concerns, (claim.channel,))
+        if suppressed:
+            return _End(ClaimState.CANCELLED, f"suppressed:{suppressed[0].reason}", "consent")
+        return self._switched_off(claim)
+
+    def _switched_off(self, claim: ClaimRow) -> _End | None:
+        """Whether operators let it be sent."""
         if self._switches.killed(playbook=claim.playbook, channel=claim.channel):
             return _End(ClaimState.CANCELLED, "killed", "kill_switch")
         mode = self._switches.send_mode()

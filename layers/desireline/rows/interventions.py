@@ -92,7 +92,9 @@ class ClaimRow(Row):
     """L#subject / playbook#slot#step#action: the right to send one message.
 
     not_after: journey time after which it is no longer sent. attempt: token of the sender that
-    holds it; attempted_at: wall time of that. message: what the channel is to say.
+    holds it; attempted_at: wall time of that. message: what the channel is to say. concerns: the
+    fragments and accounts of its subject when it was decided, any of which may be suppressed before
+    it is sent; none in rows of earlier releases.
     """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
@@ -109,6 +111,7 @@ class ClaimRow(Row):
     title: str
     body: str
     attributes: dict[str, str | int] = {}
+    concerns: tuple[str, ...] = ()
     decided_at: int
     not_after: int
     attempt: str | None = None

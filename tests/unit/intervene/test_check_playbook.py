@@ -386,6 +386,22 @@ def test_suppressions_of_persons_and_accounts_count(who: str, channel: str, outc
     assert alert_row(scene)[0] == outcome
 
 
+def test_a_claim_names_all_whose_suppression_is_to_cancel_it() -> None:
+    # Given a subject of two persons, one with two aliases, and an account
+    scene = Scene()
+    scene.put(
+        SubjectRow(subject="s", persons=("s", "t"), accounts=("group:a",)),
+        PersonRow(fragment="t", subject="s", aliases=("anonymous#u", "user#t")),
+    )
+    scene.happened("s")
+    scene.enrol("s")
+    # When its alert is claimed
+    at(scene, 0)
+    at(scene, 4)
+    # Then the claim can be found to be suppressed by any of them
+    assert sorted(scene.claims()["setup_help_alert"].concerns) == ["group:a", "s", "t", "u"]
+
+
 def test_a_suppression_that_was_lifted_holds_no_more() -> None:
     scene = Scene()
     running(scene)

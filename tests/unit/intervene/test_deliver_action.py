@@ -23,6 +23,7 @@ from desireline.rows import (
     EnrolmentRow,
     EnrolmentState,
     Put,
+    SuppressionRow,
 )
 from tests.worlds.intervening import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene
 
@@ -44,6 +45,7 @@ def claimed(scene: Scene) -> ClaimRow:
             title="Help",
             body="Ada needs help",
             attributes={"severity": "warning", "tier": "warm"},
+            concerns=("s", "s2", "group:acme"),
             decided_at=ENTRY,
             not_after=ENTRY + 8 * HOUR,
             stamps=Stamps(received=1, resolved=2, scored=3, decided=4),
@@ -178,6 +180,32 @@ def test_a_supersession_while_it_is_only_recorded_is_noticed_too() -> None:
     scene.switches.mode = "record"
     scene.store.before_write.append(lambda: enrolment_becomes(scene, EnrolmentState.SUPERSEDED))
     assert scene.deliver(claim) is ClaimState.CANCELLED
+
+
+@pytest.mark.parametrize("target", ["s", "s2", "group:acme"])
+@pytest.mark.parametrize("channel", ["*", "csm_alert"])
+def test_a_suppression_after_the_claim_cancels_the_message(target: str, channel: str) -> None:
+    # Given a claim whose subject is suppressed while the message waits in its queue
+    scene = Scene()
+    claim = claimed(scene)
+    scene.put(SuppressionRow(who=target, channel=channel, reason="requested", at=1))
+    # When the message comes
+    state = scene.deliver(claim)
+    # Then nobody is called, and the ledger says why
+    assert state is ClaimState.CANCELLED
+    assert scene.provider.calls == 0
+    assert ends(scene) == [("cancelled", "suppressed:requested", "consent")]
+
+
+def test_suppressions_of_others_and_lifted_ones_and_of_other_channels_cancel_nothing() -> None:
+    scene = Scene()
+    claim = claimed(scene)
+    scene.put(
+        SuppressionRow(who="stranger", reason="requested", at=1),
+        SuppressionRow(who="s", reason="requested", at=1, lifted_at=2),
+        SuppressionRow(who="s2", channel="email", reason="requested", at=1),
+    )
+    assert scene.deliver(claim) is ClaimState.SENT
 
 
 def test_two_copies_of_a_message_call_once() -> None:
