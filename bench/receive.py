@@ -64,23 +64,23 @@ def measure() -> list[dict[str, Any]]:
         create_topics(
             kafka.bootstrap, {topic.value: TOPICS[topic].partitions_dev for topic in TOPICS}
         )
-        found = in_a_process("receive", kafka.bootstrap)
+        figures = in_a_process("receive", kafka.bootstrap)
         singles, batches = _bodies()
         held = receive_batches.memory(
             kafka.bootstrap, [("segment", body) for body in (*singles, *batches)]
         )
         by_sender = receive_senders.measure(kafka.bootstrap)
         by_sender += receive_batches.measure(kafka.bootstrap)
-    batched, walls = found["ours.batched"], (found["ours.p50"], found["bare.p50"])
+    batched, walls = figures["ours.batched"], (figures["ours.p50"], figures["bare.p50"])
     return [
         *receive_senders.three_sides(
-            "cpu_per_webhook", {side: found[f"{side}.single"] for side in SIDES}
+            "cpu_per_webhook", {side: figures[f"{side}.single"] for side in SIDES}
         ),
-        _row("cpu_per_batched_event", batched, "µs", PEER, found["peer.batched"], "≤ 20",
+        _row("cpu_per_batched_event", batched, "µs", PEER, figures["peer.batched"], "≤ 20",
              batched <= 20),
-        _row("wall_p50", found["ours.p50"], "ms", BARE, found["bare.p50"],
+        _row("wall_p50", figures["ours.p50"], "ms", BARE, figures["bare.p50"],
              "≤ 1.5 times the bare flush", walls[0] <= 1.5 * walls[1]),
-        _row("wall_p99", found["ours.p99"], "ms", BARE, found["bare.p99"], None, None),
+        _row("wall_p99", figures["ours.p99"], "ms", BARE, figures["bare.p99"], None, None),
         _row("memory", held, "MB", None, None, "≤ 100", held <= 100),
         *by_sender,
     ]  # fmt: skip
@@ -98,7 +98,7 @@ def main() -> None:
     singles, batches = (
         [receive_batches.gateway_event("segment", body) for body in bodies] for bodies in _bodies()
     )
-    found: dict[str, list[float]] = defaultdict(list)
+    figures: dict[str, list[float]] = defaultdict(list)
     with contextlib.redirect_stdout(io.StringIO()):
         # Powertools writes metrics and logs to it, as in the function.
         takes = {side: getattr(receive_batches, side)(producer) for side in SIDES}
@@ -107,12 +107,12 @@ def main() -> None:
         for _ in range(ROUNDS):
             for side, take in takes.items():
                 walls, cpu = _timed(take, singles)
-                found[f"{side}.single"].append(cpu / len(singles) * 1e6)
-                found[f"{side}.p50"].append(float(np.percentile(walls, 50)) * 1000)
-                found[f"{side}.p99"].append(float(np.percentile(walls, 99)) * 1000)
+                figures[f"{side}.single"].append(cpu / len(singles) * 1e6)
+                figures[f"{side}.p50"].append(float(np.percentile(walls, 50)) * 1000)
+                figures[f"{side}.p99"].append(float(np.percentile(walls, 99)) * 1000)
                 _, cpu = _timed(take, batches[1:])
-                found[f"{side}.batched"].append(cpu / ((BATCHES - 1) * BATCH) * 1e6)
-    medians = {name: median(values) for name, values in found.items()}
+                figures[f"{side}.batched"].append(cpu / ((BATCHES - 1) * BATCH) * 1e6)
+    medians = {name: median(values) for name, values in figures.items()}
     sys.stdout.write(json.dumps(medians) + "\n")
 
 

@@ -138,9 +138,9 @@ def _folds(events: list[CanonicalEvent]) -> float:
     rows: dict[tuple[str, str], list[CanonicalEvent]] = defaultdict(list)
     for event in events:
         rows[event.fragment, event.account_key].append(event)
-    for place, mine in rows.items():
+    for name, mine in rows.items():
         for batch in production_batches(mine):
-            fold(*place, batch)
+            fold(*name, batch)
     return states.units / len(events)
 
 

@@ -112,10 +112,10 @@ def told(found: Loaded) -> str:
     return f"{'held' if found.held else 'not held'}, {', '.join(parts)}"
 
 
-def saturation(found: Loaded) -> str:
+def saturation(load: Loaded) -> str:
     """What gave way first, from the senders to the alerts."""
-    if found.late >= 1:
-        return f"senders wait {found.late:.1f} s for the API"
-    if not found.whole or found.grows:
-        return f"{max(found.lag, default=0)} records wait for the consumers"
-    return f"alerts take {found.p99:.1f} s at p99"
+    if load.late >= 1:
+        return f"senders wait {load.late:.1f} s for the API"
+    if not load.whole or load.grows:
+        return f"{max(load.lag, default=0)} records wait for the consumers"
+    return f"alerts take {load.p99:.1f} s at p99"

@@ -84,7 +84,7 @@ def test_the_lowest_rate_that_is_not_held_says_what_saturates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("load", "reason"),
     [
         (loaded(late=2.5, seconds=9.0), "senders wait 2.5 s for the API"),
         (loaded(whole=False, lag=(3, 900)), "900 records wait for the consumers"),
@@ -92,8 +92,8 @@ def test_the_lowest_rate_that_is_not_held_says_what_saturates() -> None:
     ],
     ids=["senders", "broken off", "lag"],
 )
-def test_what_gives_way_first_is_named(found: Loaded, reason: str) -> None:
-    assert saturation(found) == reason
+def test_what_gives_way_first_is_named(load: Loaded, reason: str) -> None:
+    assert saturation(load) == reason
 
 
 def test_a_machine_that_holds_nothing_holds_0() -> None:
