@@ -42,12 +42,12 @@ def _size(attribute: dict[str, Any]) -> int:
     ((kind, value),) = attribute.items()
     match kind:
         case "S":
-            return len(value.encode())
+            return len(str(value).encode())
         case "B":
             return len(bytes(value))
         case "N":
-            digits = value.lstrip("-").strip("0")
-            return (len(digits) + 1) // 2 + 1 + value.startswith("-")
+            digits = str(value).lstrip("-").strip("0")
+            return (len(digits) + 1) // 2 + 1 + str(value).startswith("-")
         case _:
             return 1
 
