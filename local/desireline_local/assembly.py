@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from filelock import FileLock
+
 from desireline_local.settings import inherited
 from desireline_operate.paths import PROJECT
 
@@ -26,13 +28,19 @@ class AssemblyError(Exception):
 
 
 def cloud_assembly(report: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of the assembly for the local cloud. Raises AssemblyError."""
+    """Return the folder of the assembly for the local cloud, made if its inputs have changed. Two
+    processes that want it wait for each other. Raises AssemblyError."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with FileLock(OUT / "lock"):
+        return _assembly(report)
+
+
+def _assembly(report: Callable[[str], None]) -> Path:
     assembly, mark = OUT / "cdk.out", OUT / "inputs"
     digest = _digest()
     if mark.exists() and mark.read_text() == digest and (assembly / "manifest.json").exists():
         return assembly
     report("layers and templates")
-    OUT.mkdir(parents=True, exist_ok=True)
     mark.unlink(missing_ok=True)
     _run("-m", "infra.layers", "--platform", "host")
     _run("-m", "infra.app", "--context", "local=true", "--context", "stage=dev")

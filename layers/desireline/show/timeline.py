@@ -55,7 +55,9 @@ def explain(store: Store, history: History, subject: str) -> Explanation:
     """Raises UnknownSubjectError when nothing was ever counted or decided for it."""
     view = read_subject(store, subject, everywhere=True)
     family = (view.root.subject, *view.root.absorbed)
-    decisions = [row for one in family for row in store.query(DecisionRow, f"D#{one}")]
+    decisions = [
+        row for one in family for row in store.query(DecisionRow, DecisionRow.partition_key(one))
+    ]
     if not view.absence.latest and not decisions:
         raise UnknownSubjectError(f"nothing is known of {subject}")
     return Explanation(

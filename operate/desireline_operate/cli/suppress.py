@@ -55,7 +55,7 @@ def remove(who: Who, only: Only = False, deployment: DeploymentName = None) -> N
 def show(deployment: DeploymentName = None) -> None:
     """List the suppressed aliases: their fragments, for the list knows no names."""
     store = the_deployment(deployment).store()
-    held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition()))
+    held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key()))
     rows = store.get_all([SuppressionRow.place(who) for who in held])
     table = Table("alias (fragment)", "since", "reason", box=None)
     for who, at in sorted(held.items(), key=lambda pair: pair[1]):
