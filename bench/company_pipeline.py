@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-import desireline_models
 from desireline.adapters.memory import MemoryStore
+from desireline.adapters.packaged_models import journey_model
 from desireline.announce.publish_changes import PublishChanges
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
 from desireline.records import Outgoing, Record
 from desireline.resolve.resolve_identity import ResolveIdentity
-from desireline.score.features import FEATURE_NAMES
-from desireline.score.models.package import load_model
 from desireline.score.score_journey import ScoreJourneys
 
 WALL = 1_800_000_000_000
@@ -70,9 +67,7 @@ class Pipeline:
         self._publish = PublishChanges(producer=self.topics, queues={}, wall=clock, metrics=metrics)
         self._score = ScoreJourneys(
             store=self.store,
-            model=load_model(
-                Path(desireline_models.__file__).parent / "trial", features=FEATURE_NAMES
-            ),
+            model=journey_model(),
             wall=clock,
             metrics=metrics,
         )

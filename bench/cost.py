@@ -12,15 +12,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
-import psutil
 
+from bench import mature
 from bench.figures import say
 from bench.hot_leads import epoch, in_time
 from bench.load import post_calls
@@ -47,7 +46,8 @@ ENROLMENTS = 12
 AGE = 26 * 3_600_000
 """Milliseconds: older than any playbook begins with."""
 MILLION = 1_000_000
-TARGET = 1.0
+TARGETS = {"ten": 1.35, "one": 2.6}
+"""Dollars on demand, once the changes that these figures call for are made."""
 PATIENCE = 300.0
 
 Row = dict[str, Any]
@@ -79,6 +79,7 @@ def measure() -> list[Row]:
         *_events("one", *ones),
         *_counts("ten", *tens),
         *_counts("one", *ones),
+        *mature.measure(),
         {"name": "cost.enrolment", "value": _dollars(*enrolled), "unit": "$"},
         {
             "name": "cost.floor_per_month",
@@ -111,7 +112,6 @@ class Before:
 
     stored: dict[str, int]
     files: frozenset[str]
-    worked: dict[str, float]
 
 
 class CountedRun:
@@ -173,37 +173,20 @@ class CountedRun:
         return post_calls(self._http, self._cloud.at.webhooks, self._secret, calls)
 
     def _begin(self) -> Before:
-        before = Before(self._stored(), frozenset(self._files()), self._worked())
+        before = Before(self._stored(), frozenset(self._files()))
         self._control.count()
         return before
 
     def _counted(self, before: Before) -> Counted:
         usage = self._control.usage()
         usage.pop("counting")
-        worked, stored = self._worked(), self._stored()
+        stored = self._stored()
         return Counted.of(
             usage,
             deployment=self._cloud.at.deployment,
-            cpu_seconds={
-                function: seconds - before.worked.get(function, 0.0)
-                for function, seconds in worked.items()
-            },
             kafka_bytes={topic: size - before.stored[topic] for topic, size in stored.items()},
             archived_bytes=sum(map(self._unpacked, set(self._files()) - before.files)),
         )
-
-    def _worked(self) -> dict[str, float]:
-        """By function, the processor's seconds of its environments that are there."""
-        found: dict[str, float] = {}
-        assert self._cloud.aws.process is not None
-        for process in psutil.Process(self._cloud.aws.process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
-                times = process.cpu_times()
-                function = name.removeprefix(f"{self._cloud.at.deployment}-").replace("-", "_")
-                if function:
-                    found[function] = found.get(function, 0.0) + times.user + times.system
-        return found
 
     def _stored(self) -> dict[str, int]:
         """By topic, the bytes of its records on the broker's disk."""
@@ -253,10 +236,14 @@ def _dollars(counted: Counted, times: int) -> float:
 
 def _events(name: str, counted: Counted, taken: int) -> Iterator[Row]:
     whole = f"cost.per_million_events{'' if name == 'ten' else '.one'}"
-    row: Row = {"name": whole, "value": _dollars(counted, taken) * MILLION, "unit": "$"}
-    if name == "ten":
-        row |= {"target": f"≤ {TARGET:g}", "met": row["value"] <= TARGET}
-    yield row
+    value, target = _dollars(counted, taken) * MILLION, TARGETS[name]
+    yield {
+        "name": whole,
+        "value": value,
+        "unit": "$",
+        "target": f"≤ {target:g}",
+        "met": value <= target,
+    }
     for component, dollars in _bill(counted).items():
         yield {
             "name": f"cost.per_million_events.{name}.{component}",

@@ -1,4 +1,5 @@
-"""The local API with a function that does nothing: what the emulator takes for itself."""
+"""The local API with a function that only produces and flushes what it is sent: what the emulator
+and the broker take for themselves."""
 
 from __future__ import annotations
 
@@ -12,18 +13,43 @@ from collections.abc import Callable
 import httpx
 
 from desireline_local.cloud import LocalCloud
+from desireline_local.kafka.broker import create_topics
 
 CLIENTS = 8
-HANDLER = "def handle(event, context):\n    return {'statusCode': 200}\n"
+TOPICS = {"bench.received": 4, "bench.raw": 4}
+"""Of its own, with their partitions: nobody consumes them."""
+HANDLER = """
+import base64, os
+from desireline.adapters.kafka import KafkaProducer
+from desireline.records import Outgoing
+
+producer = KafkaProducer(os.environ["KAFKA_BOOTSTRAP"], "plaintext", probe="bench.raw")
+
+def handle(event, context):
+    body = event["body"]
+    body = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+    for topic in ("bench.received", "bench.raw"):
+        producer.produce(Outgoing(topic, "bare", body))
+    producer.flush(10)
+    return {"statusCode": 200}
+"""
 
 
-def empty_api(cloud: LocalCloud) -> str:
-    """Its address."""
+def producing_api(cloud: LocalCloud) -> str:
+    """Its address. The function has the layers, the memory and the broker of ours."""
+    create_topics(cloud.bootstrap, TOPICS)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("index.py", HANDLER)
-    function = cloud.at.client("lambda").create_function(
+    functions = cloud.at.client("lambda")
+    ours = functions.get_function_configuration(
+        FunctionName=f"{cloud.at.deployment}-receive-webhook"
+    )
+    function = functions.create_function(
         FunctionName="empty",
+        Layers=[layer["Arn"] for layer in ours["Layers"]],
+        MemorySize=ours["MemorySize"],
+        Environment={"Variables": {"KAFKA_BOOTSTRAP": cloud.bootstrap}},
         Runtime=f"python{sys.version_info[0]}.{sys.version_info[1]}",
         Role="arn:aws:iam::000000000000:role/empty",
         Handler="index.handle",

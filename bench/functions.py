@@ -25,7 +25,8 @@ from typing import Any
 
 import boto3
 
-from desireline.contracts import Function, Topic
+from desireline.contracts import Function, Table, Topic
+from desireline.intervene.channels import CHANNELS
 from desireline.receive.senders import NAMES
 from infra.layers import Layer, Platform, build, size
 
@@ -55,11 +56,7 @@ _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "TABLE_IDENTITY": "identity",
-    "TABLE_STATES": "states",
-    "TABLE_JOURNEYS": "journeys",
-    "TABLE_INTERVENTIONS": "interventions",
-    "TABLE_SOURCES": "sources",
+    "TABLES": json.dumps({table: table.value for table in Table}),
     "TOPICS": '{"company.events": "company_events"}',
     "WEBHOOKS_URL": "http://127.0.0.1:9/webhooks",
     "MIXPANEL_EXPORT": json.dumps(
@@ -72,13 +69,12 @@ _ENVIRONMENT = {
             "requests": 30,
         }
     ),
-    "TABLE_QUARANTINE": "quarantine",
     # Nobody listens: the invocation below is one that Kafka is not needed for.
     "KAFKA_BOOTSTRAP": "127.0.0.1:9",
     "KAFKA_AUTH": "plaintext",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:111122223333:stateMachine:bench",
-    "CSM_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:bench",
-    "QUEUE_CSM_ALERT_URL": "http://127.0.0.1:9/queue",
+    "ALERT_TOPICS": json.dumps(dict.fromkeys(CHANNELS, "arn:aws:sns:us-east-1:111122223333:bench")),
+    "QUEUES": json.dumps(dict.fromkeys(CHANNELS, "http://127.0.0.1:9/queue")),
     "SWITCHES_PARAMETER": "/switches",
     "SENDERS": json.dumps(sorted(NAMES)),
     "LIMITS": "{}",

@@ -1,7 +1,8 @@
 """import.*: a Segment archive from its file into Kafka, acknowledged by all of three replicas.
 
 Each side runs in a fresh process, in turn, from start to end: ours as `desireline import` runs it,
-a process a core; and the usual script, `json.loads`, `Model(**…)`, one idempotent producer.
+a process a core; and the usual script, `json.loads`, `Model(**…)`, one idempotent producer. The
+script has one process, so the two are compared by CPU an event and not by their rates.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def measure(events: int = EVENTS, rounds: int = ROUNDS) -> list[dict[str, Any]]:
     by = "json.loads, Model(**…), one producer"
     rate = ours["rate"]
     return [
-        {"name": "import.rate", "value": rate, "unit": "1/s", "peer": by,
-         "peer_value": peer["rate"], "target": f"≥ {TARGET:,}", "met": rate >= TARGET},
+        {"name": "import.rate", "value": rate, "unit": "1/s", "target": f"≥ {TARGET:,}",
+         "met": rate >= TARGET},
         {"name": "import.cpu_per_event", "value": ours["cpu"], "unit": "µs", "peer": by,
          "peer_value": peer["cpu"]},
         {"name": "import.memory", "value": ours["memory"], "unit": "MB of the largest process"},

@@ -1,19 +1,19 @@
 """receive.*: one signed webhook and batches of 500, produced and flushed to a real broker.
 
-Each side runs in a fresh process, in turn: ours, and the same work by Powertools' event handler,
-`json.loads` and `Model(**…)`. Memory is that of the function as it is deployed.
+Three sides run in one process, in turn: our whole handler; the same work by Powertools' event
+handler, one HMAC, `json.loads` and `Model(**…)`; and the bare two produces and a flush. Memory is
+that of the function as it is deployed.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import contextlib
+import io
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,15 +23,13 @@ import orjson
 from pydantic import BaseModel
 
 from bench import receive_batches, receive_senders
-from bench.receive_senders import SECRET, Silent, in_a_process, receiver
+from bench.receive_senders import PEER, SIDES, in_a_process
 from desireline.adapters.kafka import KafkaProducer
 from desireline.contracts import TOPICS, Topic
-from desireline.receive.request import WebhookRequest
-from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, create_topics
-from desireline_local.sender_side.signing import sign
 
 SINGLES, BATCHES, BATCH, ROUNDS = 400, 12, 500, 3
+BARE = "a bare produce and flush of the same bytes"
 
 
 class Call(BaseModel):
@@ -66,30 +64,23 @@ def measure() -> list[dict[str, Any]]:
         create_topics(
             kafka.bootstrap, {topic.value: TOPICS[topic].partitions_dev for topic in TOPICS}
         )
-        rounds: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
-        for _ in range(ROUNDS):
-            for side, found in rounds.items():
-                found.append(in_a_process("receive", side, kafka.bootstrap))
+        figures = in_a_process("receive", kafka.bootstrap)
         singles, batches = _bodies()
         held = receive_batches.memory(
             kafka.bootstrap, [("segment", body) for body in (*singles, *batches)]
         )
         by_sender = receive_senders.measure(kafka.bootstrap)
         by_sender += receive_batches.measure(kafka.bootstrap)
-    ours, peer = (
-        {name: median(one[name] for one in found) for name in found[0]}
-        for found in (rounds["ours"], rounds["peer"])
-    )
-    by = "Powertools event handler, json.loads, Model(**…)"
-    single, batched = ours["single"], ours["batched"]
-    bare = "a bare produce and flush of the same bytes"
+    batched, walls = figures["ours.batched"], (figures["ours.p50"], figures["bare.p50"])
     return [
-        _row("cpu_per_webhook", single, "µs", by, peer["single"], "≤ 200, and ≤ half the peer",
-             single <= min(200, peer["single"] / 2)),
-        _row("cpu_per_batched_event", batched, "µs", by, peer["batched"], "≤ 20", batched <= 20),
-        _row("wall_p50", ours["wall_p50"], "ms", bare, ours["bare_p50"],
-             "≤ 1.5 times the bare flush", ours["wall_p50"] <= 1.5 * ours["bare_p50"]),
-        _row("wall_p99", ours["wall_p99"], "ms", bare, ours["bare_p99"], None, None),
+        *receive_senders.three_sides(
+            "cpu_per_webhook", {side: figures[f"{side}.single"] for side in SIDES}
+        ),
+        _row("cpu_per_batched_event", batched, "µs", PEER, figures["peer.batched"], "≤ 20",
+             batched <= 20),
+        _row("wall_p50", figures["ours.p50"], "ms", BARE, figures["bare.p50"],
+             "≤ 1.5 times the bare flush", walls[0] <= 1.5 * walls[1]),
+        _row("wall_p99", figures["ours.p99"], "ms", BARE, figures["bare.p99"], None, None),
         _row("memory", held, "MB", None, None, "≤ 100", held <= 100),
         *by_sender,
     ]  # fmt: skip
@@ -101,83 +92,28 @@ def _row(*parts: Any) -> dict[str, Any]:
     return {**row, "name": f"receive.{row['name']}"}
 
 
-def _ours(producer: KafkaProducer) -> Callable[[bytes], None]:
-    receive = receiver(producer, Silent())
-    signed: dict[int, dict[str, str]] = {}
-
-    def take(body: bytes) -> None:
-        answer = receive(WebhookRequest("segment", signed[id(body)], body))
-        assert answer.status == 200, answer
-
-    take.sign = lambda body: signed.__setitem__(id(body), sign("segment", body, SECRET, 0))  # type: ignore[attr-defined]
-    return take
-
-
-def _peer(producer: KafkaProducer) -> Callable[[bytes], None]:
-    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-
-    app = APIGatewayHttpResolver()
-    digests: dict[int, str] = {}
-
-    @app.post("/webhooks/segment")
-    def take_webhook() -> dict[str, int]:
-        body = base64.b64decode(app.current_event.body or "")
-        given = app.current_event.headers["x-signature"]
-        assert hmac.compare_digest(given, hmac.new(SECRET, body, hashlib.sha1).hexdigest())
-        payload = json.loads(body)
-        calls = [Call(**one) for one in payload.get("batch", [payload])]
-        for one in calls:
-            value = one.model_dump_json().encode()
-            producer.produce(Outgoing(Topic.EVENTS_RECEIVED, one.userId, value))
-        producer.produce(Outgoing(Topic.WEBHOOKS_RAW, "segment", base64.b64encode(body)))
-        producer.flush(10)
-        return {"accepted": len(calls)}
-
-    def take(body: bytes) -> None:
-        event = {
-            "version": "2.0",
-            "rawPath": "/webhooks/segment",
-            "headers": {"x-signature": digests[id(body)]},
-            "body": base64.b64encode(body).decode(),
-            "isBase64Encoded": True,
-            "requestContext": {"http": {"method": "POST", "path": "/webhooks/segment"},
-                               "stage": "$default"},
-        }  # fmt: skip
-        answer = app.resolve(event, None)  # type: ignore[arg-type]
-        assert answer["statusCode"] == 200, answer
-
-    take.sign = lambda body: digests.__setitem__(  # type: ignore[attr-defined]
-        id(body), hmac.new(SECRET, body, hashlib.sha1).hexdigest()
-    )
-    return take
-
-
 def main() -> None:
-    """One side in this process; its figures as JSON."""
-    side, bootstrap = sys.argv[1:3]
-    producer = KafkaProducer(bootstrap, "plaintext", probe=Topic.EVENTS_RECEIVED)
-    take: Any = {"ours": _ours, "peer": _peer}[side](producer)
-    singles, batches = _bodies()
-    for body in (*singles, *batches):
-        take.sign(body)
-    for body in (*singles[:20], batches[0]):
-        take(body)
-    walls, cpu = _timed(take, singles)
-    _, batched = _timed(take, batches[1:])
-    bare, _ = _timed(lambda body: _bare(producer, body), singles)
-    sys.stdout.write(
-        json.dumps(
-            {
-                "single": cpu / len(singles) * 1e6,
-                "batched": batched / ((BATCHES - 1) * BATCH) * 1e6,
-                "wall_p50": float(np.percentile(walls, 50)) * 1000,
-                "wall_p99": float(np.percentile(walls, 99)) * 1000,
-                "bare_p50": float(np.percentile(bare, 50)) * 1000,
-                "bare_p99": float(np.percentile(bare, 99)) * 1000,
-            }
-        )
-        + "\n"
+    """All sides in this process; their figures as JSON."""
+    producer = KafkaProducer(sys.argv[1], "plaintext", probe=Topic.EVENTS_RECEIVED)
+    singles, batches = (
+        [receive_batches.gateway_event("segment", body) for body in bodies] for bodies in _bodies()
     )
+    figures: dict[str, list[float]] = defaultdict(list)
+    with contextlib.redirect_stdout(io.StringIO()):
+        # Powertools writes metrics and logs to it, as in the function.
+        takes = {side: getattr(receive_batches, side)(producer) for side in SIDES}
+        for take in takes.values():
+            _timed(take, [*singles[:20], batches[0]])
+        for _ in range(ROUNDS):
+            for side, take in takes.items():
+                walls, cpu = _timed(take, singles)
+                figures[f"{side}.single"].append(cpu / len(singles) * 1e6)
+                figures[f"{side}.p50"].append(float(np.percentile(walls, 50)) * 1000)
+                figures[f"{side}.p99"].append(float(np.percentile(walls, 99)) * 1000)
+                _, cpu = _timed(take, batches[1:])
+                figures[f"{side}.batched"].append(cpu / ((BATCHES - 1) * BATCH) * 1e6)
+    medians = {name: median(values) for name, values in figures.items()}
+    sys.stdout.write(json.dumps(medians) + "\n")
 
 
 def _bodies() -> tuple[list[bytes], list[bytes]]:
@@ -189,19 +125,13 @@ def _bodies() -> tuple[list[bytes], list[bytes]]:
     return singles, batches
 
 
-def _bare(producer: KafkaProducer, body: bytes) -> None:
-    producer.produce(Outgoing(Topic.EVENTS_RECEIVED, "bare", body))
-    producer.produce(Outgoing(Topic.WEBHOOKS_RAW, "segment", body))
-    producer.flush(10)
-
-
-def _timed(take: Callable[[bytes], None], bodies: list[bytes]) -> tuple[list[float], float]:
+def _timed(take: receive_batches.Take, events: list[Any]) -> tuple[list[float], float]:
     """Wall seconds of each, and the process' CPU seconds of all, librdkafka's threads included."""
     walls = []
     began = time.process_time()
-    for body in bodies:
+    for event in events:
         start = time.perf_counter()
-        take(body)
+        take(event)
         walls.append(time.perf_counter() - start)
     return walls, time.process_time() - began
 

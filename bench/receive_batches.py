@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import orjson
@@ -32,6 +33,7 @@ from bench.receive_senders import (
     PEER,
     SECRET,
     SIGNATURE,
+    Anything,
     Silent,
     in_a_process,
     model_of,
@@ -40,6 +42,7 @@ from bench.receive_senders import (
 )
 from desireline.adapters.kafka import KafkaProducer
 from desireline.contracts import Function, Topic
+from desireline.receive.request import WebhookRequest
 from desireline.records import Outgoing
 from desireline_local.sender_side.samples import CALLED, load
 from desireline_local.sender_side.signing import sign
@@ -207,10 +210,12 @@ def ours(producer: KafkaProducer) -> Take:
 
 
 def peer(producer: KafkaProducer) -> Take:
-    """The same by what one would write with Powertools and pydantic."""
+    """The same by what one would write with Powertools and pydantic, under the same decorators."""
+    from aws_lambda_powertools import Logger, Metrics, Tracer
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+    from aws_lambda_powertools.metrics import MetricUnit
 
-    app = APIGatewayHttpResolver()
+    app, metrics = APIGatewayHttpResolver(), Metrics(namespace="Peer")
     models: dict[str, Any] = {}
     parsers: dict[str, Callable[[bytes], list[Any]]] = {}
 
@@ -227,15 +232,35 @@ def peer(producer: KafkaProducer) -> Take:
             producer.produce(Outgoing(Topic.EVENTS_RECEIVED, f"{sender}-{place}", value))
         producer.produce(Outgoing(Topic.WEBHOOKS_RAW, sender, base64.b64encode(body)))
         producer.flush(10)
+        metrics.add_metric("webhooks_accepted", MetricUnit.Count, 1)
         return {"accepted": len(events)}
+
+    @Logger().inject_lambda_context
+    @Tracer().capture_lambda_handler(capture_response=False)
+    @metrics.log_metrics
+    def handle(event: Event, context: Any) -> dict[str, Any]:
+        return app.resolve(event, context)
 
     def take(event: Event) -> None:
         name = event["pathParameters"]["source"]
         if name not in models:
             parsers[name] = parser(name)
-            models[name] = model_of(name, parsers[name](base64.b64decode(event["body"]))[0])
-        answer = app.resolve(event, Context())  # type: ignore[arg-type]
+            first = parsers[name](base64.b64decode(event["body"]))[0]
+            models[name] = model_of(name, first) if isinstance(first, dict) else Anything
+        answer = handle(event, Context())
         assert answer["statusCode"] == 200, answer
+
+    return take
+
+
+def bare(producer: KafkaProducer) -> Take:
+    """Two produces and a flush of the same bytes: what no receiver can do without."""
+
+    def take(event: Event) -> None:
+        body = base64.b64decode(event["body"])
+        producer.produce(Outgoing(Topic.EVENTS_RECEIVED, "bare", body))
+        producer.produce(Outgoing(Topic.WEBHOOKS_RAW, "bare", body))
+        producer.flush(10)
 
     return take
 
@@ -254,20 +279,26 @@ class Context:
 
 def gateway_event(name: str, body: bytes, secret: bytes = SECRET) -> Event:
     """What the gateway hands over of a body that is signed for both sides."""
-    path, url = f"/webhooks/{name}", f"{CALLED}{name}"
+    url = f"{CALLED}{name}"
     headers = sign(name, body, secret, Silent().now(), url=url)
-    headers[SIGNATURE] = hmac.new(secret, body, hashlib.sha256).hexdigest()
+    return event_of(WebhookRequest(name, headers, body, url=url), secret)
+
+
+def event_of(request: WebhookRequest, secret: bytes = SECRET) -> Event:
+    """The same of a signed request."""
+    url = urlsplit(request.url)
+    signature = hmac.new(secret, request.body, hashlib.sha256).hexdigest()
     return {
         "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": "",
-        "pathParameters": {"source": name},
-        "headers": headers,
-        "body": base64.b64encode(body).decode(),
+        "rawPath": url.path,
+        "rawQueryString": url.query,
+        "pathParameters": {"source": request.source},
+        "headers": {**request.headers, SIGNATURE: signature},
+        "body": base64.b64encode(request.body).decode(),
         "isBase64Encoded": True,
         "requestContext": {
-            "http": {"method": "POST", "path": path, "sourceIp": "203.0.113.7"},
-            "domainName": "receive.example.com",
+            "http": {"method": "POST", "path": url.path, "sourceIp": "203.0.113.7"},
+            "domainName": url.hostname,
             "stage": "$default",
         },
     }

@@ -64,9 +64,12 @@ class Deployment:
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 
+    def table_name(self, table: Table) -> str:
+        return contracts.table_name(self.name, table)
+
     def table_arn(self, stack: cdk.Stack, table: Table) -> str:
         return stack.format_arn(
-            service="dynamodb", resource="table", resource_name=self.named(table)
+            service="dynamodb", resource="table", resource_name=self.table_name(table)
         )
 
     def bucket_name(self, purpose: str) -> str:

@@ -62,6 +62,20 @@ def contracts_page() -> str:
             "All times are integers in epoch milliseconds.",
             "## Topics",
             topics,
+            "## Retention",
+            table(
+                ("stored objects", "retention"),
+                (
+                    (
+                        f"archive of `{contracts.Topic.WEBHOOKS_RAW}`",
+                        f"{contracts.RAW_RETENTION.days} days",
+                    ),
+                    (
+                        "dead letters of event source mappings",
+                        f"{contracts.DEAD_LETTER_RETENTION.days} days",
+                    ),
+                ),
+            ),
             "## Consumer groups",
             groups,
             "## Tables",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from desireline.contracts import LIVE_CHANNELS
+from desireline.intervene.channels import CHANNELS
 from desireline.intervene.gate import GATES
 from desireline.intervene.playbook.conditions import describe
 from desireline.intervene.playbook.durations import format_duration
@@ -126,7 +126,7 @@ def _actions(branch: Branch) -> str:
 
 
 def _action(action: Action) -> str:
-    later = "" if action.channel in LIVE_CHANNELS else " (channel not built yet)"
+    later = "" if action.channel in CHANNELS else " (channel not built yet)"
     name = f"{action.channel}{later}, `{action.name}`"
     match action:
         case AlertAction():

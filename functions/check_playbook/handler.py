@@ -9,31 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-import desireline_models
 from check_playbook.settings import Settings
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.packaged_models import journey_model
 from desireline.adapters.switches import ParameterSwitches
 from desireline.contracts import METRICS_NAMESPACE
 from desireline.intervene.check_playbook import CheckPlaybook
 from desireline.intervene.playbook.playbooks import load
-from desireline.score.features import FEATURE_NAMES
-from desireline.score.models.package import load_model
 
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
-
-MODEL = Path(desireline_models.__file__).parent / "trial"
 
 
 @cache
@@ -43,7 +38,7 @@ def use_case() -> CheckPlaybook:
     settings = Settings()
     return CheckPlaybook(
         store=DynamoStore(client("dynamodb"), settings.tables),
-        model=load_model(MODEL, features=FEATURE_NAMES),
+        model=journey_model(),
         playbooks=load(),
         switches=ParameterSwitches(client("ssm"), settings.switches_parameter),
         clock=journey_clock(settings.clock_url),

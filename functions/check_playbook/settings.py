@@ -11,21 +11,10 @@ from desireline.contracts import Table
 
 
 class Settings(BaseSettings):
-    """holdout_percent: of subjects, 0 to 100. switches_parameter: the SSM parameter of the kill
-    switches. clock_url: of the local cloud's clock, if any."""
+    """tables: the deployed names. holdout_percent: of subjects, 0 to 100. switches_parameter: the
+    SSM parameter of the kill switches. clock_url: of the local cloud's clock, if any."""
 
-    table_identity: str
-    table_states: str
-    table_interventions: str
+    tables: dict[Table, str]
     switches_parameter: str
     holdout_percent: Annotated[int, Field(ge=0, le=100)]
     clock_url: str | None = None
-
-    @property
-    def tables(self) -> dict[Table, str]:
-        """The deployed name of each table that this function touches."""
-        return {
-            Table.IDENTITY: self.table_identity,
-            Table.STATES: self.table_states,
-            Table.INTERVENTIONS: self.table_interventions,
-        }

@@ -23,9 +23,10 @@ from desireline.adapters.lambda_events import queue_failures
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.sns import READ_TIMEOUT, SnsSender, alert_client
 from desireline.adapters.switches import ParameterSwitches
-from desireline.contracts import METRICS_NAMESPACE, Channel
+from desireline.contracts import METRICS_NAMESPACE
 from desireline.errors import DesirelineError
 from desireline.events import ClaimReference
+from desireline.intervene.channels import CHANNELS
 from desireline.intervene.deliver_action import DeliverAction
 
 logger = Logger()
@@ -36,10 +37,10 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 @cache
 def use_case() -> DeliverAction:
     """The composition root."""
-    settings = Settings()
+    settings, sns = Settings(), alert_client()
     return DeliverAction(
         store=DynamoStore(client("dynamodb"), settings.tables),
-        senders={Channel.CSM_ALERT: SnsSender(alert_client(), settings.csm_topic_arn)},
+        senders={name: SnsSender(sns, settings.alert_topics[name]) for name in CHANNELS},
         switches=ParameterSwitches(client("ssm"), settings.switches_parameter),
         clock=journey_clock(settings.clock_url),
         wall=WallClock(),

@@ -14,15 +14,11 @@ CONNECT_TIMEOUT = 2.0
 
 
 class Settings(BaseSettings):
-    """csm_topic_arn: the SNS topic of alerts. switches_parameter: the SSM parameter of send mode
-    and kill switches. clock_url: of the local cloud's clock, if any."""
+    """tables: the deployed names. alert_topics: ARN of the SNS topic, by channel.
+    switches_parameter: the SSM parameter of send mode and kill switches. clock_url: of the local
+    cloud's clock, if any."""
 
-    table_interventions: str
-    csm_topic_arn: str
+    tables: dict[Table, str]
+    alert_topics: dict[str, str]
     switches_parameter: str
     clock_url: str | None = None
-
-    @property
-    def tables(self) -> dict[Table, str]:
-        """The deployed name of the table that this function touches."""
-        return {Table.INTERVENTIONS: self.table_interventions}

@@ -8,11 +8,6 @@ from desireline.contracts import Table
 
 
 class Settings(BaseSettings):
-    """The name of the deployed table."""
+    """tables: the deployed name of the table of cases."""
 
-    table_quarantine: str
-
-    @property
-    def tables(self) -> dict[Table, str]:
-        """The deployed name of the table that this function touches."""
-        return {Table.QUARANTINE: self.table_quarantine}
+    tables: dict[Table, str]

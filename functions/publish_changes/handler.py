@@ -21,7 +21,7 @@ from desireline.adapters.lambda_events import stream_changes, stream_failure
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.sqs import SqsQueue
 from desireline.announce.publish_changes import PublishChanges
-from desireline.contracts import METRICS_NAMESPACE, Channel, Topic
+from desireline.contracts import METRICS_NAMESPACE, Topic
 from publish_changes.settings import Settings
 
 logger = Logger()
@@ -41,7 +41,7 @@ def use_case() -> PublishChanges:
     )
     return PublishChanges(
         producer=producer,
-        queues={Channel.CSM_ALERT: SqsQueue(client("sqs"), settings.queue_csm_alert_url)},
+        queues={name: SqsQueue(client("sqs"), url) for name, url in settings.queues.items()},
         wall=WallClock(),
         metrics=EmfMetrics(metrics),
     )

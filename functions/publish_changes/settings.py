@@ -8,9 +8,10 @@ from pydantic_settings import BaseSettings
 
 
 class Settings(BaseSettings):
-    """kafka_auth: 'iam' on MSK, 'plaintext' locally. aws_region: set by Lambda itself."""
+    """kafka_auth: 'iam' on MSK, 'plaintext' locally. queues: URL of the queue, by channel.
+    aws_region: set by Lambda itself."""
 
     kafka_bootstrap: str
     kafka_auth: Literal["iam", "plaintext"]
-    queue_csm_alert_url: str
+    queues: dict[str, str]
     aws_region: str = ""

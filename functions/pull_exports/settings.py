@@ -29,11 +29,6 @@ class Settings(BaseSettings):
     """What to pull, where to post it, and where the cursor is."""
 
     deployment: str
-    table_sources: str
+    tables: dict[Table, str]
     webhooks_url: str
     mixpanel_export: MixpanelExport
-
-    @property
-    def tables(self) -> dict[Table, str]:
-        """The deployed name of each table that this function touches."""
-        return {Table.SOURCES: self.table_sources}

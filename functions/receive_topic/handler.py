@@ -21,7 +21,7 @@ from desireline.adapters.lambda_events import kafka_failures, kafka_records
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.contracts import METRICS_NAMESPACE, Topic
+from desireline.contracts import METRICS_NAMESPACE, Table, Topic
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_topic import ReceiveTopic
@@ -47,7 +47,7 @@ def use_case() -> ReceiveTopic:
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
     wall, counted = WallClock(), EmfMetrics(metrics)
     suppressions = DynamoSuppressions(
-        client("dynamodb"), settings.table_interventions, wall, counted
+        client("dynamodb"), settings.tables[Table.INTERVENTIONS], wall, counted
     )
     plan = load_plan()
     senders = topic_senders(plan)

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings
 
+from desireline.contracts import Table
+
 
 class Settings(BaseSettings):
     """Where our brokers are, who is suppressed, and the sources: by topic, the source's name."""
@@ -14,6 +16,6 @@ class Settings(BaseSettings):
     aws_region: str
     kafka_bootstrap: str
     kafka_auth: Literal["iam", "plaintext"]
-    table_interventions: str
+    tables: dict[Table, str]
     topics: dict[str, str]
     clock_url: str | None = None

@@ -55,14 +55,7 @@ def use_case() -> ReceiveWebhook:
     )
     secrets = SecretsManager(quick("secretsmanager"), settings.deployment)
     rows = quick("dynamodb")
-    store = DynamoStore(
-        rows,
-        {
-            Table.STATES: settings.table_states,
-            Table.IDENTITY: settings.table_identity,
-            Table.INTERVENTIONS: settings.table_interventions,
-        },
-    )
+    store = DynamoStore(rows, settings.tables)
     wall, counted = WallClock(), EmfMetrics(metrics)
     composed = ReceiveWebhook(
         senders=known(settings.senders),
@@ -70,7 +63,7 @@ def use_case() -> ReceiveWebhook:
         mapper=EventMapper.with_secret(
             load_plan(),
             secrets.current("identity")[0],
-            DynamoSuppressions(rows, settings.table_interventions, wall, counted),
+            DynamoSuppressions(rows, settings.tables[Table.INTERVENTIONS], wall, counted),
         ),
         producer=producer,
         clock=journey_clock(settings.clock_url),

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings
 
+from desireline.contracts import Table
 from desireline.throttle import Limit
 
 
@@ -21,8 +22,6 @@ class Settings(BaseSettings):
     kafka_bootstrap: str
     kafka_auth: Literal["iam", "plaintext"]
     senders: frozenset[str]
-    table_states: str
-    table_identity: str
-    table_interventions: str
+    tables: dict[Table, str]
     limits: dict[str, Limit]
     clock_url: str | None = None

@@ -14,13 +14,7 @@ class Settings(BaseSettings):
 
     deployment: str
     aws_region: str
-    table_identity: str
-    table_states: str
+    tables: dict[Table, str]
     kafka_bootstrap: str
     kafka_auth: Literal["iam", "plaintext"]
     clock_url: str | None = None
-
-    @property
-    def tables(self) -> dict[Table, str]:
-        """The deployed name of each table that this function touches."""
-        return {Table.IDENTITY: self.table_identity, Table.STATES: self.table_states}

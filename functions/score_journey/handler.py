@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-import desireline_models
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.lambda_events import kafka_answer
 from desireline.adapters.metrics import EmfMetrics
+from desireline.adapters.packaged_models import journey_model
 from desireline.contracts import METRICS_NAMESPACE
-from desireline.score.features import FEATURE_NAMES
-from desireline.score.models.package import load_model
 from desireline.score.score_journey import ScoreJourneys
 from score_journey.settings import Settings
 
@@ -30,15 +27,13 @@ logger = Logger()
 tracer = Tracer()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
 
-MODEL = Path(desireline_models.__file__).parent / "trial"
-
 
 @cache
 def use_case() -> ScoreJourneys:
     """The composition root. Raises InvalidModelError: a damaged model scores nobody."""
     return ScoreJourneys(
         store=DynamoStore(client("dynamodb"), Settings().tables),
-        model=load_model(MODEL, features=FEATURE_NAMES),
+        model=journey_model(),
         wall=WallClock(),
         metrics=EmfMetrics(metrics),
     )

@@ -8,20 +8,7 @@ from desireline.contracts import Table
 
 
 class Settings(BaseSettings):
-    """Names of the deployed tables; the quarantine lies in that of the interventions."""
+    """tables: the deployed names; the quarantine lies in that of the interventions."""
 
     deployment: str
-    table_identity: str
-    table_states: str
-    table_journeys: str
-    table_interventions: str
-
-    @property
-    def tables(self) -> dict[Table, str]:
-        """The deployed name of each table that this function touches."""
-        return {
-            Table.IDENTITY: self.table_identity,
-            Table.STATES: self.table_states,
-            Table.JOURNEYS: self.table_journeys,
-            Table.INTERVENTIONS: self.table_interventions,
-        }
+    tables: dict[Table, str]

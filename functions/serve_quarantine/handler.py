@@ -28,7 +28,7 @@ from desireline.adapters.raw_bodies import AnyOf
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.adapters.secrets import SecretsManager
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.contracts import METRICS_NAMESPACE, Topic
+from desireline.contracts import METRICS_NAMESPACE, Table, Topic
 from desireline.errors import RetryableError
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
@@ -55,7 +55,9 @@ def use_case() -> ServeQuarantine:
     """The composition root."""
     settings = Settings()
     wall, rows = WallClock(), client("dynamodb")
-    suppressions = DynamoSuppressions(rows, settings.table_interventions, wall, EmfMetrics(metrics))
+    suppressions = DynamoSuppressions(
+        rows, settings.tables[Table.INTERVENTIONS], wall, EmfMetrics(metrics)
+    )
     brokers = (settings.kafka_bootstrap, settings.kafka_auth)
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
     plan = load_plan()

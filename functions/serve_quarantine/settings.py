@@ -15,14 +15,8 @@ class Settings(BaseSettings):
 
     deployment: str
     aws_region: str
-    table_quarantine: str
-    table_interventions: str
+    tables: dict[Table, str]
     archive_bucket: str
     kafka_bootstrap: str
     kafka_auth: Literal["iam", "plaintext"]
     senders: frozenset[str]
-
-    @property
-    def tables(self) -> dict[Table, str]:
-        """The deployed name of the table that this function touches."""
-        return {Table.QUARANTINE: self.table_quarantine}

@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from desireline.contracts import Channel
+from desireline.intervene.channels import ChannelSpec
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.stack_key import key_use
 from infra.deployment import StageStack
@@ -17,22 +17,27 @@ from infra.deployment import StageStack
 LONGEST_KEPT = cdk.Duration.days(14)
 
 
-def queue_name(channel: Channel) -> str:
-    """The queue's name without the deployment; its dead letters' has '-dead' behind it."""
-    return f"channel-{channel}"
+def queue_name(channel: str) -> str:
+    """Build the queue's name without the deployment. The dead letters' queue appends '-dead'."""
+    return f"channel-{channel}".replace("_", "-")
+
+
+def pascal_case(channel: str) -> str:
+    """Build the part of construct ids that names the channel."""
+    return channel.title().replace("_", "")
 
 
 class ChannelQueue(Construct):
     """Messages that could not be handled `queue_receives` times lie in `dead`."""
 
     def __init__(
-        self, stack: StageStack, channel: Channel, *, key: kms.IKey, handled_in: cdk.Duration
+        self, stack: StageStack, channel: ChannelSpec, *, key: kms.IKey, handled_in: cdk.Duration
     ) -> None:
-        super().__init__(stack, f"{channel.value.title().replace('_', '')}Channel")
+        super().__init__(stack, f"{pascal_case(channel.name)}Channel")
         self._stack = stack
         self._key = key
         settings = stack.deployment.settings.mappings
-        name = stack.deployment.named(queue_name(channel))
+        name = stack.deployment.named(queue_name(channel.name))
         self.dead = sqs.Queue(
             self,
             "Dead",

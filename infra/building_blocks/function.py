@@ -21,33 +21,6 @@ from infra.layers import Layer
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
-ENVIRONMENT = frozenset(
-    {
-        "DEPLOYMENT",
-        "TABLE_IDENTITY",
-        "TABLE_STATES",
-        "TABLE_JOURNEYS",
-        "TABLE_INTERVENTIONS",
-        "TABLE_SOURCES",
-        "TABLE_QUARANTINE",
-        "KAFKA_BOOTSTRAP",
-        "KAFKA_AUTH",
-        "CLOCK_URL",
-        "STATE_MACHINE_ARN",
-        "CSM_TOPIC_ARN",
-        "QUEUE_CSM_ALERT_URL",
-        "SWITCHES_PARAMETER",
-        "SENDERS",
-        "LIMITS",
-        "ARCHIVE_BUCKET",
-        "HOLDOUT_PERCENT",
-        "TOPICS",
-        "MIXPANEL_EXPORT",
-        "WEBHOOKS_URL",
-    }
-)
-"""What a function may be told: every name once, so that two functions cannot differ in one."""
-
 _IN_VPC = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -61,9 +34,9 @@ _IN_VPC = (
 class StageFunction(Construct):
     """One folder under `functions/` as a Lambda function, with a role of its own.
 
-    layers: besides base and desireline, which all need. environment: what its settings ask for;
-    names not in ENVIRONMENT raise ValueError. produces: topics it writes; a function that writes
-    any is put into the VPC, told the brokers' address, and allowed these topics only.
+    layers: besides base and desireline, which all need. environment: what its settings ask for.
+    produces: topics it writes; a function that writes any is put into the VPC, told the brokers'
+    address, and allowed these topics only.
     driven: it reads journey time, which the local cloud drives.
     """
 
@@ -133,9 +106,6 @@ class StageFunction(Construct):
     def _function(
         self, description: str, environment: Mapping[str, str], layers: Iterable[Layer]
     ) -> lambda_.Function:
-        unknown = set(environment) - ENVIRONMENT
-        if unknown:
-            raise ValueError(f"{self.function} is told unknown things: {sorted(unknown)}")
         deployment = self._stack.deployment
         settings = deployment.settings.functions[self.function]
         versions = layer_versions(self._stack)

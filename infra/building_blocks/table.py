@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -40,7 +41,7 @@ class StageTable(dynamodb.Table):
         super().__init__(
             stack,
             table.value.title(),
-            table_name=stack.deployment.named(table),
+            table_name=stack.deployment.table_name(table),
             partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
@@ -92,5 +93,6 @@ def use_rows(
 
 
 def table_environment(stack: StageStack, *tables: Table) -> dict[str, str]:
-    """The tables' names as functions are told them."""
-    return {f"TABLE_{table.name}": stack.deployment.named(table) for table in tables}
+    """Build the variable TABLES: the deployed names by table, as JSON."""
+    names = {table: stack.deployment.table_name(table) for table in sorted(tables)}
+    return {"TABLES": json.dumps(names)}

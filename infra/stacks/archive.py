@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from desireline.contracts import CONSUMED_TOPICS, Function, Topic
+from desireline.contracts import (
+    CONSUMED_TOPICS,
+    DEAD_LETTER_RETENTION,
+    RAW_RETENTION,
+    Function,
+    Topic,
+)
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.dead_letters import PURPOSE as DEAD_LETTERS
 from infra.building_blocks.encrypted_bucket import AccessLogBucket, EncryptedBucket
@@ -18,11 +26,7 @@ from infra.building_blocks.stack_key import StageKey, key_use
 from infra.deployment import Deployment, StageStack
 
 ARCHIVE = "archive"
-RAW_KEPT = cdk.Duration.days(30)
-"""Raw bodies are the only place with clear addresses: kept as long as a repair may take."""
-
 COLD_AFTER = cdk.Duration.days(30)
-DEAD_LETTERS_KEPT = cdk.Duration.days(30)
 
 
 class ArchiveStack(StageStack):
@@ -47,7 +51,7 @@ class ArchiveStack(StageStack):
             DEAD_LETTERS,
             key=self.key,
             access_logs=self.access_logs,
-            lifecycle=[s3.LifecycleRule(id="forget", expiration=DEAD_LETTERS_KEPT)],
+            lifecycle=[s3.LifecycleRule(id="forget", expiration=_duration(DEAD_LETTER_RETENTION))],
         )
 
     def _archive(self) -> EncryptedBucket:
@@ -58,7 +62,9 @@ class ArchiveStack(StageStack):
             access_logs=self.access_logs,
             lifecycle=[
                 s3.LifecycleRule(
-                    id="raw-bodies", prefix=f"{Topic.WEBHOOKS_RAW}/", expiration=RAW_KEPT
+                    id="raw-bodies",
+                    prefix=f"{Topic.WEBHOOKS_RAW}/",
+                    expiration=_duration(RAW_RETENTION),
                 ),
                 s3.LifecycleRule(
                     id="cold",
@@ -190,3 +196,7 @@ class ArchiveStack(StageStack):
     def _arn_by_name(self, purpose: str) -> str:
         # By name: the bucket waits for the topic's policy, which must not wait for the bucket.
         return f"arn:{self.partition}:s3:::{self.deployment.bucket_name(purpose)}"
+
+
+def _duration(days: timedelta) -> cdk.Duration:
+    return cdk.Duration.days(days.days)

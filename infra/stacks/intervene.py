@@ -10,34 +10,19 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from desireline.contracts import (
-    ANNOUNCED_TABLES,
-    CONSUMED_TOPICS,
-    Channel,
-    Function,
-    Table,
-    Topic,
-)
-from infra.building_blocks.channel_queue import ChannelQueue
+from desireline.contracts import ANNOUNCED_TABLES, CONSUMED_TOPICS, Function, Table, Topic
+from desireline.intervene.channels import CHANNELS
+from infra.building_blocks.channel_queue import ChannelQueue, pascal_case
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_event_source import KafkaMapping
-from infra.building_blocks.playbook_machine import (
-    PlaybookMachine,
-    machine_arn,
-    may_start,
-)
+from infra.building_blocks.playbook_machine import PlaybookMachine, machine_arn, may_start
 from infra.building_blocks.stack_key import StageKey, key_use
 from infra.building_blocks.stream_event_source import StreamMapping
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import (
-    StageTable,
-    table_environment,
-    use_rows,
-)
+from infra.building_blocks.table import StageTable, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
-CSM_TOPIC = "csm-alerts"
 READS = (Do.GET, Do.BATCH_GET, Do.QUERY)
 DECIDED = ("D#*", "E#*", "K#*", "L#*")
 """Ledger, enrolments, slots and claims: what a check writes. Suppressions it only reads."""
@@ -50,29 +35,37 @@ class InterveneStack(StageStack):
         super().__init__(scope, "intervene", deployment=deployment)
         self.key = StageKey(self, "intervene")
         self.table = StageTable(self, Table.INTERVENTIONS)
-        self.alerts = self._alerts()
+        self.topics = self._topics()
         self.switches = self._switches()
         self.start = self._start()
         self.check = self._check()
         self.machine = PlaybookMachine(self, check=self.check)
         self.deliver = self._deliver()
-        self.queue = ChannelQueue(
-            self, Channel.CSM_ALERT, key=self.key, handled_in=self.deliver.timeout
-        )
-        self.queue.deliver_to(self.deliver)
+        self.queues = {
+            name: ChannelQueue(self, channel, key=self.key, handled_in=self.deliver.timeout)
+            for name, channel in sorted(CHANNELS.items())
+        }
+        for queue in self.queues.values():
+            queue.deliver_to(self.deliver)
         self.announce = self._announce()
 
-    def _alerts(self) -> sns.Topic:
-        topic = sns.Topic(
-            self,
-            "CsmAlerts",
-            topic_name=self.deployment.named(CSM_TOPIC),
-            display_name="Desireline",
-            master_key=self.key,
-            enforce_ssl=True,
-        )
-        cdk.CfnOutput(self, "CsmAlertsTopic", value=topic.topic_arn)
-        return topic
+    def _topics(self) -> dict[str, sns.Topic]:
+        """Make the SNS topics of the channels that have one, by channel."""
+        topics = {
+            name: sns.Topic(
+                self,
+                f"{pascal_case(name)}Topic",
+                topic_name=self.deployment.named(channel.topic),
+                display_name="Desireline",
+                master_key=self.key,
+                enforce_ssl=True,
+            )
+            for name, channel in sorted(CHANNELS.items())
+            if channel.topic is not None
+        }
+        arns = {name: topic.topic_arn for name, topic in topics.items()}
+        cdk.CfnOutput(self, "AlertTopics", value=self.to_json_string(arns))
+        return topics
 
     def _switches(self) -> ssm.StringParameter:
         """What operators turn while it runs: a constant, for CloudFormation writes the document
@@ -148,7 +141,9 @@ class InterveneStack(StageStack):
             environment={
                 **table_environment(self, Table.INTERVENTIONS),
                 "SWITCHES_PARAMETER": self.switches.parameter_name,
-                "CSM_TOPIC_ARN": self.alerts.topic_arn,
+                "ALERT_TOPICS": self.to_json_string(
+                    {name: topic.topic_arn for name, topic in self.topics.items()}
+                ),
             },
             driven=True,
         )
@@ -159,7 +154,11 @@ class InterveneStack(StageStack):
                 *(Do.GET, Do.PUT, Do.CHECK),
                 partitions=["D#*", "E#*", "L#*"],
             ),
-            iam.PolicyStatement(actions=["sns:Publish"], resources=[self.alerts.topic_arn]),
+            *use_rows(self, Table.INTERVENTIONS, Do.BATCH_GET, partitions=["X#*"]),
+            iam.PolicyStatement(
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn for topic in self.topics.values()],
+            ),
             key_use(self, self.key.key_arn, service="sns", write=True),
             self._reads_switches(),
         )
@@ -171,7 +170,11 @@ class InterveneStack(StageStack):
             Function.PUBLISH_CHANGES,
             description="Announces what the tables' streams tell, and fills the channels' queues",
             layers=[Layer.KAFKA],
-            environment={"QUEUE_CSM_ALERT_URL": self.queue.queue.queue_url},
+            environment={
+                "QUEUES": self.to_json_string(
+                    {name: channel.queue.queue_url for name, channel in self.queues.items()}
+                ),
+            },
             produces=[
                 Topic.IDENTITY_CHANGED,
                 Topic.JOURNEYS_SCORED,
@@ -179,7 +182,8 @@ class InterveneStack(StageStack):
                 Topic.EVENTS_QUARANTINED,
             ],
         )
-        function.allow(*self.queue.send_statements())
+        for queue in self.queues.values():
+            function.allow(*queue.send_statements())
         for table in sorted(ANNOUNCED_TABLES):
             StreamMapping(self, function, table)
         return function

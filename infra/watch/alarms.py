@@ -14,12 +14,14 @@ from functools import partial
 from desireline.contracts import (
     ANNOUNCED_TABLES,
     CONSUMED_TOPICS,
-    LIVE_CHANNELS,
     METRICS_NAMESPACE,
     Function,
     Table,
     consumer_group,
+    table_name,
 )
+from desireline.intervene.channels import CHANNELS
+from infra.building_blocks.channel_queue import queue_name
 from infra.source_settings import SOURCE_FUNCTIONS, Sources
 
 NO_SOURCES = Sources()
@@ -230,19 +232,19 @@ def _pulls() -> Iterator[AlarmRow]:
 
 
 def _channels() -> Iterator[AlarmRow]:
-    for channel in sorted(LIVE_CHANNELS):
+    for channel, spec in sorted(CHANNELS.items()):
         for metric, runbook in SENDS_GONE_WRONG.items():
             yield AlarmRow(
                 name=f"{channel}-{metric.replace('_', '-')}",
                 namespace=METRICS_NAMESPACE,
                 metric=metric,
-                dimensions={"channel": channel.value, "service": Function.DELIVER_ACTION.value},
+                dimensions={"channel": channel, "service": Function.DELIVER_ACTION.value},
                 statistic="Sum",
                 threshold=1,
                 severity=Severity.TICKET,
                 runbook=runbook,
             )
-        queue = "{deployment}-channel-" + channel.replace("_", "-")
+        queue = "{deployment}-" + queue_name(channel)
         yield AlarmRow(
             name=f"{channel}-dead-letters",
             namespace="AWS/SQS",
@@ -265,16 +267,17 @@ def _channels() -> Iterator[AlarmRow]:
             periods=3,
             datapoints=2,
         )
-    yield AlarmRow(
-        name="csm-alerts-undelivered",
-        namespace="AWS/SNS",
-        metric="NumberOfNotificationsFailed",
-        dimensions={"TopicName": "{deployment}-csm-alerts"},
-        statistic="Sum",
-        threshold=1,
-        severity=Severity.TICKET,
-        runbook="A notification is not delivered",
-    )
+        if spec.topic is not None:
+            yield AlarmRow(
+                name=f"{spec.topic}-undelivered",
+                namespace="AWS/SNS",
+                metric="NumberOfNotificationsFailed",
+                dimensions={"TopicName": "{deployment}-" + spec.topic},
+                statistic="Sum",
+                threshold=1,
+                severity=Severity.TICKET,
+                runbook="A notification is not delivered",
+            )
 
 
 def _api() -> Iterator[AlarmRow]:
@@ -312,7 +315,7 @@ def _tables(sources: Sources) -> Iterator[AlarmRow]:
                 name=f"{table}-{metric.removesuffix('ThrottleEvents').lower()}-throttles",
                 namespace="AWS/DynamoDB",
                 metric=metric,
-                dimensions={"TableName": "{deployment}-" + table.value},
+                dimensions={"TableName": table_name("{deployment}", table)},
                 statistic="Sum",
                 threshold=1,
                 severity=Severity.TICKET,

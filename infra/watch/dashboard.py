@@ -8,12 +8,14 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from desireline.contracts import (
     CONSUMED_TOPICS,
-    LIVE_CHANNELS,
     METRICS_NAMESPACE,
     Function,
     Table,
     consumer_group,
+    table_name,
 )
+from desireline.intervene.channels import CHANNELS
+from infra.building_blocks.channel_queue import queue_name
 from infra.source_settings import Sources
 from infra.watch.alarms import deployed
 
@@ -139,11 +141,11 @@ def _dead_letters(deployment: str) -> list[cloudwatch.IMetric]:
         cloudwatch.Metric(
             namespace="AWS/SQS",
             metric_name="ApproximateNumberOfMessagesVisible",
-            dimensions_map={"QueueName": f"{deployment}-channel-{channel.replace('_', '-')}-dead"},
+            dimensions_map={"QueueName": f"{deployment}-{queue_name(channel)}-dead"},
             statistic="Maximum",
-            label=channel.value,
+            label=channel,
         )
-        for channel in sorted(LIVE_CHANNELS)
+        for channel in sorted(CHANNELS)
     ]
 
 
@@ -152,7 +154,7 @@ def _capacity(deployment: str, sources: Sources) -> list[cloudwatch.IMetric]:
         cloudwatch.Metric(
             namespace="AWS/DynamoDB",
             metric_name="ConsumedWriteCapacityUnits",
-            dimensions_map={"TableName": f"{deployment}-{table.value}"},
+            dimensions_map={"TableName": table_name(deployment, table)},
             statistic="Sum",
             label=table.value,
         )

@@ -41,6 +41,13 @@ class TopicSpec:
     min_insync_replicas: int = 2
 
 
+RAW_RETENTION = timedelta(days=30)
+"""Archived raw bodies, the only place with clear addresses, are kept as long as a repair may take.
+"""
+
+DEAD_LETTER_RETENTION = timedelta(days=30)
+"""The records that event source mappings gave up on, in the bucket of dead letters."""
+
 MAX_MESSAGE_BYTES = 8_000_000
 """The largest batch that producers send and topics take: a raw body of 4 MB in base64 fits."""
 
@@ -104,23 +111,15 @@ class Table(StrEnum):
     QUARANTINE = "quarantine"
 
 
+def table_name(deployment: str, table: Table) -> str:
+    """Build the deployed name of a table, such as 'desireline-dev-states'."""
+    return f"{deployment}-{table}"
+
+
 ANNOUNCED_TABLES = frozenset({Table.IDENTITY, Table.JOURNEYS, Table.INTERVENTIONS})
 """Tables whose stream `publish_changes` reads. Nobody announces a fold: STATES has none."""
 
 TTL_ATTRIBUTE = "expires"
-
-
-class Channel(StrEnum):
-    """Where an action goes. Only those in LIVE_CHANNELS have a queue and a sender so far."""
-
-    CSM_ALERT = "csm_alert"
-    EMAIL = "email"
-    IN_APP = "in_app"
-    CRM = "crm"
-    SLACK = "slack"
-
-
-LIVE_CHANNELS = frozenset({Channel.CSM_ALERT})
 
 
 class Header(StrEnum):

@@ -13,10 +13,10 @@ import numpy as np
 import typer
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-import desireline_models
+from desireline.adapters.packaged_models import ROOT
 from desireline.journey.state import JourneyState
-from desireline.score.features import FEATURE_NAMES
 from desireline.score.models.package import ARRAYS, GOLDEN, MANIFEST, load_model
+from desireline.score.models.registry import JOURNEY_MODEL
 from desireline_learning.simulator import Company, Scenario
 from desireline_learning.simulator.canonical import canonical
 from desireline_learning.training import export
@@ -25,7 +25,6 @@ from desireline_learning.training.measures import bands, brier, summary
 from desireline_learning.training.replay import DECISION_DAYS, Table, replay
 from desireline_learning.training.report import BAND_DAY, Training, calibration_plot, render
 
-MODEL = "trial"
 GOLDEN_ROWS = 50
 HISTORY = Scenario(trials=3000, days=76.0, signup_days=60.0, seed=20260105, visitors=0.0)
 """Two months of signups, and the days until the last trial's 14 days are over."""
@@ -39,7 +38,7 @@ def main(
     ] = False,
 ) -> None:
     """Train the model: replay simulated history, fit candidates, test them on later trials."""
-    committed = Path(desireline_models.__file__).parent / MODEL
+    committed = ROOT / JOURNEY_MODEL.name
     if check:
         with tempfile.TemporaryDirectory() as scratch:
             train(Path(scratch), None)
@@ -81,13 +80,13 @@ def train(folder: Path, docs: Path | None) -> None:
         folder,
         export.export(chosen.model),
         golden=_golden(chosen, later),
-        name=MODEL,
-        features=FEATURE_NAMES,
+        name=JOURNEY_MODEL.name,
+        features=JOURNEY_MODEL.features,
         data=f"simulator, {HISTORY.trials} trials, seed {HISTORY.seed}",
         data_sha256=earlier.sha256,
         metrics={key: round(value, 6) for key, value in chosen.metrics.items()},
     )
-    load_model(folder, features=FEATURE_NAMES)
+    load_model(folder, features=JOURNEY_MODEL.features)
     typer.echo(f"Packaged {manifest.version} ({chosen.name}) in {folder}")
     if docs is not None:
         live = replay(history, end=HISTORY.end, now_of=_latest)

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from desireline.contracts import TOPICS, Function, parameter
+from desireline.contracts import TOPICS, Function, Table, parameter, table_name
 from desireline_local.assembly import cloud_assembly
-from desireline_local.aws.cloud import ACCOUNT, REGION, Control, LocalAws, client
+from desireline_local.aws.cloud import ACCOUNT, IDLE_SECONDS, REGION, Control, LocalAws, client
 from desireline_local.deploy import Deployer
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics, free_port
 from desireline_local.poller.status import PollerStatus
@@ -52,7 +52,8 @@ class CloudError(Exception):
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """The addresses of a running cloud. called: the webhooks' address as the function sees it. Some
-    senders sign that address; on AWS it equals the public one."""
+    senders sign that address; on AWS it equals the public one. alert_topics: ARN of the SNS topic,
+    by channel."""
 
     webhooks: str
     called: str
@@ -61,7 +62,7 @@ class Addresses:
     kafka: str
     poller: str
     warehouse: str
-    alerts_topic: str
+    alert_topics: dict[str, str]
     quarantine: str
     archive_bucket: str
     mixpanel: str
@@ -100,9 +101,9 @@ class Addresses:
         """Return a connection to the warehouse. Raises UnavailableError."""
         return connect(int(self.warehouse.rpartition(":")[2]))
 
-    def table(self, name: str) -> str:
+    def table(self, table: Table) -> str:
         """Return the deployed name of a table."""
-        return f"{self.deployment}-{name}"
+        return table_name(self.deployment, table)
 
     def secret(self, name: str) -> bytes:
         """Return the current value of a sender's secret."""
@@ -113,11 +114,12 @@ class Addresses:
 
 
 class LocalCloud:
-    """A local cloud: a context manager, or start, check and stop.
+    """A local cloud: a context manager, or start, check (raises if a part has ended) and stop.
 
     home: a folder for its files only, which stop removes. bootstrap: address of an existing Kafka;
     None to start one. nodes: of the started Kafka, 1 or 3. auth: whether the local AWS checks
-    rights.
+    rights. warm: whether functions start with the cloud, or with their first work. idle: see
+    LocalAws.
     """
 
     def __init__(
@@ -128,10 +130,13 @@ class LocalCloud:
         nodes: int = 1,
         warehouse: bool = True,
         auth: bool = False,
+        warm: bool = True,
+        idle: float = IDLE_SECONDS,
         report: Report = lambda _: None,
     ) -> None:
         self.home = home
-        self.aws = LocalAws(home / "aws", auth=auth)
+        self.aws = LocalAws(home / "aws", auth=auth, idle=idle)
+        self._warm = warm
         self.kafka = None if bootstrap else Kafka(home / "kafka", nodes=nodes, report=report)
         self._bootstrap = bootstrap
         self._report = report
@@ -194,8 +199,9 @@ class LocalCloud:
             bucket = self.addresses.archive_bucket
             self.warehouse.connect(self.aws.endpoint, outputs["ArrivalsTopic"], f"s3://{bucket}")
         self.start_poller()
-        self._report("functions: warming up")
-        self._warm_up()
+        if self._warm:
+            self._report("functions: warming up")
+            self.warm_up()
         return self.addresses
 
     def start_poller(self) -> None:
@@ -285,7 +291,7 @@ class LocalCloud:
             kafka=self.bootstrap,
             poller=f"http://{LOOPBACK}:{self._poller_port}",
             warehouse=self.warehouse.address if self.warehouse else "",
-            alerts_topic=outputs["CsmAlertsTopic"],
+            alert_topics=json.loads(outputs["AlertTopics"]),
             quarantine=self._local_url(outputs["QuarantineUrl"]),
             archive_bucket=f"{DEPLOYMENT}-archive-{ACCOUNT}",
             mixpanel=self._mixpanel,
@@ -297,8 +303,10 @@ class LocalCloud:
         api = str(url.hostname).partition(".")[0]
         return f"{self.aws.endpoint}/_aws/execute-api/{api}/$default{url.path}"
 
-    def _warm_up(self) -> None:
-        """Invoke functions once, so that their first event does not wait for initialisation."""
+    def warm_up(self) -> None:
+        """Invoke functions once, so that their first event does not wait for initialisation.
+
+        Raises CloudError."""
         lambdas = self.aws.client("lambda")
         failures: list[str] = []
 

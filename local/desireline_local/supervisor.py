@@ -21,6 +21,7 @@ from types import FrameType
 
 import psutil
 
+from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses, LocalCloud
 from desireline_local.paths import STATE, cache
 from desireline_local.processes import stop
@@ -71,16 +72,25 @@ def last_failure() -> str | None:
     return file.read_text() if file.exists() else None
 
 
-def start(report: Callable[[str], None], *, bootstrap: str | None = None) -> Running:
+def start(
+    report: Callable[[str], None],
+    *,
+    bootstrap: str | None = None,
+    warm: bool = False,
+    idle: float = IDLE_SECONDS,
+) -> Running:
     """Start the cloud in the background, and return when it is ready. Raises StartError.
 
-    An interrupt ends the parts that have started.
+    warm, idle: as of LocalCloud. An interrupt ends the parts that have started.
     """
     with contextlib.suppress(NotRunningError):
         raise StartError(f"it already runs (process {_supervisor()}): see 'desireline status'")
     shutil.rmtree(STATE, ignore_errors=True)
     STATE.mkdir()
     command = [sys.executable, "-m", "desireline_local.supervisor"]
+    command += ["--idle", str(idle)]
+    if warm:
+        command += ["--warm"]
     if bootstrap:
         command += ["--bootstrap", bootstrap]
     with (STATE / "supervisor.log").open("ab") as log:
@@ -148,7 +158,9 @@ def main() -> None:
     """Run the cloud until a signal comes or a part ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bootstrap")
-    bootstrap = parser.parse_args().bootstrap
+    parser.add_argument("--warm", action="store_true")
+    parser.add_argument("--idle", type=float, default=IDLE_SECONDS)
+    arguments = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _interrupt)
     failure = cache() / "last-failure.txt"
@@ -158,7 +170,9 @@ def main() -> None:
             PROGRESS.open("a", buffering=1) as progress,
             LocalCloud(
                 STATE / "parts",
-                bootstrap=bootstrap,
+                bootstrap=arguments.bootstrap,
+                warm=arguments.warm,
+                idle=arguments.idle,
                 report=lambda line: _write_line(progress.write, line),
             ) as cloud,
         ):

@@ -22,7 +22,7 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import Auth, KafkaProducer
 from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.adapters.warehouse_history import WarehouseHistory
-from desireline.contracts import Table, Topic, parameter
+from desireline.contracts import Table, Topic, parameter, table_name
 from desireline.identity.aliases import Fragments
 from desireline.ports import Clock
 from desireline.show.timeline import History, PastEvent
@@ -73,7 +73,7 @@ class Deployment:
 
     def store(self) -> DynamoStore:
         """Return the store of the deployment's tables."""
-        tables = {table: f"{self.name}-{table}" for table in Table}
+        tables = {table: table_name(self.name, table) for table in Table}
         return DynamoStore(self.client("dynamodb"), tables)
 
     def producer(self) -> KafkaProducer:
@@ -88,7 +88,7 @@ class Deployment:
 
     def suppressions(self) -> DynamoSuppressions:
         """Return the suppressed people, read from the deployment's tables."""
-        table = f"{self.name}-{Table.INTERVENTIONS}"
+        table = table_name(self.name, Table.INTERVENTIONS)
         return DynamoSuppressions(self.client("dynamodb"), table, WallClock(), NoMetrics())
 
     @contextmanager

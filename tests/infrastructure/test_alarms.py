@@ -6,7 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from desireline.contracts import LIVE_CHANNELS, Function, Table
+from desireline.contracts import Function, Table
+from desireline.intervene.channels import CHANNELS
 from infra.source_settings import EXAMPLE
 from infra.watch.alarms import Severity, alarm_rows, mapping_sources
 from tests.infrastructure.assembly import Assembly
@@ -116,8 +117,8 @@ def test_lag_errors_throttles_and_unknown_sends_are_watched() -> None:
     assert watched("Throttles", "FunctionName") == functions
     assert len(watched("EstimatedMaxTimeLag", "Consumer Group")) == 14
     assert watched("IteratorAge", "FunctionName") == {"{deployment}-publish-changes"}
-    assert watched("sends_unknown", "channel") == set(LIVE_CHANNELS)
-    assert watched("sends_refused", "channel") == set(LIVE_CHANNELS)
+    assert watched("sends_unknown", "channel") == set(CHANNELS)
+    assert watched("sends_refused", "channel") == set(CHANNELS)
     assert watched("records_quarantined", "service") == {
         Function.RESOLVE_IDENTITY,
         Function.SCORE_JOURNEY,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import pytest
 from pydantic_settings import BaseSettings
 
-from desireline.contracts import Function
+from desireline.contracts import Function, Table
+from desireline.intervene.channels import CHANNELS
 from infra.settings import PRODUCER_CONCURRENCY_LIMIT, PRODUCERS
-from tests.infrastructure.assembly import Assembly
+from tests.infrastructure.assembly import Assembly, allowed, table_arn
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +23,8 @@ READ_BY_POWERTOOLS = {
     "POWERTOOLS_TRACE_DISABLED",
 }
 SET_BY_LAMBDA = {"AWS_REGION"}
+
+ROW_ACTIONS = ("BatchGetItem", "GetItem", "PutItem", "Query")
 
 
 def settings_of(function: Function) -> type[BaseSettings]:
@@ -62,6 +66,36 @@ def test_its_settings_accept_what_it_is_told(
     for name, value in told(dev, function).items():
         monkeypatch.setenv(name, value)
     settings_of(function)()
+
+
+@pytest.mark.parametrize("function", Function)
+def test_it_is_told_the_tables_that_its_role_may_use(dev: Assembly, function: Function) -> None:
+    used = {
+        table
+        for table in Table
+        for action in ROW_ACTIONS
+        if allowed(
+            dev.statements(function), f"dynamodb:{action}", table_arn("desireline-dev", table)
+        )
+    }
+    names = json.loads(told(dev, function).get("TABLES", "{}"))
+    assert names == {table: f"desireline-dev-{table}" for table in used}
+
+
+def test_each_live_channel_has_a_queue_and_a_topic_that_the_functions_are_told(
+    dev: Assembly,
+) -> None:
+    queues = json.loads(told(dev, Function.PUBLISH_CHANGES)["QUEUES"])
+    topics = json.loads(told(dev, Function.DELIVER_ACTION)["ALERT_TOPICS"])
+    assert set(queues) == set(CHANNELS)
+    assert set(topics) == {name for name, spec in CHANNELS.items() if spec.topic}
+    published = {
+        resource
+        for statement in dev.statements(Function.DELIVER_ACTION)
+        if "sns:Publish" in statement.actions
+        for resource in statement.resources
+    }
+    assert published == set(topics.values())
 
 
 def test_there_is_one_for_each_contract_and_no_other(dev: Assembly) -> None:

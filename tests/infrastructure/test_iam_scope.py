@@ -108,7 +108,7 @@ ROWS = {
         Table.STATES: {GET, BATCH, QUERY},
         Table.INTERVENTIONS: {GET, BATCH, QUERY, PUT},
     },
-    Function.DELIVER_ACTION: {Table.INTERVENTIONS: {GET, PUT, CHECK}},
+    Function.DELIVER_ACTION: {Table.INTERVENTIONS: {GET, BATCH, PUT, CHECK}},
     Function.RECEIVE_TOPIC: {Table.INTERVENTIONS: {QUERY}},
     Function.PULL_EXPORTS: {Table.SOURCES: {GET, PUT}},
     Function.INDEX_QUARANTINE: {Table.QUARANTINE: {GET, BATCH, QUERY, PUT}},
@@ -235,6 +235,7 @@ def test_rows(dev: Assembly, function: Function) -> None:
         (Function.CHECK_PLAYBOOK, Table.INTERVENTIONS, BATCH, ["D#*", "E#*", "K#*", "L#*", "X#*"]),
         (Function.CHECK_PLAYBOOK, Table.INTERVENTIONS, PUT, ["D#*", "E#*", "K#*", "L#*"]),
         (Function.DELIVER_ACTION, Table.INTERVENTIONS, PUT, ["D#*", "E#*", "L#*"]),
+        (Function.DELIVER_ACTION, Table.INTERVENTIONS, BATCH, ["X#*"]),
     ],
 )
 def test_rows_of_another_stage_are_written_in_their_partitions_only(

@@ -9,10 +9,10 @@ import pytest
 from desireline.contracts import (
     ANNOUNCED_TABLES,
     CONSUMED_TOPICS,
-    LIVE_CHANNELS,
     Function,
     consumer_group,
 )
+from desireline.intervene.channels import CHANNELS
 from tests.infrastructure.assembly import ACCOUNT, Assembly, cluster_arn
 
 DEAD_LETTERS = f"arn:aws:s3:::desireline-dev-dead-letters-{ACCOUNT}"
@@ -84,7 +84,7 @@ def test_streams_are_taken_up_again_until_just_before_they_forget(dev: Assembly)
 def test_messages_of_a_channel_come_again_and_end_among_its_dead_letters(dev: Assembly) -> None:
     queues = {r.properties["QueueName"]: r for r in dev.of_type("AWS::SQS::Queue")}
     timeout = dev.functions()[Function.DELIVER_ACTION].properties["Timeout"]
-    for channel in LIVE_CHANNELS:
+    for channel in CHANNELS:
         name = f"desireline-dev-channel-{channel.replace('_', '-')}"
         queue, dead = queues.pop(name), queues.pop(f"{name}-dead")
         assert queue.properties["RedrivePolicy"] == {
@@ -99,7 +99,7 @@ def test_messages_of_a_channel_come_again_and_end_among_its_dead_letters(dev: As
 def test_a_message_is_delivered_by_the_function_a_partial_batch_at_a_time(dev: Assembly) -> None:
     mappings = dev.mappings(Function.DELIVER_ACTION)
     reserved = dev.functions()[Function.DELIVER_ACTION].properties["ReservedConcurrentExecutions"]
-    assert len(mappings) == len(LIVE_CHANNELS)
+    assert len(mappings) == len(CHANNELS)
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["ScalingConfig"]["MaximumConcurrency"] <= reserved

@@ -9,7 +9,7 @@ import pytest
 
 from desireline.adapters.mixpanel import SECRET
 from desireline.adapters.switches import SwitchBoard
-from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table, Topic
+from desireline.contracts import ANNOUNCED_TABLES, RAW_RETENTION, TTL_ATTRIBUTE, Table, Topic
 from desireline.receive.senders import NAMES
 from tests.infrastructure.assembly import ACCOUNT, Assembly
 
@@ -109,7 +109,7 @@ def test_raw_bodies_are_forgotten_first(dev: Assembly) -> None:
     archive = by(dev, "AWS::S3::Bucket", "BucketName")[f"desireline-dev-archive-{ACCOUNT}"]
     rules = {rule["Id"]: rule for rule in archive.properties["LifecycleConfiguration"]["Rules"]}
     assert rules["raw-bodies"]["Prefix"] == f"{Topic.WEBHOOKS_RAW}/"
-    assert rules["raw-bodies"]["ExpirationInDays"] == 30
+    assert rules["raw-bodies"]["ExpirationInDays"] == RAW_RETENTION.days == 30
     assert "ExpirationInDays" not in rules["cold"]
 
 

@@ -6,13 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from desireline.contracts import Topic
-from desireline.events import (
-    AliasType,
-    CanonicalEvent,
-    ChangeKind,
-    IdentityChanged,
-    ResolvedEvent,
-)
+from desireline.events import AliasType, CanonicalEvent, ChangeKind, IdentityChanged, ResolvedEvent
 from desireline.identity.trace import trace_subject
 from desireline.identity.view import read_subject
 from desireline.journey.state import EMPTY, fold

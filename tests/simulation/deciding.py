@@ -23,9 +23,9 @@ from desireline.rows import (
 )
 from tests.simulation.counting import Violation, live_subjects, subject_root
 from tests.simulation.oracle import Expected
-from tests.simulation.services import DELIVER_MS
+from tests.simulation.releases import PLAYBOOKS, version_of
 from tests.simulation.tables import Written, rows_of
-from tests.simulation.world import PLAYBOOKS, World
+from tests.simulation.world import World
 
 PLAYBOOK_LIST = PLAYBOOKS.current()
 
@@ -187,11 +187,11 @@ def ended_runs_are_silent(world: World, _: Expected) -> Iterator[Violation]:
 
 
 def in_time(world: World, _: Expected) -> Iterator[Violation]:
-    """Nothing is sent later than it is good for, but for the time that a call may take."""
+    """No invocation that begins later than a message is good for sends it."""
     claims = {_claim_key(row): row for row in rows_of(world.tables, ClaimRow)}
     for accepted in world.provider.accepted:
         claim = claims[tuple(accepted.claim.model_dump().values())]
-        if accepted.at > claim.not_after + DELIVER_MS:
+        if accepted.began > claim.not_after:
             yield "sent too late", f"{_claim_key(claim)}"
 
 
@@ -281,7 +281,7 @@ def _ledger(world: World) -> list[DecisionRow]:
 
 def _decided(row: EnrolmentRow) -> Iterator[tuple[str, str, str]]:
     """What the ledger must hold of the steps that the enrolment has gone through."""
-    playbook = PLAYBOOKS.at(row.playbook, row.playbook_version)
+    playbook = version_of(row)
     for step in playbook.steps:
         taken = row.branches.get(step.name)
         if taken is None:
@@ -311,6 +311,8 @@ def nothing_set_aside(world: World, _: Expected) -> Iterator[Violation]:
     for mapping in world.mappings:
         for record, reason in mapping.quarantined:
             yield "quarantined", f"{mapping.name} {record.topic}@{record.offset}: {reason}"
+    for refusal in world.refused:
+        yield "webhook refused", refusal
     if len(world.answered) < len(world.scenario.posts):
         yield "unanswered", f"{len(world.scenario.posts) - len(world.answered)} webhooks"
 

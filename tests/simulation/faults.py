@@ -15,7 +15,8 @@ class Faults:
     records. poison: a record kills every process of one consumer until it is redriven. grow: a
     topic gets more partitions. sender: a webhook is sent twice. answer: the provider throttles,
     refuses, or times out, having acted or not. replay: somebody replays all raw webhooks that there
-    are, while everything else goes on. switch: operators turn sending on and off, and kill.
+    are, while everything else goes on. switch: operators turn sending on and off, and kill. late: a
+    message of a channel's queue, or a wait of the workflow, ends up to twelve hours late.
     """
 
     crash: float = 0.0
@@ -32,6 +33,7 @@ class Faults:
     answer: float = 0.0
     replay: float = 0.0
     switch: float = 0.0
+    late: float = 0.0
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Faults:
@@ -51,6 +53,7 @@ class Faults:
             answer=rng.choice((0, 0.2, 0.5)),
             replay=rng.choice((0, 1)),
             switch=rng.choice((0, 0, 1)),
+            late=rng.choice((0, 0, 0.05, 0.2)),
         )
 
     def without(self, name: str) -> Faults:

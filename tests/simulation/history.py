@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from tests.simulation.counting import COUNTING, Violation
 from tests.simulation.deciding import DECIDING
 from tests.simulation.faults import Faults
+from tests.simulation.gates import GATES
 from tests.simulation.oracle import events_of, expected
 from tests.simulation.scenario import Scenario, drawn
 from tests.simulation.scheduler import NeverAtRestError
+from tests.simulation.standing import STANDING
 from tests.simulation.timely import TIMELY
 from tests.simulation.world import World
 
-PROPERTIES = (*COUNTING, *DECIDING, *TIMELY)
+PROPERTIES = (*COUNTING, *DECIDING, *TIMELY, *GATES, *STANDING)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Case:
     def of(cls, seed: int) -> Case:
         """The case of a seed."""
         rng = random.Random(f"case {seed}")
-        scenario = drawn(rng)
+        scenario = drawn(rng, random.Random(f"more {seed}"))
         return cls(seed, scenario, Faults.drawn(rng))
 
 
@@ -61,7 +63,7 @@ def shrunk(
     before = None
     while case != before:
         before = case
-        case = _fewer_posts(_fewer_faults(case, still), still)
+        case = _fewer_orders(_fewer_posts(_fewer_faults(case, still), still), still)
         say(f"{len(case.scenario.posts)} webhooks, faults: {', '.join(case.faults.active())}")
     return case
 
@@ -69,6 +71,14 @@ def shrunk(
 def _fewer_faults(case: Case, still: Callable[[Case], bool]) -> Case:
     for kind in case.faults.active():
         smaller = replace(case, faults=case.faults.without(kind))
+        case = smaller if still(smaller) else case
+    return case
+
+
+def _fewer_orders(case: Case, still: Callable[[Case], bool]) -> Case:
+    for order in case.scenario.orders:
+        left = tuple(one for one in case.scenario.orders if one is not order)
+        smaller = replace(case, scenario=replace(case.scenario, orders=left))
         case = smaller if still(smaller) else case
     return case
 
@@ -93,6 +103,7 @@ def _fewer_posts(case: Case, still: Callable[[Case], bool]) -> Case:
 def told(case: Case) -> str:
     """The case in words, and how to see it again."""
     posts = [f"  {post.at} {post.source} {post.body.decode()}" for post in case.scenario.posts]
+    orders = [f"  {one.at} {one.wish} {one.type}:{one.value}" for one in case.scenario.orders]
     faults = ", ".join(f"{name} {getattr(case.faults, name)}" for name in case.faults.active())
     again = f"replay: python -m tests.simulation.replay {case.seed}"
-    return "\n".join([*posts, f"faults: {faults or 'none'}", again])
+    return "\n".join([*posts, *orders, f"faults: {faults or 'none'}", again])

@@ -9,6 +9,7 @@ from desireline.journey import state as journey
 from desireline.records import Tally
 from desireline.rows import ClaimState
 from tests.simulation.mutations import MUTATIONS, Mutation, Patch
+from tests.simulation.mutations_of_gates import GATES_BROKEN
 from tests.simulation.switches import SimSwitches
 
 HOUR = 3_600_000
@@ -87,4 +88,4 @@ MORE = (
     Mutation("the age of a trigger is not looked at", "8", _age_not_asked),
 )
 
-ALL = (*MUTATIONS, *MORE)
+ALL = (*MUTATIONS, *MORE, *GATES_BROKEN)

@@ -11,8 +11,8 @@ import orjson
 from desireline.events import AccountRole, CanonicalEvent, RawPointer
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
+from tests.simulation.releases import CANONICAL
 from tests.simulation.scenario import Post
-from tests.simulation.world import CANONICAL
 
 SENDERS = known(("segment", "stripe"))
 NONE = "-"

@@ -17,6 +17,7 @@ class Function:
         self._scheduler = scheduler
         self._make = make
         self._warm: list[Any] = []
+        self._release = 0
 
     def invoke(
         self,
@@ -29,15 +30,15 @@ class Function:
     ) -> None:
         """Run `body` on the use case of a free environment, or of a new one. An environment that
         dies is not used again; one that raises is."""
-        use_case = self._free()
+        use_case, release = self._free(), self._release
 
         def finished(result: Any) -> None:
-            self._keep(use_case)
+            self._keep(use_case, release)
             done(result)
 
         def ended(error: BaseException) -> None:
             if isinstance(error, Exception):
-                self._keep(use_case)
+                self._keep(use_case, release)
             died(error)
 
         self._scheduler.spawn(
@@ -49,7 +50,14 @@ class Function:
             return self._warm.pop(self._scheduler.rng.randrange(len(self._warm)))
         return self._make()
 
-    def _keep(self, use_case: Any) -> None:
+    def replace(self) -> None:
+        """A deployment: what runs ends in its environment, everything later gets a new one."""
+        self._warm.clear()
+        self._release += 1
+
+    def _keep(self, use_case: Any, release: int) -> None:
+        if release != self._release:
+            return
         self._warm.append(use_case)
         if len(self._warm) > MOST_WARM:
             self._warm.pop(0)

@@ -10,6 +10,9 @@ from typing import Any
 
 import orjson
 
+from tests.simulation import refusing
+from tests.simulation.refusing import Order
+
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -40,12 +43,19 @@ class Post:
 @dataclass(frozen=True)
 class Scenario:
     """conflicts: people share devices. several: persons own several groups. untimed: some events
-    come without a time. Of such streams less can be foretold."""
+    come without a time. Of such streams less can be foretold. orders: suppressions. careful: checks
+    wait until everything that arrived before the due time is counted. deployed_at: when a later
+    release replaces all processes, epoch ms; None if none does. ahead: by how much the wall clock
+    differs from journey time, ms."""
 
     posts: tuple[Post, ...]
     conflicts: bool = False
     several: bool = False
     untimed: bool = False
+    orders: tuple[Order, ...] = ()
+    careful: bool = False
+    deployed_at: int | None = None
+    ahead: int = 0
 
     @property
     def exact(self) -> bool:
@@ -94,8 +104,8 @@ class _Draft:
         self.posts.append(Post(sent, source, orjson.dumps(message)))
 
 
-def drawn(rng: random.Random) -> Scenario:
-    """A scenario out of the generator."""
+def drawn(rng: random.Random, more: random.Random) -> Scenario:
+    """A scenario out of two generators. more: of what refuses messages, and of how it is run."""
     conflicts, several = rng.random() < 0.15, rng.random() < 0.25
     draft = _Draft(rng, untimed=rng.random() < 0.15, storm=rng.random() < 0.3)
     households = [
@@ -107,8 +117,16 @@ def drawn(rng: random.Random) -> Scenario:
         _share_devices(draft, households)
     if rng.random() < 0.2 and len(households) > 1:
         _visit(draft, households[0], households[1].groups[0])
+    orders = _refuse(_Draft(more, draft.untimed, draft.storm, draft.posts), households)
     return Scenario(
-        tuple(sorted(draft.posts, key=lambda post: post.at)), conflicts, several, draft.untimed
+        tuple(sorted(draft.posts, key=lambda post: post.at)),
+        conflicts,
+        several,
+        draft.untimed,
+        orders,
+        careful=more.random() < 0.3,
+        deployed_at=_deployment(more, households) if more.random() < 0.4 else None,
+        ahead=more.choice((0, 0, 40 * DAY, -400 * DAY)),
     )
 
 
@@ -124,6 +142,43 @@ def leaving() -> Scenario:
         previous_attributes={"status": "trialing"},
     )
     return Scenario(tuple(draft.posts))
+
+
+def _refuse(draft: _Draft, households: list[_Household]) -> tuple[Order, ...]:
+    """Payments, opt-outs and suppressions, when something is decided or on its way."""
+    rng, orders = draft.rng, list[Order]()
+    for household in households:
+        start, users = household.start, household.users
+        if rng.random() < 0.4:
+            _converts(draft, household, refusing.moment(rng, start))
+        for user in users:
+            refusing.opts_out(rng, start, lambda at, name, u=user: _track(draft, at, name, u))  # type: ignore[misc]
+        orders += refusing.orders(rng, start, users)
+    return tuple(orders)
+
+
+def _deployment(rng: random.Random, households: list[_Household]) -> int:
+    """Mostly in the middle of a run."""
+    return rng.choice(households).start + rng.randint(0, rng.choice((2, 15, 300)) * MINUTE)
+
+
+def _track(draft: _Draft, at: int, event: str, user: str) -> None:
+    draft.segment(at, "track", event=event, userId=user)
+
+
+def _converts(draft: _Draft, household: _Household, at: int) -> None:
+    """A payment that names its user, and at times ends again."""
+    rng = draft.rng
+    owner = {"customer": household.customer, "metadata": {"user_id": household.users[0]}}
+    draft.stripe(
+        at,
+        "customer.subscription.updated",
+        {**owner, "status": "active"},
+        previous_attributes={"status": "trialing"},
+    )
+    if rng.random() < 0.25:
+        ends = at + rng.randint(1_000, rng.choice((60_000, 6 * HOUR)))
+        draft.stripe(ends, "customer.subscription.deleted", owner)
 
 
 def _household(rng: random.Random, number: int, groups: int) -> _Household:

@@ -34,7 +34,8 @@ class NeverAtRestError(AssertionError):
 @dataclass(eq=False)
 class Task:
     """One invocation. wake: when it goes on; deadline: when its process is killed. weight: how
-    often it is picked, compared with others. risk: how much likelier it dies where it stands."""
+    often it is picked, compared with others. risk: how much likelier it dies where it stands.
+    began, since: the time, and the place among all writes, at which its first step ran."""
 
     name: str
     body: Callable[[], Any]
@@ -44,12 +45,14 @@ class Task:
     wake: int
     weight: float = 1.0
     risk: int = 1
+    began: int = 0
+    since: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
     thread: greenlet | None = None
 
 
 class Scheduler:
-    """now: epoch ms. Faults happen until `calm_at`."""
+    """now: epoch ms. Faults happen until `calm_at`. order: gives the place of the latest write."""
 
     def __init__(self, rng: random.Random, faults: Faults, *, now: int, calm_at: int) -> None:
         self.rng = rng
@@ -58,6 +61,7 @@ class Scheduler:
         self.calm_at = calm_at
         self.pace = rng.choice((5, 40, 200))
         self.trace: list[str] = []
+        self.order: Callable[[], int] = lambda: 0
         self.crashes = 0
         self._tasks: list[Task] = []
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
@@ -166,6 +170,7 @@ class Scheduler:
             return
         if task.thread is None:
             task.thread = greenlet(task.body, parent=self._hub)
+            task.began, task.since = self.now, self.order()
         self._running = task
         try:
             result = task.thread.switch()

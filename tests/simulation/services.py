@@ -29,6 +29,7 @@ DELIVER_MS = 60_000
 READ_TIMEOUT_MS = 7_000
 VISIBILITY_MS = 6 * DELIVER_MS
 RECEIVES = 6
+LATE_MS = 12 * 60 * MINUTE
 
 
 class Streams:
@@ -98,6 +99,7 @@ class ChannelQueue:
         self._scheduler = scheduler
         self._messages: list[_Message] = []
         self.dead = 0
+        self.bodies: list[str] = []
 
     def connect(self, function: Function) -> None:
         """The function that takes the messages."""
@@ -119,7 +121,10 @@ class ChannelQueue:
         """The queue takes its time."""
         rng = self._scheduler.rng
         visible_at = self._scheduler.now + rng.choice((0, 20, rng.randint(0, 120_000)))
+        if self._scheduler.strikes(self._scheduler.faults.late):
+            visible_at += rng.randint(0, LATE_MS)
         self._messages.append(_Message(body, visible_at))
+        self.bodies.append(body)
         self._scheduler.at(visible_at, lambda: None)
 
     def poll(self) -> None:
@@ -162,10 +167,13 @@ class ChannelQueue:
 
 @dataclass(frozen=True)
 class Accepted:
-    """An alert that the provider took. step: its place among all that happened."""
+    """An alert that the provider took. step: its place among all that happened. began, since: the
+    time and the place at which the invocation that sent it ran its first step."""
 
     step: int
     at: int
+    began: int
+    since: int
     claim: ClaimReference
     alert: Alert
 
@@ -190,7 +198,8 @@ class Provider:
         if kind == "refuse":
             raise TerminalError("InvalidParameter")
         if kind != "lost":
-            self.accepted.append(Accepted(self._tables.tick(), scheduler.now, claim, alert))
+            step, by = self._tables.tick(), scheduler.current
+            self.accepted.append(Accepted(step, scheduler.now, by.began, by.since, claim, alert))
             scheduler.note(f"the provider accepts {claim.step} {claim.action}")
         if kind != "accept":
             scheduler.sleep(READ_TIMEOUT_MS, "no answer from the provider")
@@ -205,6 +214,7 @@ class Executions:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.states: dict[str, str] = {}
+        self.inputs: list[tuple[str, Mapping[str, Any]]] = []
         self.failures: list[str] = []
 
     def connect(self, function: Function) -> None:
@@ -217,6 +227,7 @@ class Executions:
         if scheduler.strikes(scheduler.faults.throttle):
             raise ThrottledError("slow down")
         enrolment = payload["enrolment"]
+        self.inputs.append((name, payload))
         if enrolment not in self.states:
             self.states[enrolment] = "running"
             scheduler.at(scheduler.now, lambda: self._check(enrolment, 0))
@@ -236,7 +247,10 @@ class Executions:
                 return
             assert result.due is not None
             # The workflow wakes at whole seconds, at or after the time that it was given.
-            scheduler.at(max(result.due, scheduler.now), lambda: self._check(enrolment, 0))
+            wakes = max(result.due, scheduler.now)
+            if scheduler.strikes(scheduler.faults.late):
+                wakes += scheduler.rng.randint(0, LATE_MS)
+            scheduler.at(wakes, lambda: self._check(enrolment, 0))
 
         def died(error: BaseException) -> None:
             if isinstance(error, Exception) and not isinstance(error, RetryableError):

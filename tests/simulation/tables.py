@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from desireline.adapters.memory import MemoryStore, failure_of
 from desireline.errors import ConflictError, Failure, ThrottledError, UnavailableError
-from desireline.rows import Change, Check, Put, Ref, Row
-from tests.simulation.scheduler import Scheduler
+from desireline.resolve.ids import unpack
+from desireline.rows import Change, Check, Put, Ref, Row, SealedIdsRow, StateRow
+from tests.simulation.scheduler import Scheduler, Task
 
 R = TypeVar("R", bound=Row)
 
@@ -19,23 +20,28 @@ LATEST_MS = 4_000
 
 @dataclass(frozen=True)
 class Written:
-    """One row of a write that took place. step: its place among all that happened."""
+    """One row of a write that took place. step: its place among all that happened. began, since:
+    the time and the place at which the invocation that wrote it ran its first step."""
 
     step: int
     at: int
     by: str
+    began: int
+    since: int
     old: Row | None
     new: Row
 
 
 class Tables(MemoryStore):
     """Everything that is stored, with all that was ever written. on_change: gets the changes that
-    the tables' streams tell, in order."""
+    the tables' streams tell, in order. counted: the step at which an event's id was first stored
+    with a state, by the id's hash."""
 
     def __init__(self) -> None:
         super().__init__()
         self.history: list[Written] = []
         self.steps = 0
+        self.counted: dict[bytes, int] = {}
         self.on_change: Callable[[Change], None] = lambda _: None
 
     def tick(self) -> int:
@@ -43,19 +49,29 @@ class Tables(MemoryStore):
         self.steps += 1
         return self.steps
 
-    def commit(self, writes: Sequence[Put | Check], *, at: int, by: str) -> None:
+    def commit(
+        self, writes: Sequence[Put | Check], *, at: int, by: Task, late: bool = False
+    ) -> None:
         """Write, and remember what was there before."""
         puts = [write.row for write in writes if isinstance(write, Put)]
         before = [self.rows.get((row.table, row.pk, row.sk)) for row in puts]
         self.write(*writes)
         step = self.tick()
+        name = f"{by.name} (late)" if late else by.name
         for row, old in zip(puts, before, strict=True):
             new = self.rows[row.table, row.pk, row.sk]
-            self.history.append(Written(step, at, by, old, new))
+            self.history.append(Written(step, at, name, by.began, by.since, old, new))
+            self._note_counted(new, step)
         for changes in self.streams.values():
             for change in changes:
                 self.on_change(change)
         self.streams.clear()
+
+    def _note_counted(self, row: Row, step: int) -> None:
+        if isinstance(row, StateRow | SealedIdsRow):
+            for ids in unpack(row.ids).values():
+                for one in ids:
+                    self.counted.setdefault(one, step)
 
 
 class SimStore:
@@ -100,7 +116,7 @@ class SimStore:
             raise ConflictError("another transaction on the row was under way")
         if scheduler.strikes(faults.unavailable):
             self._unheard(writes)
-        self._commit(writes, f"{scheduler.current.name}")
+        self._commit(writes, scheduler.current)
         if len(writes) == 1 and scheduler.strikes(faults.unavailable):
             scheduler.note("its answer was lost, and the client has repeated it")
             raise ConflictError("the client repeated its own write")
@@ -118,7 +134,7 @@ class SimStore:
     def _unheard(self, writes: Sequence[Put | Check]) -> None:
         """The caller learns nothing: it was never written, or is by now, or will be."""
         scheduler = self._scheduler
-        by = scheduler.current.name
+        by = scheduler.current
         match scheduler.rng.randrange(3):
             case 0:
                 scheduler.note("the write never arrives")
@@ -129,16 +145,16 @@ class SimStore:
                 scheduler.after(1, LATEST_MS, lambda: self._late(writes, by))
         raise UnavailableError("no answer")
 
-    def _late(self, writes: Sequence[Put | Check], by: str) -> None:
+    def _late(self, writes: Sequence[Put | Check], by: Task) -> None:
         try:
-            self._commit(writes, f"{by} (late)")
+            self._commit(writes, by, late=True)
         except ConflictError:
-            self._scheduler.note(f"{by}: the late write is refused")
+            self._scheduler.note(f"{by.name}: the late write is refused")
         else:
-            self._scheduler.note(f"{by}: late: {_said(writes)}")
+            self._scheduler.note(f"{by.name}: late: {_said(writes)}")
 
-    def _commit(self, writes: Sequence[Put | Check], by: str) -> None:
-        self._tables.commit(writes, at=self._scheduler.now, by=by)
+    def _commit(self, writes: Sequence[Put | Check], by: Task, *, late: bool = False) -> None:
+        self._tables.commit(writes, at=self._scheduler.now, by=by, late=late)
 
     def _before(self, where: str) -> None:
         scheduler, faults = self._scheduler, self._scheduler.faults

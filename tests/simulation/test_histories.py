@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.history import Case, judge, shrunk, told
 
-SEEDS = 240
+SEEDS = 225
 MANY = range(SEEDS, 5_000)
 AT_ONCE = 40
 

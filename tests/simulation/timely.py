@@ -8,10 +8,11 @@ from desireline.intervene.playbook.schedule import SKIPPED
 from desireline.rows import ClaimRow, ClaimState, DecisionRow, EnrolmentRow
 from tests.simulation.counting import Violation
 from tests.simulation.oracle import Expected
+from tests.simulation.releases import version_of
 from tests.simulation.services import DELIVER_MS
 from tests.simulation.switches import FRESH
 from tests.simulation.tables import LATEST_MS
-from tests.simulation.world import CONSUME_MS, PLAYBOOKS, World
+from tests.simulation.world import CONSUME_MS, World
 
 
 def switches_are_obeyed(world: World, _: Expected) -> Iterator[Violation]:
@@ -39,9 +40,11 @@ def nothing_before_its_time(world: World, _: Expected) -> Iterator[Violation]:
             continue
         enrolment = world.tables.get(EnrolmentRow.at(row.enrolment))
         assert enrolment is not None
-        steps = PLAYBOOKS.at(row.playbook, row.playbook_version).steps
-        (after,) = (step.after for step in steps if step.name == row.step)
-        if row.reason != SKIPPED and written.at < enrolment.entry_at + after:
+        steps = version_of(row).steps
+        after = next((step.after for step in steps if step.name == row.step), None)
+        if after is None:
+            yield "a step of another version", f"{row.pk} {row.sk}"
+        elif row.reason != SKIPPED and written.at < enrolment.entry_at + after:
             yield "decided too early", f"{row.pk} {row.sk}"
 
 
@@ -50,7 +53,7 @@ def nothing_stale_begins(world: World, _: Expected) -> Iterator[Violation]:
     for written in world.tables.history:
         row = written.new
         if isinstance(row, EnrolmentRow) and written.old is None:
-            limit = PLAYBOOKS.at(row.playbook, row.playbook_version).entry_age_limit
+            limit = version_of(row).entry_age_limit
             if written.at - row.entry_at > limit + CONSUME_MS + LATEST_MS:
                 yield "enrolled too late", f"{row.playbook} {row.enrolment}"
 

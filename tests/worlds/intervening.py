@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desireline.adapters.memory import MemoryStore
-from desireline.contracts import Channel
 from desireline.events import Assessment, ClaimReference, Lifecycle, Stage, Stamps, Tier
 from desireline.intervene.check_playbook import CheckPlaybook, Readiness
 from desireline.intervene.deliver_action import DeliverAction
@@ -174,7 +173,7 @@ class Scene:
         reference = ClaimReference.model_validate(claim.model_dump())
         return DeliverAction(
             store=self.store,
-            senders={Channel.CSM_ALERT: self.provider},
+            senders={"csm_alert": self.provider},
             switches=self.switches,
             clock=self.clock,
             wall=self.wall,

@@ -4,10 +4,9 @@ them."""
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
-import desireline_models
 from desireline.adapters.memory import MemoryStore
+from desireline.adapters.packaged_models import journey_model
 from desireline.contracts import Topic
 from desireline.errors import ThrottledError
 from desireline.events import (
@@ -23,13 +22,11 @@ from desireline.events import (
 from desireline.journey.state import DAY, EMPTY, fold
 from desireline.records import Record
 from desireline.rows import JourneyRow, Put, StateRow, SubjectRow
-from desireline.score.features import FEATURE_NAMES
-from desireline.score.models.package import load_model
 from desireline.score.score_journey import ScoreJourneys
 
 SIGNUP = 20_000 * DAY
 WALL = 1_800_000_000_000
-MODEL = load_model(Path(desireline_models.__file__).parent / "trial", features=FEATURE_NAMES)
+MODEL = journey_model()
 
 
 class WallStandingStill:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from desireline.contracts import Channel, Header, Topic
+from desireline.contracts import Header, Topic
 from desireline.errors import RetryableError
 from desireline.events import (
     ChangeKind,
@@ -48,7 +48,7 @@ CHANGES = UUID("0d4a7f7e-3f0b-5c52-8b4e-7f1d5a2c9b10")
 class Queued:
     """A message for a channel's queue."""
 
-    channel: Channel
+    channel: str
     reference: ClaimReference
 
 
@@ -66,7 +66,7 @@ class PublishChanges:
         self,
         *,
         producer: Producer,
-        queues: Mapping[Channel, Queue],
+        queues: Mapping[str, Queue],
         wall: Clock,
         metrics: Metrics,
         flush_timeout: float = 10.0,

@@ -130,6 +130,7 @@ class CheckPlaybook:
             now=now,
             decided=self._wall.now(),
             score=assessment.score,
+            concerns=(*view.fragments, *view.root.accounts),
         )
         circumstances = Circumstances(view.absence, assessment.score, enrolment.entry_at)
         if judge(playbook.goal, circumstances).holds:

@@ -25,7 +25,7 @@ class Verdict:
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A step that is due. `enrolment` is at the version read; `due`, `now`: journey time;
-    `decided`: wall time."""
+    `decided`: wall time. `concerns`: the subject's fragments and accounts."""
 
     enrolment: EnrolmentRow
     playbook: Playbook
@@ -34,6 +34,7 @@ class Checkpoint:
     now: int
     decided: int
     score: int | None
+    concerns: tuple[str, ...] = ()
 
     @property
     def stamps(self) -> Stamps:
@@ -131,6 +132,7 @@ def _claim(point: Checkpoint, action: Action, message: Message) -> ClaimRow:
         title=message.title,
         body=message.body,
         attributes=dict(message.attributes),
+        concerns=point.concerns,
         decided_at=point.now,
         not_after=point.due + action.not_after,
         stamps=point.stamps,

@@ -7,6 +7,9 @@ A claim is marked `sending` before the call, under the condition that its enrolm
 was read. Whoever finds it `sending` cannot know whether the provider was called: while the one who
 marked it may still be at work the message goes back to the queue, later the outcome is `unknown`,
 and it is never sent again.
+
+A message may wait for hours. Whether its subject has been suppressed since is therefore looked up
+before the call.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from desireline.contracts import Channel
 from desireline.errors import (
     ConflictError,
     DeniedError,
@@ -26,6 +28,7 @@ from desireline.errors import (
 )
 from desireline.events import ClaimReference
 from desireline.intervene.cancel import delivery_row
+from desireline.intervene.suppressions import suppressions_of
 from desireline.ports import Alert, ChannelSender, Clock, Metrics, Store, Switches
 from desireline.rows import (
     Check,
@@ -65,7 +68,7 @@ class DeliverAction:
         self,
         *,
         store: Store,
-        senders: Mapping[Channel, ChannelSender],
+        senders: Mapping[str, ChannelSender],
         switches: Switches,
         clock: Clock,
         wall: Clock,
@@ -88,7 +91,7 @@ class DeliverAction:
         """Deliver the claim, or find out that it has ended; returns the state it is in then.
 
         remaining_ms: the time that this invocation still has. Raises RetryableError when the
-        message is to come again, TerminalError when there is no such claim.
+        message is to come again, TerminalError when there is no such claim or channel.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -105,6 +108,8 @@ class DeliverAction:
             return self._someone_is_sending(claim)
         if claim.state is not ClaimState.CLAIMED:
             return claim.state
+        if claim.channel not in self._senders:
+            raise TerminalError("unknown_channel", claim.channel)
         enrolment = self._store.get(EnrolmentRow.at(claim.enrolment))
         if enrolment is None:
             raise TerminalError("unknown_enrolment", claim.enrolment)
@@ -146,6 +151,13 @@ class DeliverAction:
             return _End(ClaimState.CANCELLED, f"enrolment_{enrolment.state}")
         if self._clock.now() > claim.not_after:
             return _End(ClaimState.EXPIRED, "too_late", "stale")
+        suppressed = suppressions_of(self._store, claim.concerns, (claim.channel,))
+        if suppressed:
+            return _End(ClaimState.CANCELLED, f"suppressed:{suppressed[0].reason}", "consent")
+        return self._switched_off(claim)
+
+    def _switched_off(self, claim: ClaimRow) -> _End | None:
+        """Whether operators let it be sent."""
         if self._switches.killed(playbook=claim.playbook, channel=claim.channel):
             return _End(ClaimState.CANCELLED, "killed", "kill_switch")
         mode = self._switches.send_mode()

@@ -10,24 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from desireline.contracts import LIVE_CHANNELS, Channel
+from desireline.intervene.channels import CHANNELS, PLAYBOOK_CHANNELS
 from desireline.intervene.playbook.playbooks import Audience
 from desireline.journey.state import JourneyState
-from desireline.plan.event_names import EventName
 from desireline.rows import ClaimRow, ClaimState
 
 NEVER_SENT = frozenset({ClaimState.CANCELLED, ClaimState.EXPIRED})
 """Ends of a claim in which nobody can have received anything."""
-
-PERSONAL_CHANNELS = frozenset({Channel.EMAIL, Channel.IN_APP, Channel.CRM})
-"""Channels that reach the person, or write to the person's record: these need proof of identity."""
-
-EMAIL_OPT_OUTS = (
-    EventName.EMAIL_UNSUBSCRIBED,
-    EventName.EMAIL_MARKED_SPAM,
-    EventName.EMAIL_BOUNCED,
-)
-"""Events after which no email is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class GateFacts:
     """
 
     subject: str
-    channel: Channel
+    channel: str
     audience: Audience
     killed: bool = False
     converted: bool = False
@@ -63,7 +52,7 @@ class GateFacts:
     not_after: int
     ambiguous: bool = False
     behind: bool = False
-    live: Collection[Channel] = LIVE_CHANNELS
+    live: Collection[str] = frozenset(CHANNELS)
 
 
 Gate = Callable[[GateFacts], Refusal | None]
@@ -117,7 +106,7 @@ def pipeline(facts: GateFacts) -> Refusal | None:
 
 def identity(facts: GateFacts) -> Refusal | None:
     """What reaches the person needs proof of who it is; deterministic links are proof."""
-    if facts.ambiguous and facts.channel in PERSONAL_CHANNELS:
+    if facts.ambiguous and PLAYBOOK_CHANNELS[facts.channel].needs_identity:
         return Refusal("identity", "ambiguous_person")
     return None
 
@@ -148,8 +137,7 @@ def pass_gates(facts: GateFacts) -> Refusal | None:
     return next((refusal for gate in GATES if (refusal := gate(facts)) is not None), None)
 
 
-def opt_out(known: JourneyState, channel: Channel) -> str | None:
+def opt_out(known: JourneyState, channel: str) -> str | None:
     """The event by which they refused the channel, if any."""
-    if channel is not Channel.EMAIL:
-        return None
-    return next((name for name in EMAIL_OPT_OUTS if known.happened(name)), None)
+    opt_outs = PLAYBOOK_CHANNELS[channel].opt_outs
+    return next((name for name in opt_outs if known.happened(name)), None)

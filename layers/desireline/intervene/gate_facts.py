@@ -9,10 +9,9 @@ from desireline.identity.view import SubjectView
 from desireline.intervene.decide import Checkpoint
 from desireline.intervene.gate import GateFacts, opt_out
 from desireline.intervene.playbook.playbooks import Action
+from desireline.intervene.suppressions import EVERY_CHANNEL, suppressions_of
 from desireline.ports import Store, Switches
-from desireline.rows import ClaimRow, SuppressionRow
-
-EVERY_CHANNEL = "*"
+from desireline.rows import ClaimRow
 
 
 def gate_facts(
@@ -29,7 +28,8 @@ def gate_facts(
     """The facts for each of the actions. `view` is to be read before: a claim of an absorbed
     subject can be missed only if that subject was live, and then the view's root has changed."""
     earlier = _earlier_claims(store, point, view, actions)
-    suppressions = _suppressions(store, view, actions)
+    channels = dict.fromkeys(action.channel for action in actions)
+    suppressions = suppressions_of(store, (*view.fragments, *view.root.accounts), channels)
     return [
         GateFacts(
             subject=view.root.subject,
@@ -63,13 +63,3 @@ def _earlier_claims(
     ]
     found = store.get_all(places)
     return [found[place] for place in places if place in found]
-
-
-def _suppressions(
-    store: Store, view: SubjectView, actions: Sequence[Action]
-) -> list[SuppressionRow]:
-    channels = (EVERY_CHANNEL, *dict.fromkeys(action.channel for action in actions))
-    who = (*view.fragments, *view.root.accounts)
-    places = [SuppressionRow.place(one, channel) for one in who for channel in channels]
-    found = store.get_all(places)
-    return [found[one] for one in places if one in found and found[one].lifted_at is None]

@@ -68,7 +68,7 @@ class _Group:
     failure: Failure | None = None
 
     @property
-    def place(self) -> Ref[StateRow]:
+    def ref(self) -> Ref[StateRow]:
         return StateRow.at(*self.name)
 
     @property
@@ -166,13 +166,13 @@ class Fold:
             if failure is None:
                 self._finish(group, draft, row.but(version=row.version + 1))
             elif isinstance(failure, ConflictError):
-                self._cache.pop(group.place, None)
+                self._cache.pop(group.ref, None)
                 group.conflict()
             else:
                 group.failure = failure
 
     def _folded(self, group: _Group) -> _Draft:
-        row = self._cache.get(group.place) or self._store.get(group.place)
+        row = self._cache.get(group.ref) or self._store.get(group.ref)
         row = row or _first_row(*group.name)
         draft = _Draft(row, unpack(row.ids))
         for event in group.portions[0]:
@@ -181,7 +181,7 @@ class Fold:
 
     def _finish(self, group: _Group, draft: _Draft, row: StateRow) -> None:
         """The group's next portion is counted: this row holds it."""
-        self._remember(group.place, row)
+        self._remember(group.ref, row)
         group.finish(draft)
 
     def _take(self, draft: _Draft, event: CanonicalEvent) -> None:

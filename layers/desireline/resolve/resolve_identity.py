@@ -117,15 +117,15 @@ class ResolveIdentity:
     def _count(self, groups: _Groups, tally: Tally) -> None:
         """Count all groups at once, then pass on what is counted."""
         outcomes = self._fold.count_all(
-            {place: [one.event for one in group] for place, group in groups.items()}
+            {name: [item.event for item in group] for name, group in groups.items()}
         )
-        for place, group in groups.items():
-            outcome = outcomes[place]
+        for name, group in groups.items():
+            outcome = outcomes[name]
             if isinstance(outcome, RetryableError):
-                tally.fail([one.record for one in group], type(outcome).__name__)
+                tally.fail([item.record for item in group], type(outcome).__name__)
             elif isinstance(outcome, TerminalError):
-                for one in group:
-                    self._quarantine(one.record, outcome.reason, outcome.detail, tally)
+                for item in group:
+                    self._quarantine(item.record, outcome.reason, outcome.detail, tally)
             else:
                 self._pass_all_on(group, outcome, tally)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from desireline.contracts import Channel, Table
+from desireline.contracts import Table
 from desireline.events import Stamps
 from desireline.records import Record
 from desireline.rows.base import Ref, Row
@@ -92,7 +92,9 @@ class ClaimRow(Row):
     """L#subject / playbook#slot#step#action: the right to send one message.
 
     not_after: journey time after which it is no longer sent. attempt: token of the sender that
-    holds it; attempted_at: wall time of that. message: what the channel is to say.
+    holds it; attempted_at: wall time of that. message: what the channel is to say. concerns: the
+    fragments and accounts of its subject when it was decided, any of which may be suppressed before
+    it is sent; none in rows of earlier releases.
     """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
@@ -103,12 +105,13 @@ class ClaimRow(Row):
     step: str
     action: str
     enrolment: str
-    channel: Channel
+    channel: str
     state: ClaimState = ClaimState.CLAIMED
     recipient: str = ""
     title: str
     body: str
     attributes: dict[str, str | int] = {}
+    concerns: tuple[str, ...] = ()
     decided_at: int
     not_after: int
     attempt: str | None = None
@@ -165,7 +168,7 @@ class DecisionRow(Row):
     step: str = "-"
     action: str = "-"
     phase: str
-    channel: Channel | None = None
+    channel: str | None = None
     outcome: Outcome
     reason: str
     gate: str | None = None

@@ -23,6 +23,7 @@ from desireline_local.processes import spawn, stop
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 START_SECONDS = 180.0
+IDLE_SECONDS = 300.0
 SOURCES = Path(__file__).parents[2]
 _LAUNCH = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -37,14 +38,21 @@ class AwsError(Exception):
 class LocalAws:
     """home: an empty folder for temporary files and its log. auth: whether IAM is enforced.
     patience: seconds that an invocation waits for one of a few environments to become free, before
-    it gets another."""
+    it gets another. idle: seconds without an invocation after which an environment ends."""
 
     def __init__(
-        self, home: Path, *, port: int | None = None, auth: bool = False, patience: float = 3.0
+        self,
+        home: Path,
+        *,
+        port: int | None = None,
+        auth: bool = False,
+        patience: float = 3.0,
+        idle: float = IDLE_SECONDS,
     ) -> None:
         self._home = home
         self._auth = auth
         self._patience = patience
+        self._idle = idle
         self.port = port or free_port()
         self.control_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -92,7 +100,7 @@ class LocalAws:
         self.process = spawn(
             [
                 *(tool_python(report), "-c", _LAUNCH, SOURCES),
-                *(str(self.control_port), self._clock, str(self._patience)),
+                *(str(self.control_port), self._clock, str(self._patience), str(self._idle)),
             ],
             log=self.log,
             environment=self._environment(temporary),

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from desireline_local import supervisor
+from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses
 from desireline_local.commands.running import the_cloud
 from desireline_local.supervisor import StartError, UnreadyError
@@ -27,6 +28,10 @@ def up(
     bootstrap: Annotated[
         str | None, typer.Option(help="host:port of an existing Kafka; default: start one")
     ] = None,
+    idle: Annotated[
+        float,
+        typer.Option(min=1, help="seconds without work after which a function ends"),
+    ] = IDLE_SECONDS,
 ) -> None:
     """Start the local cloud in the background. The first start downloads Kafka and AWS."""
     try:
@@ -42,7 +47,7 @@ def up(
     began = time.monotonic()
     try:
         with console.status("starting") as status:
-            cloud = supervisor.start(status.update, bootstrap=bootstrap)
+            cloud = supervisor.start(status.update, bootstrap=bootstrap, idle=idle)
     except StartError as error:
         raise fail(f"the local cloud did not start: {error}") from error
     console.print(f"Ready after {time.monotonic() - began:.0f} s.")

@@ -98,7 +98,7 @@ def _start() -> Addresses:
     began = time.monotonic()
     try:
         with console.status("starting the local cloud") as status:
-            cloud = supervisor.start(lambda line: status.update(f"starting: {line}"))
+            cloud = supervisor.start(lambda line: status.update(f"starting: {line}"), warm=True)
     except StartError as error:
         raise fail(f"the local cloud did not start: {error}") from error
     console.print(f"Local cloud ready after {time.monotonic() - began:.0f} s.")

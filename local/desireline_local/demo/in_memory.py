@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import desireline_models
 from desireline.adapters.memory import MemoryStore
+from desireline.adapters.packaged_models import journey_model
 from desireline.announce.publish_changes import PublishChanges
-from desireline.contracts import Channel, Topic
+from desireline.contracts import Topic
 from desireline.events import ClaimReference
+from desireline.intervene.channels import CHANNELS
 from desireline.intervene.check_playbook import CheckPlaybook
 from desireline.intervene.deliver_action import DeliverAction
 from desireline.intervene.playbook.playbooks import load
@@ -28,14 +28,11 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.records import Outgoing, Record
 from desireline.resolve.resolve_identity import ResolveIdentity
-from desireline.score.features import FEATURE_NAMES
-from desireline.score.models.package import load_model
 from desireline.score.score_journey import ScoreJourneys
 from desireline_local.demo.ledger import LedgerLine, ledger_lines
 from desireline_local.sender_side.signing import sign
 from desireline_operate.paths import PROJECT
 
-MODEL = Path(desireline_models.__file__).parent / "trial"
 SECRET = b"in memory"
 WALL = 1_760_000_000_000
 """The fixed wall time: the compared decisions do not depend on it."""
@@ -101,7 +98,7 @@ class InMemoryPipeline:
 
     def _compose(self, namespace: bytes) -> None:
         wall, silent = MovedClock(WALL), Silent()
-        model, playbooks = load_model(MODEL, features=FEATURE_NAMES), load()
+        model, playbooks = journey_model(), load()
         holdout = holdout_percent()
         shared: dict[str, Any] = {"wall": wall, "metrics": silent}
         timed: dict[str, Any] = {**shared, "clock": self.clock, "store": self.store}
@@ -126,14 +123,14 @@ class InMemoryPipeline:
             **timed,
         )
         self._deliver = DeliverAction(
-            senders={Channel.CSM_ALERT: self},
+            senders=dict.fromkeys(CHANNELS, self),
             switches=LiveSwitches(),
             read_timeout_ms=1,
             function_timeout_ms=60_000,
             **timed,
         )
         self._publish = PublishChanges(
-            producer=self.topics, queues={Channel.CSM_ALERT: self}, **shared
+            producer=self.topics, queues=dict.fromkeys(CHANNELS, self), **shared
         )
 
     def _records(self) -> int:

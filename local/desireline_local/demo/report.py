@@ -66,9 +66,7 @@ def decisions(run: Run) -> Iterator[RenderableType]:
         row for row in run.interventions if isinstance(row, DecisionRow) and row.phase == "gate"
     ]
     yield heading(f"Decisions about messages: {len(gates)}, each with its reason")
-    channels = Counter(
-        (row.outcome.value, row.reason, row.channel.value if row.channel else "-") for row in gates
-    )
+    channels = Counter((row.outcome.value, row.reason, row.channel or "-") for row in gates)
     table = Table("decision", "reason", "channel", "count", box=None)
     for (outcome, reason, channel), count in sorted(channels.items()):
         table.add_row(_sent(outcome), reason.replace("_", " "), channel, str(count))

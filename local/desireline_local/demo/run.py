@@ -59,11 +59,10 @@ def prepare(addresses: Addresses, start: int) -> str:
     sqs = addresses.client("sqs")
     url = str(sqs.create_queue(QueueName=MAILBOX)["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    addresses.client("sns").subscribe(
-        TopicArn=addresses.alerts_topic,
-        Protocol="sqs",
-        Endpoint=arn["Attributes"]["QueueArn"],
-    )
+    for topic in addresses.alert_topics.values():
+        addresses.client("sns").subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
+        )
     addresses.clock().freeze(start)
     return url
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from desireline.contracts import RAW_RETENTION, TOPICS, Topic
 from desireline.errors import RetryableError
 from desireline.identity.find import UnknownSubjectError, fragments_of_person, fragments_of_subject
 from desireline.ports import RawBodies
@@ -40,7 +41,12 @@ Events = Annotated[
 def replay(
     *,
     origin: Annotated[
-        Origin, typer.Option("--from", help="the topic (7 days) or the archive (30 days)")
+        Origin,
+        typer.Option(
+            "--from",
+            help=f"the topic ({TOPICS[Topic.WEBHOOKS_RAW].retention.days} days) "
+            f"or the archive ({RAW_RETENTION.days} days)",
+        ),
     ] = Origin.KAFKA,
     since: Annotated[
         str | None, typer.Option(help="arrived at or after: 2026-03-01T08:00, or a span back as 4h")

@@ -70,11 +70,10 @@ def test_an_error_keeps_the_name_of_its_class(scene: Scene) -> None:
 
 
 def test_the_settings_name_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("IDENTITY", "STATES", "INTERVENTIONS"):
-        monkeypatch.setenv(f"TABLE_{name}", name.lower())
+    monkeypatch.setenv("TABLES", '{"states": "d-states"}')
     monkeypatch.setenv("SWITCHES_PARAMETER", "/p")
     monkeypatch.setenv("HOLDOUT_PERCENT", "10")
-    assert Settings().tables[Table.STATES] == "states"
+    assert Settings().tables[Table.STATES] == "d-states"
     monkeypatch.setenv("HOLDOUT_PERCENT", "101")
     with pytest.raises(ValueError, match="less than or equal to 100"):
         Settings()

@@ -11,7 +11,6 @@ import pytest
 from deliver_action import handler
 from deliver_action.settings import CONNECT_TIMEOUT, LONGEST_INVOCATION_MS
 from desireline.adapters import aws
-from desireline.contracts import Channel
 from desireline.errors import ThrottledError
 from desireline.events import ClaimReference
 from desireline.intervene.deliver_action import DeliverAction
@@ -37,7 +36,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
                 step="x",
                 action=action,
                 enrolment="e1",
-                channel=Channel.CSM_ALERT,
+                channel="csm_alert",
                 title=action,
                 body="body",
                 decided_at=ENTRY,
@@ -46,7 +45,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
         )
     use_case = DeliverAction(
         store=scene.store,
-        senders={Channel.CSM_ALERT: scene.provider},
+        senders={"csm_alert": scene.provider},
         switches=scene.switches,
         clock=scene.clock,
         wall=scene.wall,

@@ -8,7 +8,7 @@ import pytest
 
 from desireline.adapters.dynamodb import item_of
 from desireline.announce.publish_changes import PublishChanges
-from desireline.contracts import Channel, Topic
+from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.events import ClaimReference, DecisionMade
 from desireline.records import Outgoing
@@ -46,7 +46,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     use_case = PublishChanges(
         producer=world,
-        queues={Channel.CSM_ALERT: world},
+        queues={"csm_alert": world},
         wall=SettableClock(5),
         metrics=Counters(),
     )
@@ -81,7 +81,7 @@ def decision() -> DecisionRow:
         step="a",
         action="b",
         phase="gate",
-        channel=Channel.CSM_ALERT,
+        channel="csm_alert",
         outcome=Outcome.CLAIMED,
         reason="passed",
         evidence={"integration_connected": None},
@@ -98,7 +98,7 @@ def claim() -> ClaimRow:
         step="a",
         action="b",
         enrolment="e",
-        channel=Channel.CSM_ALERT,
+        channel="csm_alert",
         title="t",
         body="b",
         attributes={"severity": "high", "decided": 4},

@@ -21,7 +21,7 @@ TOLD = (
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "DEPLOYMENT": "d",
-        "TABLE_SOURCES": "d-sources",
+        "TABLES": '{"sources": "d-sources"}',
         "WEBHOOKS_URL": "https://api.example/webhooks",
         "MIXPANEL_EXPORT": TOLD,
         "AWS_DEFAULT_REGION": "eu-central-1",

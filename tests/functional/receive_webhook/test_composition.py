@@ -23,9 +23,7 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "KAFKA_BOOTSTRAP": "127.0.0.1:9",
         "KAFKA_AUTH": "plaintext",
         "SENDERS": '["segment"]',
-        "TABLE_STATES": "d-states",
-        "TABLE_IDENTITY": "d-identity",
-        "TABLE_INTERVENTIONS": "d-interventions",
+        "TABLES": '{"states": "d-states", "identity": "d-identity", "interventions": "d-i"}',
         "LIMITS": "{}",
     }.items():
         monkeypatch.setenv(name, value)

@@ -131,8 +131,7 @@ def test_the_environment_names_what_it_touches_and_no_more(monkeypatch):
     for name, value in {
         "DEPLOYMENT": "dev",
         "AWS_REGION": "eu-central-1",
-        "TABLE_IDENTITY": "dev-identity",
-        "TABLE_STATES": "dev-states",
+        "TABLES": '{"identity": "dev-identity", "states": "dev-states"}',
         "KAFKA_BOOTSTRAP": "127.0.0.1:1",
         "KAFKA_AUTH": "plaintext",
     }.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from desireline.contracts import Channel
 from desireline.events import Assessment, Lifecycle, RawPointer, Reason, Stage, Stamps, Tier
 from desireline.journey.state import Fact, JourneyState
 from desireline.rows import (
@@ -146,7 +145,7 @@ def full(name: str) -> list[Row]:
             step="s",
             action="a",
             enrolment="e",
-            channel=Channel.CSM_ALERT,
+            channel="csm_alert",
             state=ClaimState.SENDING,
             recipient="csm",
             title="t",
@@ -169,7 +168,7 @@ def full(name: str) -> list[Row]:
             step="s",
             action="a",
             phase="gate",
-            channel=Channel.CSM_ALERT,
+            channel="csm_alert",
             outcome=Outcome.SUPPRESSED,
             reason="holdout",
             gate="holdout",

@@ -13,7 +13,7 @@ from desireline.announce.publish_changes import (
     identity_changes,
     journey_scored,
 )
-from desireline.contracts import Channel, Topic
+from desireline.contracts import Topic
 from desireline.errors import UnavailableError
 from desireline.events import (
     Assessment,
@@ -221,7 +221,7 @@ def decision() -> DecisionRow:
         step="a",
         action="b",
         phase="gate",
-        channel=Channel.EMAIL,
+        channel="email",
         outcome=Outcome.SUPPRESSED,
         reason="channel_not_available",
         gate="channel",
@@ -251,7 +251,7 @@ def claim(state: ClaimState = ClaimState.CLAIMED) -> ClaimRow:
         step="a",
         action="b",
         enrolment="e",
-        channel=Channel.CSM_ALERT,
+        channel="csm_alert",
         state=state,
         title="secret",
         body="secret",
@@ -263,7 +263,7 @@ def claim(state: ClaimState = ClaimState.CLAIMED) -> ClaimRow:
 def test_a_new_claim_goes_to_its_channels_queue_by_its_key_alone() -> None:
     (queued,) = announcements(None, claim(), 5)
     reference = ClaimReference(subject="s", playbook="p", slot="once", step="a", action="b")
-    assert queued == Queued(Channel.CSM_ALERT, reference)
+    assert queued == Queued("csm_alert", reference)
 
 
 def test_a_claim_that_goes_on_is_not_queued_again() -> None:
@@ -340,7 +340,7 @@ class Uncounted:
 def publisher(topics: Topics, messages: Messages) -> PublishChanges:
     return PublishChanges(
         producer=topics,
-        queues={Channel.CSM_ALERT: messages},
+        queues={"csm_alert": messages},
         wall=Fixed(),
         metrics=Uncounted(),
     )

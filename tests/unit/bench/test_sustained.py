@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bench.load import Loaded
-from bench.sustained import LOWER, MINUTE, NEAR, Search
+from bench.sustained import LOWER, MINUTE, NEAR, Search, saturation
 
 
 def loaded(
@@ -71,6 +71,29 @@ def test_what_is_held_for_a_moment_only_gives_way_to_less() -> None:
     found = highest(machine)
 
     assert 70 * LOWER - 1 <= found <= 70
+
+
+def test_the_lowest_rate_that_is_not_held_says_what_saturates() -> None:
+    machine = Machine(lambda rate, _: rate <= 50)
+    search = Search(machine, 1)  # type: ignore[arg-type]
+
+    search.highest(50)
+
+    lowest = min(rate for rate, _ in machine.asked if rate > 50)
+    assert search.saturates == f"at {lowest}/s: alerts take 9.0 s at p99"
+
+
+@pytest.mark.parametrize(
+    ("load", "reason"),
+    [
+        (loaded(late=2.5, seconds=9.0), "senders wait 2.5 s for the API"),
+        (loaded(whole=False, lag=(3, 900)), "900 records wait for the consumers"),
+        (loaded(lag=(0, 0, 40, 40, 100, 100)), "100 records wait for the consumers"),
+    ],
+    ids=["senders", "broken off", "lag"],
+)
+def test_what_gives_way_first_is_named(load: Loaded, reason: str) -> None:
+    assert saturation(load) == reason
 
 
 def test_a_machine_that_holds_nothing_holds_0() -> None:

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from desireline.adapters.switches import Kill, SwitchBoard
-from desireline.contracts import Channel
+from desireline.intervene.channels import CHANNELS
 from desireline.intervene.playbook.playbooks import load
 from desireline_operate.cli.main import app
 from docs.render.__main__ import ROOT
@@ -94,4 +94,4 @@ def test_the_switches_in_the_runbook_are_understood() -> None:
     assert SwitchBoard.model_validate_json(document).kill.all
     kill = Kill.model_validate_json(some)
     assert kill.playbooks <= {playbook.name for playbook in load().current()}
-    assert kill.channels <= {*Channel}
+    assert kill.channels <= CHANNELS.keys()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from desireline.adapters.memory import MemoryStore
-from desireline.contracts import Channel
 from desireline.errors import TerminalError, UnavailableError
 from desireline.intervene.check_playbook import BEHIND_PATIENCE_MS, CheckResult
 from desireline.intervene.playbook.playbooks import Library
@@ -375,8 +374,8 @@ def test_a_stored_assignment_stands_when_the_percentage_changes() -> None:
     [
         ("s", "*", "suppressed"),
         ("group:a", "*", "suppressed"),
-        ("s", Channel.CSM_ALERT, "suppressed"),
-        ("s", Channel.EMAIL, "claimed"),
+        ("s", "csm_alert", "suppressed"),
+        ("s", "email", "claimed"),
         ("stranger", "*", "claimed"),
     ],
 )
@@ -385,6 +384,22 @@ def test_suppressions_of_persons_and_accounts_count(who: str, channel: str, outc
     running(scene)
     scene.put(SuppressionRow(who=who, channel=channel, reason="asked", at=1))
     assert alert_row(scene)[0] == outcome
+
+
+def test_a_claim_names_all_whose_suppression_is_to_cancel_it() -> None:
+    # Given a subject of two persons, one with two aliases, and an account
+    scene = Scene()
+    scene.put(
+        SubjectRow(subject="s", persons=("s", "t"), accounts=("group:a",)),
+        PersonRow(fragment="t", subject="s", aliases=("anonymous#u", "user#t")),
+    )
+    scene.happened("s")
+    scene.enrol("s")
+    # When its alert is claimed
+    at(scene, 0)
+    at(scene, 4)
+    # Then the claim can be found to be suppressed by any of them
+    assert sorted(scene.claims()["setup_help_alert"].concerns) == ["group:a", "s", "t", "u"]
 
 
 def test_a_suppression_that_was_lifted_holds_no_more() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from desireline.contracts import Channel
 from desireline.events import Assessment, Lifecycle, Stage
 from desireline.intervene.playbook.conditions import (
     Circumstances,
@@ -126,7 +125,7 @@ def test_what_no_provider_takes_as_a_title_or_an_attribute_is_not_said() -> None
         as_of=1, stage=Stage.AWARENESS, lifecycle=Lifecycle.VISITOR, model_version="m"
     )
     action = AlertAction.model_validate(
-        {"name": "a", "channel": Channel.CSM_ALERT, "not_after": "1h"}
+        {"name": "a", "channel": "csm_alert", "not_after": "1h"}
         | {"severity": Severity.INFO, "title": "$name", "body": "b"}
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from desireline.adapters.memory import MemoryStore
-from desireline.contracts import Channel
 from desireline.errors import (
     ConflictError,
     DeniedError,
@@ -24,6 +23,7 @@ from desireline.rows import (
     EnrolmentRow,
     EnrolmentState,
     Put,
+    SuppressionRow,
 )
 from tests.worlds.intervening import ENTRY, HOUR, READ_TIMEOUT, TIMEOUT, Scene
 
@@ -40,11 +40,12 @@ def claimed(scene: Scene) -> ClaimRow:
             step="first_connection",
             action="setup_help_alert",
             enrolment="e1",
-            channel=Channel.CSM_ALERT,
+            channel="csm_alert",
             recipient="grace",
             title="Help",
             body="Ada needs help",
             attributes={"severity": "warning", "tier": "warm"},
+            concerns=("s", "s2", "group:acme"),
             decided_at=ENTRY,
             not_after=ENTRY + 8 * HOUR,
             stamps=Stamps(received=1, resolved=2, scored=3, decided=4),
@@ -181,6 +182,32 @@ def test_a_supersession_while_it_is_only_recorded_is_noticed_too() -> None:
     assert scene.deliver(claim) is ClaimState.CANCELLED
 
 
+@pytest.mark.parametrize("target", ["s", "s2", "group:acme"])
+@pytest.mark.parametrize("channel", ["*", "csm_alert"])
+def test_a_suppression_after_the_claim_cancels_the_message(target: str, channel: str) -> None:
+    # Given a claim whose subject is suppressed while the message waits in its queue
+    scene = Scene()
+    claim = claimed(scene)
+    scene.put(SuppressionRow(who=target, channel=channel, reason="requested", at=1))
+    # When the message comes
+    state = scene.deliver(claim)
+    # Then nobody is called, and the ledger says why
+    assert state is ClaimState.CANCELLED
+    assert scene.provider.calls == 0
+    assert ends(scene) == [("cancelled", "suppressed:requested", "consent")]
+
+
+def test_suppressions_of_others_and_lifted_ones_and_of_other_channels_cancel_nothing() -> None:
+    scene = Scene()
+    claim = claimed(scene)
+    scene.put(
+        SuppressionRow(who="stranger", reason="requested", at=1),
+        SuppressionRow(who="s", reason="requested", at=1, lifted_at=2),
+        SuppressionRow(who="s2", channel="email", reason="requested", at=1),
+    )
+    assert scene.deliver(claim) is ClaimState.SENT
+
+
 def test_two_copies_of_a_message_call_once() -> None:
     # Given a second copy of the message that arrives while the first one is with the provider
     scene = Scene()
@@ -300,6 +327,15 @@ def test_an_outcome_that_cannot_be_written_at_once_is_tried_again_without_callin
     scene.store.before_write.extend([lambda: None, failing(ThrottledError("slow"))])
     assert scene.deliver(claim) is ClaimState.SENT
     assert scene.provider.calls == 1
+
+
+def test_a_claim_of_a_channel_without_a_sender_is_terminal_and_not_marked_as_sending() -> None:
+    scene = Scene()
+    claim = claimed(scene)
+    scene.put(claim.but(channel="pigeon"))
+    with pytest.raises(TerminalError, match="unknown_channel"):
+        scene.deliver(claim)
+    assert stored(scene).state is ClaimState.CLAIMED
 
 
 def test_a_message_without_a_claim_or_a_claim_without_an_enrolment_is_terminal() -> None:

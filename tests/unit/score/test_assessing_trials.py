@@ -1,11 +1,9 @@
 """Score, tier, stage, lifecycle and reasons by the rules of the product."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-import desireline_models
+from desireline.adapters.packaged_models import journey_model
 from desireline.events import (
     Alias,
     AliasType,
@@ -27,8 +25,7 @@ from desireline.score.assess import (
     stage_of,
     tier_of,
 )
-from desireline.score.features import FEATURE_NAMES, FEATURES, HOUR, vector
-from desireline.score.models.package import load_model
+from desireline.score.features import FEATURES, HOUR, vector
 from desireline.score.phrases import PHRASES
 
 SIGNUP = 20_000 * DAY + 9 * HOUR
@@ -36,7 +33,7 @@ SIGNUP = 20_000 * DAY + 9 * HOUR
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model(Path(desireline_models.__file__).parent / "trial", features=FEATURE_NAMES)
+    return journey_model()
 
 
 def event(name, after=0, who="ann"):

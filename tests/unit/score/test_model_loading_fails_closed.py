@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import desireline_models
+from desireline.adapters.packaged_models import ROOT
 from desireline.errors import InvalidModelError
 from desireline.score.features import FEATURE_NAMES
 from desireline.score.models.package import ARRAYS, GOLDEN, GOLDEN_TOLERANCE, MANIFEST, load_model
-
-PACKAGED = Path(desireline_models.__file__).parent / "trial"
+from desireline.score.models.registry import JOURNEY_MODEL, MODELS, load_models
 
 
 @pytest.fixture
 def folder(tmp_path):
-    return Path(shutil.copytree(PACKAGED, tmp_path / "trial"))
+    return Path(shutil.copytree(ROOT / JOURNEY_MODEL.name, tmp_path / JOURNEY_MODEL.name))
 
 
 def arrays(folder, name):
@@ -142,3 +141,26 @@ def test_a_manifest_that_is_missing_or_of_another_format_is_found(folder):
     (folder / MANIFEST).unlink()
 
     assert refusal(folder) == "model_manifest"
+
+
+def test_every_packaged_model_has_an_entry_and_every_entry_a_package():
+    packages = {path.parent.name for path in ROOT.glob(f"*/{MANIFEST}")}
+
+    assert packages == set(MODELS) == set(load_models(ROOT))
+
+
+def test_the_registry_loads_no_model_if_one_is_damaged(folder):
+    (folder / ARRAYS).write_bytes(b"")
+
+    with pytest.raises(InvalidModelError) as refused:
+        load_models(folder.parent)
+    assert refused.value.reason == "model_hash"
+
+
+def test_a_model_in_the_folder_of_another_is_found(folder):
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "name": "other"}))
+
+    with pytest.raises(InvalidModelError) as refused:
+        load_models(folder.parent)
+    assert refused.value.reason == "model_name"

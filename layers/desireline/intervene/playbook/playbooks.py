@@ -9,21 +9,24 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
 
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     ValidationError,
     model_validator,
 )
 
-from desireline.contracts import PLAYBOOK_NAME_LIMIT, Channel
+from desireline.contracts import PLAYBOOK_NAME_LIMIT
 from desireline.errors import InvalidPlaybookError
 from desireline.events import Stage, Tier
+from desireline.intervene.channels import PLAYBOOK_CHANNELS, ActionKind
 from desireline.intervene.playbook.conditions import Condition
 from desireline.intervene.playbook.durations import Duration
 from desireline.intervene.playbook.templates import Text
@@ -51,12 +54,12 @@ class _Action(_Part):
 
     name: Name
     not_after: Duration
+    channel: str
 
 
 class AlertAction(_Action):
-    """An alert to the CSMs."""
+    """An alert to the team that looks after the account."""
 
-    channel: Literal[Channel.CSM_ALERT]
     severity: Severity
     title: Text = Field(min_length=1)
     body: Text = Field(min_length=1)
@@ -65,7 +68,6 @@ class AlertAction(_Action):
 class MessageAction(_Action):
     """A message to the customer, or to a team's room."""
 
-    channel: Literal[Channel.EMAIL, Channel.IN_APP, Channel.SLACK]
     title: Text = Field(min_length=1)
     body: Text = Field(min_length=1)
 
@@ -81,7 +83,6 @@ class CrmOperation(StrEnum):
 class CrmAction(_Action):
     """A change in the CRM: `what` is the property, the list or the task's title."""
 
-    channel: Literal[Channel.CRM]
     operation: CrmOperation
     what: Text = Field(min_length=1)
     value: Text = ""
@@ -93,7 +94,34 @@ class CrmAction(_Action):
         return self
 
 
-Action = Annotated[AlertAction | MessageAction | CrmAction, Field(discriminator="channel")]
+_MODELS: dict[ActionKind, type[_Action]] = {
+    ActionKind.ALERT: AlertAction,
+    ActionKind.MESSAGE: MessageAction,
+    ActionKind.RECORD_CHANGE: CrmAction,
+}
+
+
+def _channel(action: object) -> str | None:
+    """Find the name that selects the action's model, or None."""
+    value = action.get("channel") if isinstance(action, dict) else getattr(action, "channel", None)
+    return value if isinstance(value, str) else None
+
+
+_CHANNELS = dict(sorted(PLAYBOOK_CHANNELS.items()))
+
+if TYPE_CHECKING:
+    Action = AlertAction | MessageAction | CrmAction
+else:
+    Action = Annotated[
+        Union[  # noqa: UP007 — the members are known only when the registry is loaded
+            tuple(Annotated[_MODELS[spec.action], Tag(name)] for name, spec in _CHANNELS.items())
+        ],
+        Discriminator(
+            _channel,
+            custom_error_type="unknown_channel",
+            custom_error_message=f"`channel` must be one of {', '.join(map(repr, _CHANNELS))}",
+        ),
+    ]
 
 
 class Branch(_Part):

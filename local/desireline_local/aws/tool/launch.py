@@ -1,5 +1,5 @@
-"""Starts ministack with our patches. Takes the control address' port, the clock's file, and for
-how many seconds an invocation waits for an environment."""
+"""Starts ministack with our patches. Takes the control address' port, the clock's file, for how
+many seconds an invocation waits for an environment, and after how many idle ones that ends."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from desireline_local.aws.tool import (
     faults,
     patches,
     resources,
+    retention,
     streams,
     usage,
     virtual_time,
@@ -31,7 +32,8 @@ def main() -> None:
     resources.install()
     streams.install()
     extraction.install()
-    environments.install(patience=float(sys.argv.pop(3)))
+    environments.install(idle=float(sys.argv.pop(4)), patience=float(sys.argv.pop(3)))
+    retention.install()
     faults.install()
     usage.install()
     control.serve(int(sys.argv.pop(1)))

@@ -195,12 +195,12 @@ def consumed(operation: str, request: Any, status: int, answer: Any) -> Counter[
     """Units by table of a call and its answer."""
     units: Counter[str] = Counter()
     if status == 200 and operation == "BatchGetItem":
-        for table, wanted in request["RequestItems"].items():
-            found = answer["Responses"].get(table, [])
+        for table, batch in request["RequestItems"].items():
+            items = answer["Responses"].get(table, [])
             left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-            absent = len(wanted["Keys"]) - len(left) - len(found)
-            read = absent + sum(map(_read_units, found))
-            half = not wanted.get("ConsistentRead")
+            absent = len(batch["Keys"]) - len(left) - len(items)
+            read = absent + sum(map(_read_units, items))
+            half = not batch.get("ConsistentRead")
             units[table] += read / 2 if half else read  # type: ignore[assignment]
     elif status == 200:
         told = answer.get("ConsumedCapacity") or []

@@ -1,0 +1,22 @@
+"""Which suppressions hold for a subject: looked up when a step is decided, and at delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from desireline.ports import Store
+from desireline.rows import SuppressionRow
+
+EVERY_CHANNEL = "*"
+
+
+def suppressions_of(
+    store: Store, targets: Iterable[str], channels: Iterable[str]
+) -> list[SuppressionRow]:
+    """Find what holds for any of these fragments and accounts, for these channels or for all.
+
+    Raises RetryableError."""
+    scopes = (EVERY_CHANNEL, *channels)
+    refs = [SuppressionRow.place(target, scope) for target in targets for scope in scopes]
+    rows = store.get_all(refs)
+    return [rows[ref] for ref in refs if ref in rows and rows[ref].lifted_at is None]
