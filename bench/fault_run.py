@@ -33,7 +33,7 @@ from desireline_local.cloud import LocalCloud
 from desireline_local.demo.ledger import all_rows
 from desireline_local.demo.run import MAILBOX, mail, prepare
 from desireline_local.demo.world import CloudWorld
-from desireline_local.kafka.read_all import everything
+from desireline_local.kafka.read_all import read_topic
 from desireline_local.sender_side.signing import sign
 from desireline_operate.compose import Redriving
 
@@ -267,7 +267,7 @@ def _count(
 
 def _received(cloud: LocalCloud) -> list[CanonicalEvent]:
     """Every record of events.received."""
-    messages = everything(cloud.bootstrap, Topic.EVENTS_RECEIVED)
+    messages = read_topic(cloud.bootstrap, Topic.EVENTS_RECEIVED)
     return [CanonicalEvent.decode(message.value() or b"") for message in messages]
 
 

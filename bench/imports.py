@@ -25,11 +25,11 @@ from desireline.adapters.kafka import KafkaProducer
 from desireline.contracts import TOPICS, Topic
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, create_topics
-from desireline_operate.import_history.files import digest, look_at
+from desireline_operate.import_history.files import digest, inspect_file
 from desireline_operate.import_history.formats import SourceSpec
 from desireline_operate.import_history.import_file import Options, Processes, cores, import_file
 from desireline_operate.import_history.journal import Journal
-from desireline_operate.import_history.worker import Place, Work
+from desireline_operate.import_history.worker import ImportTarget, ImportTask
 
 EVENTS, ROUNDS, REPLICAS = 300_000, 3, 3
 TARGET = 20_000
@@ -84,7 +84,7 @@ def lines(events: int) -> Iterator[bytes]:
 
 def ours(bootstrap: str, archive: Path, folder: Path) -> int:
     """As `desireline import` does it."""
-    place = Place(
+    place = ImportTarget(
         bootstrap=bootstrap,
         auth="plaintext",
         region="",
@@ -93,9 +93,9 @@ def ours(bootstrap: str, archive: Path, folder: Path) -> int:
         stamped=NOW,
         mark="import-benchmark",
     )
-    file = look_at(archive)
+    file = inspect_file(archive)
     assert file.format is not None
-    work = Work(file=file, spec=SourceSpec(format=file.format), digest=digest(archive))
+    work = ImportTask(file=file, spec=SourceSpec(format=file.format), digest=digest(archive))
     with (
         Processes(place, cores()) as processes,
         Journal(folder / "journal", folder / "rejects") as journal,

@@ -1,6 +1,6 @@
-"""The documents that are rendered from code and data, so that they cannot disagree with it.
+"""Render documents from code and data, so that they agree with it.
 
-`python -m docs.render` writes them; a test holds the committed files to them.
+`python -m docs.render` writes the documents. A test compares the committed files with them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def contracts_page() -> str:
-    """Topics, groups, tables and messages, out of the code that they bind."""
+    """Render topics, consumer groups, tables and messages from the code that uses them."""
     topics = table(
         ("topic", "key", "value", "use", "partitions dev / prod", "kept", "replicas, in sync"),
         (
@@ -64,7 +64,7 @@ def contracts_page() -> str:
             topics,
             "## Retention",
             table(
-                ("stored objects", "kept"),
+                ("stored objects", "retention"),
                 (
                     (
                         f"archive of `{contracts.Topic.WEBHOOKS_RAW}`",

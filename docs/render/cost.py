@@ -1,88 +1,87 @@
-"""docs/cost.md: the prices, what stands, and how a run becomes a bill."""
+"""Render docs/cost.md: the prices, the standing costs, and the way from a run to a bill."""
 
 from __future__ import annotations
 
 from desireline_operate.cost.prices import MONTH_HOURS, Price, list_prices
 from docs.render.markdown import table
 
-_COUNTED = """What events cost is measured, not assumed. `make bench ONLY=cost` sends the \
-simulator's company through the running local cloud, one event a webhook and ten, and has counted \
-what AWS would bill of it. The counts times the prices below, for a million events, are in \
-[performance.md](performance.md) under *cost*, by component; so is an enrolment, from its first \
-check to its end, which is apart because their number depends on the playbooks' audience and not \
-on the events."""
+_COUNTED = """The cost of events is measured. `make bench ONLY=cost` sends the simulator's company \
+through the running local cloud, with one and with ten events per webhook, and counts the units \
+that AWS would bill. [performance.md](performance.md) lists under *cost* the counts times the \
+prices below, for a million events by component. It lists the cost of an enrolment separately, \
+because the number of enrolments depends on the playbooks' audience."""
 
 _HOW = (
     ("HTTP API, invocations, state transitions, calls of SQS, SNS, S3 and Secrets Manager",
      "each call, in the local AWS"),
-    ("DynamoDB's units", "the sizes of items. A write is a unit for each KB begun, two in a "
-     "transaction. A consistent read is a unit for each 4 KB begun of each item, and a unit for an "
-     "item that is absent, also within a batch of reads"),
-    ("functions' time", "the seconds that a core works for an invocation without a cold start, "
-     "stretched where the memory that `cdk.json` gives the function in prod buys less than a core, "
-     "and a wait of 5 ms for each call and of 10 ms for each flush to Kafka, with the function's "
-     "own memory. Writes that go out at once are counted as if each waited. The time that passes "
-     "on a laptop waits for an emulator and is no measure; its mean is shown beside it"),
-    ("logs", "bytes that the functions wrote, and 26 for each line; Lambda's own lines are off"),
-    ("traces", "five of a hundred invocations, X-Ray's default rule, of functions that no mapping "
-     "of Kafka invokes: X-Ray does not trace those"),
-    ("Kafka", "bytes on the broker's disk, compressed as they are sent; kept for the topic's "
-     "retention; two thirds of what is written and read cross a zone"),
-    ("archive", "files written, by the local window of 5 s (60 s on AWS, so fewer), and bytes "
-     "loaded by Snowpipe, unpacked"),
+    ("DynamoDB's units", "the sizes of items. A write costs a unit per started KB, and twice as "
+     "many in a transaction. A consistent read costs a unit per started 4 KB of each item. An "
+     "absent item costs a unit, also within a batch of reads"),
+    ("functions' time", "the CPU seconds of a warm invocation, stretched if the function's memory "
+     "in prod (`cdk.json`) gives it less than a core, plus 5 ms for each call and 10 ms for each "
+     "flush to Kafka, with the function's own memory. Concurrent writes count as if each waited. "
+     "The elapsed time on a laptop includes waiting for an emulator, so it is not used; "
+     "performance.md shows its mean"),
+    ("logs", "bytes that the functions wrote, and 26 for each line; Lambda writes no own lines"),
+    ("traces", "5 % of the invocations, X-Ray's default rule, except for functions behind a "
+     "mapping of Kafka, which X-Ray does not trace"),
+    ("Kafka", "bytes on the broker's disk, compressed as sent and stored for the topic's "
+     "retention; two thirds of the written and read bytes cross a zone"),
+    ("archive", "files of the local 5 s window (AWS has 60 s, so fewer files), and uncompressed "
+     "bytes that Snowpipe loads"),
 )  # fmt: skip
 
-_RISEN = """The published cost has risen with this way of counting, and the system costs no more \
-than before. Reads in batches were counted as nothing: 0.88 read units an event at ten a webhook, \
-where about 6.6 are true, and 1.37 at one, where 12 are. Traces and the time of calls were counted \
-too high. Together a million events cost about 4.1 to 4.4 $ at ten a webhook, and 8.6 to 9.2 $ at \
-one. The company of this measurement is two weeks old: the longer a user is there, the more an \
-event costs, which `cost.mature.write_units.*` shows for 14, 60 and 365 days."""
+_RISEN = """This way of counting raised the published cost, although the system costs no more than \
+before. Earlier counts gave reads in batches 0.88 units per event at ten events per webhook, and \
+1.37 at one; the true numbers are about 6.6 and 12. Traces and the time of calls were counted too \
+high. In total a million events cost about 4.1 to 4.4 $ at ten per webhook, and 8.6 to 9.2 $ at \
+one. The measured company is two weeks old. An event costs more for users with a longer history: \
+`cost.mature.write_units.*` shows 14, 60 and 365 days."""
 
 _SCALE_DAYS = (1, 3, 10, 30, 100, 300, 1_000)
-"""Million events a day."""
+"""Million events per day."""
 
-_SCALE = """The price of a million events holds at any scale; what stands is divided by more of \
-them. This table assumes {events:.2f} $ for a million events. It counts the brokers and pollers \
-above at every scale, and large loads need more of both. At 10 million events a day the fixed part \
-is {fixed:.2f} $ a million. Standard brokers would save 447 $ a month there, and one poller unit \
-instead of two {poller:.0f} $, which is more than most changes of the code."""
+_SCALE = """The price of a million events holds at any scale, and more events share the standing \
+costs. This table assumes {events:.2f} $ for a million events. It counts the brokers and pollers \
+above at every scale, but large loads need more of both. At 10 million events per day the standing \
+costs are {fixed:.2f} $ per million. Standard brokers would save 447 $ per month there, and one \
+poller unit instead of two {poller:.0f} $. Most changes of the code save less."""
 
 PER_MILLION = 4.25
-"""Dollars for a million events at ten a webhook, the middle of what was counted."""
+"""Dollars for a million events at ten per webhook: the middle of the counted range."""
 MONTH_DAYS = 30
 
-_LEFT_OUT = """Not in it: what is stored in DynamoDB and S3 (0.25 $ and 0.023 $ a GB and month), \
-Snowflake's warehouses and storage, metrics (0.30 $ each a month; Kafka's mappings and brokers \
-report some hundreds), calls of KMS (buckets and tables use a data key for minutes), text \
+_LEFT_OUT = """The bill leaves out: storage in DynamoDB and S3 (0.25 $ and 0.023 $ per GB and \
+month), Snowflake's warehouses and storage, metrics (0.30 $ each per month; Kafka's mappings and \
+brokers have some hundreds), calls of KMS (buckets and tables reuse a data key for minutes), text \
 messages, and data to the internet."""
 
 
 def cost_page() -> str:
-    """The page."""
+    """Render the page."""
     prices = list_prices()
-    standing = [(one, prices.monthly(one)) for one in prices.floor]
+    standing = [(cost, prices.monthly(cost)) for cost in prices.floor]
     floor = [
-        (one.what, one.count, _price(prices.prices[one.price]), f"{dollars:,.0f}")
-        for one, dollars in standing
+        (cost.item, cost.count, _price(prices.prices[cost.price]), f"{dollars:,.0f}")
+        for cost, dollars in standing
     ]
     total = sum(dollars for _, dollars in standing)
     return "\n\n".join(
         [
-            "# What it costs",
-            "Rendered from `operate/desireline_operate/cost/prices.yaml` by `make docs`. Nothing "
-            "has run on AWS yet: a first month's bill will correct this.",
+            "# Cost",
+            "Rendered from `operate/desireline_operate/cost/prices.yaml` by `make docs`. No "
+            "deployment has run on AWS yet: the first month's bill will correct these numbers.",
             _COUNTED,
-            "## What is counted",
-            table(("what", "how"), _HOW),
+            "## Counted units",
+            table(("item", "unit"), _HOW),
             _RISEN,
             _LEFT_OUT,
-            "## What stands",
-            "The stage prod with a topic and an export as sources, a month of 730 hours; a test "
-            "counts these in its templates.",
+            "## Standing costs",
+            "The stage prod with a topic and an export as sources, in a month of 730 hours. A test "
+            "compares these numbers with the templates.",
             table(
-                ("what", "how many", "list price, $", "$ a month"),
-                [*floor, ("**together**", "", "", f"**{total:,.0f}**")],
+                ("item", "count", "list price, $", "$ per month"),
+                [*floor, ("**total**", "", "", f"**{total:,.0f}**")],
             ),
             "## At scale",
             _SCALE.format(
@@ -92,18 +91,18 @@ def cost_page() -> str:
             ),
             table(
                 (
-                    "million events a day",
-                    "fixed, $ a million",
-                    "events, $ a million",
-                    "together, $ a million",
-                    "fixed share",
-                    "$ a month",
+                    "million events per day",
+                    "standing, $ per million",
+                    "events, $ per million",
+                    "total, $ per million",
+                    "standing share",
+                    "$ per month",
                 ),
                 (_at_scale(total, millions) for millions in _SCALE_DAYS),
             ),
             "## Prices",
-            f"List prices of {prices.region}, without free tiers and discounts. *Secondary*: read "
-            "in another's account of the list.",
+            f"List prices of {prices.region}, without free tiers and discounts. *Secondary*: from "
+            "a page that quotes the list.",
             table(
                 ("name", "$", "for", "read", "source"),
                 (
@@ -116,7 +115,7 @@ def cost_page() -> str:
 
 
 def _at_scale(standing: float, millions: int) -> tuple[str, ...]:
-    """A row: what stands and what events cost at so many million events a day."""
+    """Return a row: the standing costs and the cost of events at this many million per day."""
     fixed = standing / (millions * MONTH_DAYS)
     whole = fixed + PER_MILLION
     return (

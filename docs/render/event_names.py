@@ -1,7 +1,7 @@
-"""The plan's names as Python: desireline/plan/event_names.py.
+"""Render the plan's event names as Python: desireline/plan/event_names.py.
 
-Code that names an event by a member of the list cannot misspell it, and a type checker finds what
-an event taken out of the plan breaks.
+Code that uses a member of the list cannot misspell an event. If an event leaves the plan, a type
+checker finds its uses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from desireline.plan.tracking_plan import load_plan
 
 
 def event_names() -> str:
-    """The module with the list of names."""
+    """Render the module with the list of names."""
     members = "\n".join(f'    {name.upper()} = "{name}"' for name in load_plan().events)
     return f'''\
 """The events of the tracking plan. Rendered from `tracking_plan/` by `make docs`: do not edit."""

@@ -1,4 +1,4 @@
-"""Markdown for the documents that are rendered."""
+"""Format Markdown for the rendered documents."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [list(header)]
     lines.append(["---"] * len(lines[0]))
     lines.extend([str(cell).replace("|", "\\|") for cell in row] for row in rows)

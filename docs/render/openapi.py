@@ -1,7 +1,7 @@
-"""docs/openapi.yaml: the HTTP API, out of the senders, the calls, the limits and the answers.
+"""Render docs/openapi.yaml: the HTTP API with its senders, calls, limits and answers.
 
-What code knows is taken from it; the schemas of the calls are Segment's specification as far as
-Desireline reads it, and leave room for the rest.
+Names and limits come from the code. The schemas of the calls follow the part of Segment's
+specification that Desireline reads, and allow other fields.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ Schema = dict[str, Any]
 HEADING = "# Rendered from the senders, the calls and the answers of the code by `make docs`.\n"
 
 REFUSALS: Mapping[int, str] = {
-    400: "Not what the sender sends: `malformed`, `stale`.",
-    401: "`unsigned`, `forged`: no signature or write key, or none of ours.",
-    403: "What the write key may not be used for: `origin`, `server_key`, `not_allowed`.",
-    404: "`unknown_sender`, `unknown_call`; or no such route.",
-    413: f"`too_large`: more than {BODY_LIMIT} bytes, unpacked; `too_many`: more than "
+    400: "The sender would not send this: `malformed`, `stale`.",
+    401: "`unsigned`, `forged`: the signature or write key is missing or wrong.",
+    403: "The write key does not allow this: `origin`, `server_key`, `not_allowed`.",
+    404: "`unknown_sender`, `unknown_call`; or an unknown route.",
+    413: f"`too_large`: more than {BODY_LIMIT} uncompressed bytes; `too_many`: more than "
     f"{EVENTS_LIMIT} events.",
     415: "`unknown_encoding`: neither plain nor gzip.",
-    429: "`throttled`: too many events; or a refusal, for a sender that never comes again after a "
-    "400 or 401. Without `Retry-After` and `reason` it is the gateway that answers, for too many "
+    429: "`throttled`: too many events; or a refusal, for a sender that never retries after a 400 "
+    "or 401. Without `Retry-After` and `reason` the gateway answered, because of too many "
     "requests.",
-    500: "The gateway answers, for the function did not. Come again.",
-    503: "`unavailable`: Kafka cannot be reached in time; `internal`: our mistake, counted and "
-    "alarmed. Come again.",
+    500: "The gateway answered, because the function did not. Retry.",
+    503: "`unavailable`: Kafka did not answer in time; `internal`: an error of Desireline, which "
+    "raises an alarm. Retry.",
 }
 
 RETRIED = (429, 503)
 BY_GATEWAY = (404, 413, 429, 500, 503)
-"""Statuses with which the gateway too may answer, in its own words."""
+"""Statuses that the gateway may answer too, with its own body."""
 
 
 def openapi_page() -> str:
-    """The description, as YAML."""
+    """Render the description as YAML."""
     return HEADING + yaml.safe_dump(description(), sort_keys=False, width=100, allow_unicode=True)
 
 
 def description() -> dict[str, Any]:
-    """The description, OpenAPI 3.1."""
+    """Build the description, OpenAPI 3.1."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Desireline",
             "version": version("desireline"),
-            "description": "Where SaaS tools send their webhooks, and sites and servers their "
-            "events. A 2xx means that the events are in Kafka, acknowledged by all in-sync "
-            "replicas. Set-up of each sender: senders.md; the API for sites and servers, its keys "
-            "and limits: http_api.md.",
+            "description": "SaaS tools send webhooks here; sites and servers send events. After a "
+            "2xx the events are in Kafka, acknowledged by all in-sync replicas. senders.md "
+            "describes the set-up of each sender. http_api.md describes the API for sites and "
+            "servers, its keys and its limits.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "localhost"}}}],
@@ -68,8 +68,8 @@ def description() -> dict[str, Any]:
                 "writeKey": {
                     "type": "http",
                     "scheme": "basic",
-                    "description": "The write key is the user name; no password. Browsers give it "
-                    "as `writeKey` in the body instead.",
+                    "description": "The write key is the user name; the password is empty. "
+                    "Browsers send it as `writeKey` in the body instead.",
                 }
             },
         },
@@ -81,16 +81,16 @@ def _webhooks() -> Schema:
         "name": "source",
         "in": "path",
         "required": True,
-        "description": "The sender. One that this deployment does not take is a 404.",
+        "description": "The sender. If the deployment does not accept it, the answer is 404.",
         "schema": {"type": "string", "enum": sorted(NAMES)},
     }
     return {
         "parameters": [source],
         "post": {
             "operationId": "webhook",
-            "summary": "A webhook, signed as its sender signs",
+            "summary": "A webhook with its sender's signature",
             "description": "Body, signature and age are checked as the sender documents them: see "
-            "senders.md. Some senders are answered in words of their own.",
+            "senders.md. Some senders get an answer in their own format.",
             "requestBody": {
                 "required": True,
                 "content": {
@@ -103,10 +103,10 @@ def _webhooks() -> Schema:
         },
         "head": {
             "operationId": "anybody",
-            "summary": "Whether there is anybody: some senders ask before they send",
+            "summary": "A test of the address, which some senders make before they send",
             "responses": {
-                "200": {"description": "There is."},
-                "404": {"description": "No such sender."},
+                "200": {"description": "The deployment accepts this sender."},
+                "404": {"description": "Unknown sender."},
                 "429": {"description": "Too many requests at once."},
             },
             "security": [{}],
@@ -138,19 +138,19 @@ def _calls() -> Schema:
 
 
 def _responses(schema: str) -> Schema:
-    taken = {"description": "All of it is in Kafka.", "content": _json(_ref(schema))}
-    found: Schema = {"200": taken}
-    for status, says in REFUSALS.items():
+    accepted = {"description": "All events are in Kafka.", "content": _json(_ref(schema))}
+    responses: Schema = {"200": accepted}
+    for status, meaning in REFUSALS.items():
         answer = "AnyAnswer" if schema == "Answer" and status in BY_GATEWAY else schema
-        found[str(status)] = {"description": says, "content": _json(_ref(answer))}
+        responses[str(status)] = {"description": meaning, "content": _json(_ref(answer))}
         if status in RETRIED:
-            found[str(status)]["headers"] = {
+            responses[str(status)]["headers"] = {
                 "retry-after": {
-                    "description": "Seconds after which to come again.",
+                    "description": "Seconds to wait before a retry.",
                     "schema": {"type": "integer", "minimum": 1},
                 }
             }
-    return found
+    return responses
 
 
 def _schemas() -> dict[str, Schema]:
@@ -161,21 +161,21 @@ def _schemas() -> dict[str, Schema]:
             "type": "object",
             "required": ["accepted", "quarantined"],
             "properties": {
-                "accepted": {**count, "description": "events taken"},
-                "quarantined": {**count, "description": "events set aside, to be repaired"},
+                "accepted": {**count, "description": "accepted events"},
+                "quarantined": {**count, "description": "events in quarantine, to be repaired"},
                 "withheld": {
                     **count,
                     "description": "events whose persons are suppressed or refuse consent",
                 },
-                "ignored": {**count, "description": "what is no event, as the plan says"},
-                "reason": {**text, "description": "a stable code, where it was refused"},
+                "ignored": {**count, "description": "reports that the plan ignores"},
+                "reason": {**text, "description": "a stable code of the refusal"},
                 "detail": text,
             },
             "additionalProperties": False,
         },
         "Gateway": {
             "type": "object",
-            "description": "The gateway's own words.",
+            "description": "The gateway's own answer.",
             "required": ["message"],
             "properties": {"message": text},
         },
@@ -184,13 +184,13 @@ def _schemas() -> dict[str, Schema]:
         "Call": {
             "type": "object",
             "properties": {
-                "type": {**text, "description": "in a batch; else the path says it"},
-                "messageId": {**text, "description": "what is sent twice with it counts once"},
+                "type": {**text, "description": "the call, in a batch; else it is in the path"},
+                "messageId": {**text, "description": "two calls with one id count once"},
                 "userId": {"type": ["string", "integer", "null"]},
                 "anonymousId": {"type": ["string", "null"]},
                 "previousId": {**text, "description": "alias: the anonymous id that was this user"},
                 "groupId": {"type": ["string", "integer"]},
-                "event": {**text, "description": "track: what happened"},
+                "event": {**text, "description": "track: the name of the event"},
                 "name": text,
                 "properties": object_,
                 "traits": object_,

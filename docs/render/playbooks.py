@@ -1,4 +1,4 @@
-"""docs/playbooks.md: what the shipped playbooks do, and how one is written."""
+"""Render docs/playbooks.md: the shipped playbooks, and a guide to writing one."""
 
 from __future__ import annotations
 
@@ -20,57 +20,56 @@ from desireline.intervene.playbook.playbooks import (
 from desireline.intervene.playbook.templates import PLACEHOLDERS, TITLE_LIMIT
 from docs.render.markdown import table
 
-WRITING = f"""## How one is written
-A playbook is a YAML file in `playbooks/`: `name.yaml`, and `name.v3.yaml` for an older version in
-which enrolments still run (a running one keeps its version). The fields:
+WRITING = f"""## Writing a playbook
+A playbook is a YAML file in `playbooks/`. The current version is `name.yaml`. An older version with
+running enrolments is `name.v3.yaml`, because an enrolment keeps its version. The fields:
 
-- `trigger`: one of `event`, `tier` (a crossing up to that tier or past it), `stage` (a change
-  to it).
-- `entry_age_limit`: an older trigger starts nothing, nor does a replay.
-- `reentry`: `never`, or the length of fixed windows, say `7d`, of which each admits a subject
-  once.
-- `goal`: a condition; when a check finds that it holds, the run ends and unsent messages are
+- `trigger`: one of `event`, `tier` (the score crosses into that tier or a higher one) or `stage`
+  (the stage changes to it).
+- `entry_age_limit`: an older trigger starts nothing. A replayed event starts nothing either.
+- `reentry`: `never`, or the length of fixed windows, say `7d`. Each window admits a subject once.
+- `goal`: a condition. If a check finds that it holds, the run ends and unsent messages are
   cancelled.
-- `steps`: each `after` an offset from the entry, as an absolute due time; with `actions`, or with
-  `branches`, of which the first one whose `when` holds is taken, and the last has no `when`.
-  `only_if` asks which branch an earlier step took. `leave: true` ends the run after the branch.
+- `steps`: each step has an offset `after` the entry, which gives an absolute due time. A step has
+  `actions` or `branches`. The first branch whose `when` holds is taken; the last branch has no
+  `when`. `only_if` tests the branch of an earlier step. `leave: true` ends the run after the
+  branch.
 - conditions: `happened: event` (with `by: 4h` from the entry), `score_at_least`, `score_below`,
   `all`, `any`, `not`.
-- actions: `channel`, `not_after` (from the step's due time), and what the channel needs. Titles are
-  one line of at most {TITLE_LIMIT} characters: longer ones are cut.
+- actions: `channel`, `not_after` (from the step's due time), and the fields of the channel. A title
+  is one line of at most {TITLE_LIMIT} characters; a longer one is cut.
 
-Whether something happened is judged on all that is known of these persons when the check reads."""
+A check evaluates `happened` on all events of the subject's persons that are counted by then."""
 
-PROMISES = """## What is promised, and what is not
-- A message is claimed before it is sent, once for each subject, playbook, slot, step and action,
-  and sent at most once. An outcome that nobody knows (no answer from the provider) is reported as
-  `unknown`, and not repeated. What was only recorded is never sent later.
-- Two fragments that are not known to be one subject yet may both be sent the same message; from the
-  merge on they cannot.
-- A tier that comes and goes within one batch of events is no crossing.
-- A subject in the holdout is enrolled, and held back at the gate, so that the ledger shows what it
-  was not sent. The assignment is made once and kept.
+PROMISES = """## Guarantees and limits
+- A message is claimed before it is sent, once for each subject, playbook, slot, step and action. It
+  is sent at most once. If the provider does not answer, the outcome is `unknown` and the message is
+  not repeated. A message that was only recorded is never sent later.
+- Two fragments may both get the same message until the pipeline merges them into one subject.
+- If a tier changes and changes back within one batch of events, no crossing is recorded.
+- A subject in the holdout is enrolled and held back at the gate, so the ledger shows the withheld
+  messages. The assignment never changes.
 - A run ends at its goal when its next check finds the goal, not at the moment of the event.
 
-To come with the intervention work: the watermarks of the pipeline (until then "has not happened"
-means "is not folded yet"), task tokens that shorten a wait, and `reconcile_claims`, which ends
-claims that were never delivered (until then such a claim stays open, with its message among the
-channel's dead letters)."""
+Not built yet: watermarks of the pipeline (until then "has not happened" means "is not counted
+yet"), task tokens that shorten a wait, and `reconcile_claims`, which ends claims that were never
+delivered (until then such a claim stays open, and its message is among the channel's dead
+letters)."""
 
 
 def playbooks_page() -> str:
-    """The page, out of the playbooks that ship."""
+    """Render the page from the shipped playbooks."""
     playbooks = load().current()
     return "\n\n".join(
         [
             "# Playbooks",
-            "Rendered from `playbooks/` by `make docs`. A playbook is data; one state machine runs "
-            "them all. Offsets count from the entry: the trigger's own time.",
+            "Rendered from `playbooks/` by `make docs`. A playbook is data, and one state machine "
+            "runs all of them. Offsets count from the entry, which is the trigger's own time.",
             *(_playbook(playbook) for playbook in playbooks),
             "## The gate",
-            "Every action passes these gates, in this order; the first to object decides, and the "
-            "ledger keeps gate and reason. Whether messages go out at all is a switch that is read "
-            "at delivery: `record` (the default), `allowlist` or `live`.",
+            "Every action passes these gates in this order. The first gate that objects decides, "
+            "and the ledger records gate and reason. A switch, which is read at delivery, decides "
+            "whether messages are sent: `record` (the default), `allowlist` or `live`.",
             table(("gate", "objects when"), ((f"`{g.__name__}`", _first_line(g)) for g in GATES)),
             PROMISES,
             WRITING,
@@ -84,18 +83,16 @@ def playbooks_page() -> str:
 
 
 def _playbook(playbook: Playbook) -> str:
-    again = (
+    reentry = (
         "never" if playbook.reentry == "never" else f"once in {format_duration(playbook.reentry)}"
     )
     facts = (
         f"`{playbook.name}`, version {playbook.version}. Starts at {_trigger(playbook)}, unless "
-        f"that is older than {format_duration(playbook.entry_age_limit)}. Again for the same "
-        f"subject: {again}. Ends at once when: {describe(playbook.goal)}."
+        f"that is older than {format_duration(playbook.entry_age_limit)}. Re-entry of the same "
+        f"subject: {reentry}. Ends at once when: {describe(playbook.goal)}."
     )
     rows = (row for step in playbook.steps for row in _step(step))
-    return f"## {playbook.title}\n\n{facts}\n\n" + table(
-        ("when", "condition", "what happens"), rows
-    )
+    return f"## {playbook.title}\n\n{facts}\n\n" + table(("when", "condition", "actions"), rows)
 
 
 def _trigger(playbook: Playbook) -> str:
@@ -122,23 +119,23 @@ def _step(step: Step) -> Iterator[tuple[str, str, str]]:
 
 
 def _actions(branch: Branch) -> str:
-    said = [_action(action) for action in branch.actions]
+    actions = [_action(action) for action in branch.actions]
     if branch.leave:
-        said.append("leave the playbook")
-    return "; ".join(said) or "go on"
+        actions.append("leave the playbook")
+    return "; ".join(actions) or "continue"
 
 
 def _action(action: Action) -> str:
-    later = "" if action.channel in CHANNELS else " (channel to come)"
-    what = f"{action.channel}{later}, `{action.name}`"
+    later = "" if action.channel in CHANNELS else " (channel not built yet)"
+    name = f"{action.channel}{later}, `{action.name}`"
     match action:
         case AlertAction():
-            return f"{what}: {action.title} [{action.severity}]"
+            return f"{name}: {action.title} [{action.severity}]"
         case CrmAction():
             value = f" = {action.value}" if action.value else ""
-            return f"{what}: {action.operation.replace('_', ' ')} {action.what}{value}"
+            return f"{name}: {action.operation.replace('_', ' ')} {action.what}{value}"
         case _:
-            return f"{what}: {action.title}"
+            return f"{name}: {action.title}"
 
 
 def _first_line(function: object) -> str:

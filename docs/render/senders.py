@@ -1,4 +1,4 @@
-"""docs/senders.md, rendered from the senders' modules."""
+"""Render docs/senders.md from the senders' modules."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from desireline_local.sender_side import samples
 from docs.render.markdown import table
 
 ANSWERS = (
-    "Every sender is answered in the same way, unless its section says otherwise:",
+    "Every sender gets the same answers, unless its section says otherwise:",
     "\n".join(
         [
-            "- **200** once the raw body, its events and what was set aside are in Kafka, "
-            "acknowledged by all in-sync replicas; the body says how many were accepted, how many "
-            "quarantined, and, where there are some, how many ignored (the plan says that they are "
-            "no events) or withheld (their person is suppressed). A HEAD request is answered with "
-            "200 too.",
-            "- **4xx** with a reason for what cannot be taken: 401 `unsigned` or `forged`, 400 "
+            "- **200** once the raw body, its events and its quarantined events are in Kafka, "
+            "acknowledged by all in-sync replicas. The answer's body counts the accepted and "
+            "quarantined events. If there are any, it also counts the ignored ones (the plan "
+            "ignores them) and the withheld ones (their person is suppressed). A HEAD request "
+            "gets 200 too.",
+            "- **4xx** with a reason for a refused body: 401 `unsigned` or `forged`, 400 "
             "`stale` or `malformed`, 404 `unknown_sender`, 413 `too_large`, 415 "
-            "`unknown_encoding`. Nothing is kept of it.",
+            "`unknown_encoding`. A refused body is not stored.",
             "- **429** above the gateway's rate for the route, and with `Retry-After` above the "
             "limit of events that the deployment sets for the sender.",
-            "- **503** with `Retry-After` while Kafka cannot be reached, always before the "
-            "sender's patience ends.",
+            "- **503** with `Retry-After` while Kafka does not answer, always before the sender's "
+            "time-out.",
         ]
     ),
-    "Where a sender would not repair a body and counts our refusals until it stops, a body that "
-    "is signed and yet not of its form is kept, set aside as `malformed` and answered with 200.",
+    "Some senders never correct a body, and stop after too many refusals. For these a signed body "
+    "in the wrong form is stored, quarantined as `malformed` and answered with 200.",
 )
 
 
 def senders_page() -> str:
-    """How to point each sender here, what it signs, and what it is answered."""
+    """Render the set-up of each sender, its signature, and the answers that it gets."""
     plan, senders = load_plan(), known()
     rows = (
         (
             f"[{sender.name}](#{sender.name})",
             _signed(sender),
             f"{sender.deadline:g} s",
-            "set aside, 200" if sender.keeps_unreadable else "400",
+            "quarantined, 200" if sender.keeps_unreadable else "400",
             "identifies" if sender.mapped_as in plan.verified_email else "is a trait",
         )
         for sender in senders.values()
     )
-    header = ("sender", "its signature covers", "waits", "an unreadable body", "an email address")
+    header = ("sender", "signature covers", "time-out", "unreadable body", "email address")
     return "\n\n".join(
         [
             "# Senders",
-            "Rendered from the senders' modules by `make docs`. Each is at "
-            "`POST /webhooks/<sender>`, and its secret in Secrets Manager at "
-            "`<deployment>/<sender>`: store there what the sender issued, or tell the sender what "
-            "is there. While a secret rotates, the current and the previous version are accepted. "
-            f"A signed time may be {TOLERANCE_MS // 60_000} minutes off, either way, unless the "
-            "table says otherwise. "
-            "`desireline send <sender> --sample` plays it. How to add one is in "
-            "[adding_a_sender.md](adding_a_sender.md).",
+            "Rendered from the senders' modules by `make docs`. A sender posts to "
+            "`/webhooks/<sender>`. Its secret is in Secrets Manager at `<deployment>/<sender>`: "
+            "store the sender's secret there, or give the sender the stored one. While a secret "
+            "rotates, the current and the previous version are accepted. "
+            f"A signed time may differ by {TOLERANCE_MS // 60_000} minutes, unless the table "
+            "says otherwise. "
+            "`desireline send <sender> --sample` sends its samples to the local cloud. "
+            "[adding_a_sender.md](adding_a_sender.md) describes how to add a sender.",
             *ANSWERS,
             table(header, rows),
             *(_section(sender, plan) for sender in senders.values()),
@@ -84,7 +84,7 @@ def _time(sender: Sender) -> str:
 def _section(sender: Sender, plan: TrackingPlan) -> str:
     module = sys.modules[type(sender).__module__]
     mapped = plan.senders.get(sender.mapped_as)
-    names = Counter(one.becomes for one in mapped.mappings) if mapped else Counter[str]()
+    names = Counter(mapping.becomes for mapping in mapped.mappings) if mapped else Counter[str]()
     events = ", ".join(f"`{name}`" for name in sorted(names))
     return "\n\n".join(
         [

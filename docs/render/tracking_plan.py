@@ -1,4 +1,4 @@
-"""docs/tracking_plan.md, rendered from the plan's YAML."""
+"""Render docs/tracking_plan.md from the plan's YAML."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from docs.render.markdown import table
 
 
 def tracking_plan_page() -> str:
-    """Every event with its parameters and where it comes from, one section a category; then what
-    each sender's words become."""
+    """Render each event with its parameters and its sources, one section per category, and then
+    each sender's mappings."""
     plan = load_plan()
     verified = ", ".join(sorted(plan.verified_email))
     parts = [
         "# Tracking plan",
         f"Version {plan.version}, {len(plan.events)} events from {len(plan.senders)} senders. "
         "Rendered from `tracking_plan/` by `make docs`, together with the "
-        "[JSON Schema](tracking_plan.schema.json) of the events, and the names that the code uses "
+        "[JSON Schema](tracking_plan.schema.json) of the events and the names in the code "
         "(`desireline.plan.event_names`).",
         f"An email address identifies a person only if it comes from: {verified}. From other "
         "senders it is a trait.",
-        "[Changing the plan](changing_the_plan.md) says how, and what is checked.",
+        "[Changing the plan](changing_the_plan.md) describes how to change it, and the checks.",
         "## Conversions and high intent",
         table(
             ("", "events"),
@@ -36,7 +36,10 @@ def tracking_plan_page() -> str:
                 ("macro conversions", _linked(plan, lambda event: event.conversion == "macro")),
                 ("micro conversions", _linked(plan, lambda event: event.conversion == "micro")),
                 ("high intent", _linked(plan, lambda event: event.high_intent)),
-                ("who does it owns the account", _linked(plan, lambda event: event.owns_account)),
+                (
+                    "makes its person the account's owner",
+                    _linked(plan, lambda event: event.owns_account),
+                ),
             ),
         ),
     ]
@@ -45,7 +48,7 @@ def tracking_plan_page() -> str:
         of_it = (event for event in plan.events.values() if event.category == category)
         parts += [_event(plan, event) for event in of_it]
     parts.append("## Mappings by sender")
-    parts += [_sender(words) for words in plan.senders.values()]
+    parts += [_sender(content) for content in plan.senders.values()]
     return "\n\n".join(parts)
 
 
@@ -55,22 +58,23 @@ def _linked(plan: TrackingPlan, chosen: Callable[[PlannedEvent], bool]) -> str:
 
 
 def _event(plan: TrackingPlan, event: PlannedEvent) -> str:
-    said = f"### {event.name}\n\n{event.description}"
-    if found := marks(event):
-        said += f" *{', '.join(found).capitalize()}.*"
+    text = f"### {event.name}\n\n{event.description}"
+    if event_marks := marks(event):
+        text += f" *{', '.join(event_marks).capitalize()}.*"
     if event.parameters:
-        rows = ((f"`{name}`", *_parameter(one)) for name, one in event.parameters.items())
-        said += "\n\n" + table(("parameter", "type", "unit", "allowed", "required", "summed"), rows)
-    senders = "; ".join(source_call(*one) for one in plan.mappings_to(event.name))
-    return f"{said}\n\nFrom {senders or 'no sender yet'}."
+        rows = ((f"`{name}`", *_parameter(it)) for name, it in event.parameters.items())
+        text += "\n\n" + table(("parameter", "type", "unit", "allowed", "required", "summed"), rows)
+    senders = "; ".join(source_call(*mapping) for mapping in plan.mappings_to(event.name))
+    return f"{text}\n\nFrom {senders or 'no sender yet'}."
 
 
-def _parameter(one: Parameter) -> tuple[str, ...]:
-    required, summed = ("yes" if mark else "" for mark in (one.required, one.sum))
-    return one.type, one.unit or "", allowed(one), required, summed
+def _parameter(parameter: Parameter) -> tuple[str, ...]:
+    marks = (parameter.required, parameter.sum)
+    required, summed = ("yes" if mark else "" for mark in marks)
+    return parameter.type, parameter.unit or "", allowed(parameter), required, summed
 
 
-def _sender(words: SenderWords) -> str:
+def _sender(content: SenderWords) -> str:
     rows = (
         (
             f"`{mapping.call}`",
@@ -79,23 +83,23 @@ def _sender(words: SenderWords) -> str:
             f"[{mapping.becomes}](#{mapping.becomes})",
             _paths(mapping.properties.items()),
         )
-        for mapping in words.mappings
+        for mapping in content.mappings
     )
     header = ("call", "event", "where", "becomes", "parameters from elsewhere")
-    said = f"### From {words.sender}\n\n{table(header, rows)}"
-    if words.ignored:
+    text = f"### From {content.sender}\n\n{table(header, rows)}"
+    if content.ignored:
         ignored = (
             (
-                f"`{one.call}`",
-                one.event or "",
-                f"`{' '.join(one.where.split())}`" if one.where else "",
-                one.why,
+                f"`{entry.call}`",
+                entry.event or "",
+                f"`{' '.join(entry.where.split())}`" if entry.where else "",
+                entry.why,
             )
-            for one in words.ignored
+            for entry in content.ignored
         )
-        said += "\n\nNo events, and counted as ignored:\n\n"
-        said += table(("call", "event", "where", "why"), ignored)
-    return said
+        text += "\n\nIgnored reports:\n\n"
+        text += table(("call", "event", "where", "why"), ignored)
+    return text
 
 
 def _paths(properties: Iterable[tuple[str, str]]) -> str:

@@ -1,7 +1,7 @@
-"""docs/tracking_plan.schema.json: what the properties of each event may be, as JSON Schema.
+"""Render docs/tracking_plan.schema.json: the properties of each event as JSON Schema.
 
-It describes canonical events as topics and archive hold them; only what the plan knows of them.
-What JSON Schema has no word for stands under `x-…`.
+It describes canonical events as in the topics and the archive, as far as the plan defines them.
+Facts that JSON Schema cannot express are under `x-…`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from desireline.plan.tracking_plan import LARGEST, TEXT_LIMIT, Parameter, Planne
 
 
 def tracking_plan_schema() -> str:
-    """The schema, written."""
+    """Render the schema as JSON."""
     return json.dumps(schema(), indent=1, ensure_ascii=False)
 
 
 def schema() -> dict[str, Any]:
-    """One schema of all events: `name` decides which definition holds."""
+    """Build one schema for all events: `name` selects the definition."""
     plan = load_plan()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -39,8 +39,8 @@ def schema() -> dict[str, Any]:
 
 
 def _event(event: PlannedEvent) -> dict[str, Any]:
-    properties = {name: _parameter(one) for name, one in event.parameters.items()}
-    required = [name for name, one in event.parameters.items() if one.required]
+    properties = {name: _parameter(parameter) for name, parameter in event.parameters.items()}
+    required = [name for name, parameter in event.parameters.items() if parameter.required]
     marks = {
         "x-conversion": event.conversion,
         "x-high-intent": event.high_intent or None,
@@ -48,7 +48,7 @@ def _event(event: PlannedEvent) -> dict[str, Any]:
     }
     return {
         "description": event.description,
-        **_given(marks),
+        **_without_none(marks),
         "properties": {
             "category": {"const": event.category},
             "properties": {
@@ -61,21 +61,21 @@ def _event(event: PlannedEvent) -> dict[str, Any]:
     }
 
 
-def _parameter(one: Parameter) -> dict[str, Any]:
+def _parameter(parameter: Parameter) -> dict[str, Any]:
     limits: dict[str, Any] = {}
-    match one.type:
+    match parameter.type:
         case "integer" | "number":
             limits = {
-                "minimum": -LARGEST if one.minimum is None else one.minimum,
-                "maximum": LARGEST if one.maximum is None else one.maximum,
+                "minimum": -LARGEST if parameter.minimum is None else parameter.minimum,
+                "maximum": LARGEST if parameter.maximum is None else parameter.maximum,
             }
-        case "string" if one.values is None:
+        case "string" if parameter.values is None:
             limits = {"maxLength": TEXT_LIMIT}
         case "string":
-            limits = {"enum": list(one.values or ())}
-    marks = _given({"x-unit": one.unit, "x-summed": one.sum or None})
-    return {"type": one.type, **limits, **marks}
+            limits = {"enum": list(parameter.values or ())}
+    marks = _without_none({"x-unit": parameter.unit, "x-summed": parameter.sum or None})
+    return {"type": parameter.type, **limits, **marks}
 
 
-def _given(marks: dict[str, Any]) -> dict[str, Any]:
+def _without_none(marks: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in marks.items() if value is not None}

@@ -27,19 +27,17 @@ from desireline_learning.training.report import BAND_DAY, Training, calibration_
 
 GOLDEN_ROWS = 50
 HISTORY = Scenario(trials=3000, days=76.0, signup_days=60.0, seed=20260105, visitors=0.0)
-"""Two months of signups, and what it takes until the last trial's 14 days are over."""
+"""Two months of signups, and the days until the last trial's 14 days are over."""
 
 
 def main(
-    folder: Annotated[Path | None, typer.Option(help="Where to write the model.")] = None,
-    docs: Annotated[Path, typer.Option(help="Where to write model.md and its plot.")] = Path(
-        "docs"
-    ),
+    folder: Annotated[Path | None, typer.Option(help="Folder for the model.")] = None,
+    docs: Annotated[Path, typer.Option(help="Folder for model.md and its plot.")] = Path("docs"),
     check: Annotated[
-        bool, typer.Option("--check", help="Only tell whether the committed model is this one.")
+        bool, typer.Option("--check", help="Only compare the result with the committed model.")
     ] = False,
 ) -> None:
-    """Replay the simulated history, fit the candidates, judge them on later trials, package."""
+    """Train the model: replay simulated history, fit candidates, test them on later trials."""
     committed = ROOT / JOURNEY_MODEL.name
     if check:
         with tempfile.TemporaryDirectory() as scratch:
@@ -56,9 +54,9 @@ def main(
 
 
 def train(folder: Path, docs: Path | None) -> None:
-    """Write the model to `folder`, and its report to `docs` if given.
+    """Write the model to `folder`, and its report to `docs` unless that is None.
 
-    Raises RuntimeError when no candidate beats the baseline: nothing is packaged then.
+    Raises RuntimeError if no candidate beats the baseline; it then packages no model.
     """
     company = Company(HISTORY)
     typer.echo(f"Replaying {HISTORY.trials} simulated trials")
@@ -66,16 +64,18 @@ def train(folder: Path, docs: Path | None) -> None:
     table = replay(history, end=HISTORY.end)
     earlier, later = split_by_time(table)
     typer.echo(f"Fitting on {len(earlier)} rows, judging on {len(later)} later ones")
-    # Sums of gradients over several threads differ in their last bits from run to run.
+    # With several threads, sums of gradients differ in their last bits from run to run.
     with threadpool_limits(1):
-        found = candidates(earlier, later)
-    chosen = choose(found)
-    for candidate in found:
+        fitted = candidates(earlier, later)
+    chosen = choose(fitted)
+    for candidate in fitted:
         numbers = candidate.metrics
         typer.echo(f"  {candidate.name}: Brier {numbers['brier']:.4f}, ECE {numbers['ece']:.4f}")
-    beaten = next(candidate for candidate in found if candidate.name == BASELINE)
-    if chosen.metrics["brier"] >= beaten.metrics["brier"]:
-        raise RuntimeError("no candidate beats logistic regression: nothing is packaged")
+    baseline = next(candidate for candidate in fitted if candidate.name == BASELINE)
+    if chosen.metrics["brier"] >= baseline.metrics["brier"]:
+        raise RuntimeError(
+            "no candidate beats logistic regression: no model is packaged. Check features and data"
+        )
     manifest = export.write(
         folder,
         export.export(chosen.model),
@@ -95,7 +95,7 @@ def train(folder: Path, docs: Path | None) -> None:
             manifest=manifest,
             earlier=earlier,
             later=later,
-            found=found,
+            candidates=fitted,
             chosen=chosen,
             bands=bands(*_of_day(chosen, later, BAND_DAY)),
             by_day={day: summary(*_of_day(chosen, later, day)) for day in DECISION_DAYS},
@@ -115,7 +115,7 @@ def _latest(state: JourneyState, _due: int) -> int:
 
 
 def _golden(chosen: Candidate, later: Table) -> export.Arrays:
-    """Rows over the whole range of scores, with what scikit-learn says of them."""
+    """Select rows over the whole range of scores, with scikit-learn's probabilities."""
     order = np.argsort(chosen.probability, kind="stable")
     picked = order[np.linspace(0, len(order) - 1, GOLDEN_ROWS).astype(int)]
     return {"rows": later.rows[picked], "probability": chosen.probability[picked]}

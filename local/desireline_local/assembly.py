@@ -1,5 +1,4 @@
-"""The cloud assembly of the local deployment: layers and templates, made anew only when what they
-are made of has changed."""
+"""Build the cloud assembly of the local deployment, and rebuild it only if its inputs change."""
 
 from __future__ import annotations
 
@@ -13,18 +12,18 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from desireline_local.settings import inherited
+from desireline_local.settings import inherited_environment
 from desireline_operate.paths import PROJECT
 
 OUT = PROJECT / "build" / "local"
 INPUTS = ("infra", "functions", "layers", "playbooks", "tracking_plan")
 _SKIPPED = {"__pycache__", "node_modules"}
 _HOST = f"{sys.platform} {platform.machine()} {sys.implementation.cache_tag}"
-"""What the layers' wheels are for."""
+"""The platform and Python of the layers' wheels."""
 
 
 class AssemblyError(Exception):
-    """Layers or templates could not be made; the message is what the tool said."""
+    """The build of layers or templates failed; the message contains the tool's output."""
 
 
 def cloud_assembly(report: Callable[[str], None] = lambda _: None) -> Path:
@@ -49,7 +48,7 @@ def _assembly(report: Callable[[str], None]) -> Path:
 
 
 def _run(*arguments: str) -> None:
-    environment = inherited(
+    environment = inherited_environment(
         PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
         CDK_OUTDIR=str(OUT / "cdk.out"),
         CDK_VALIDATION="false",

@@ -1,4 +1,4 @@
-"""The laptop cloud: Kafka, AWS, the same CDK application, the pollers and the warehouse."""
+"""The local cloud: Kafka, AWS with the deployed CDK application, the pollers and the warehouse."""
 
 from __future__ import annotations
 
@@ -35,24 +35,25 @@ CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/local/00000000-0000-0000-00
 POLLER_SECONDS = 180.0
 
 IDENTITY = "desireline on a laptop"
-"""What fragments are named with in every local cloud, and a secret elsewhere: so a story that is
-told twice has the same persons in the same partitions, and the same of them are held out."""
+"""The key from which every local cloud derives fragments; on AWS it is a secret. So two runs of one
+story have the same persons in the same partitions and in the same holdout."""
 
 COMPANY_TOPICS = {"company.events": 4}
-"""The company's own topics that the local deployment takes as sources, and their partitions: there
-is nobody else here who would make them."""
+"""The company's own topics that are sources of the local deployment, and their partition counts.
+The local cloud creates them itself."""
 
 Report = Callable[[str], None]
 
 
 class CloudError(Exception):
-    """A part of the local cloud did not start or has ended; the message names it."""
+    """A part of the local cloud did not start, or has ended; the message names the part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everything is. called: the webhooks' address as the function sees it, which some
-    senders sign; on AWS the two are one. alert_topics: ARN of the SNS topic, by channel."""
+    """The addresses of a running cloud. called: the webhooks' address as the function sees it. Some
+    senders sign that address; on AWS it equals the public one. alert_topics: ARN of the SNS topic,
+    by channel."""
 
     webhooks: str
     called: str
@@ -69,23 +70,23 @@ class Addresses:
 
     @property
     def host(self) -> str:
-        """What a library of Segment's is given as its host: it posts to /v1 below."""
+        """The host for Segment's libraries, which post to /v1 below it."""
         return self.webhooks.removesuffix("/webhooks")
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the running cloud."""
+        """Return a boto3 client of the running cloud."""
         return client(self.aws, service)
 
     def clock(self) -> Control:
-        """The journey clock, faults, rest."""
+        """Return the control of the journey clock and of faults."""
         return Control(self.control)
 
     def polling(self) -> PollerStatus:
-        """How far the pollers are."""
+        """Return the client of the pollers' status."""
         return PollerStatus(self.poller)
 
     def as_deployment(self) -> Deployment:
-        """Return the cloud as the deployment that operators' commands work on."""
+        """Return the cloud as a deployment, on which the operators' commands work."""
         return Deployment(
             name=self.deployment,
             bootstrap=self.kafka,
@@ -105,7 +106,7 @@ class Addresses:
         return table_name(self.deployment, table)
 
     def secret(self, name: str) -> bytes:
-        """The current value of a sender's secret."""
+        """Return the current value of a sender's secret."""
         answer = self.client("secretsmanager").get_secret_value(
             SecretId=f"{self.deployment}/{name}"
         )
@@ -113,10 +114,12 @@ class Addresses:
 
 
 class LocalCloud:
-    """home: a folder of its own, removed at the end. bootstrap: a Kafka that one already has. warm:
-    whether functions start with the cloud, or each with its first work. idle: see LocalAws.
+    """A local cloud: a context manager, or start, check (raises if a part has ended) and stop.
 
-    A context manager, or start, check (raises when a part has ended) and stop.
+    home: a folder for its files only, which stop removes. bootstrap: address of an existing Kafka;
+    None to start one. nodes: of the started Kafka, 1 or 3. auth: whether the local AWS checks
+    rights. warm: whether functions start with the cloud, or with their first work. idle: see
+    LocalAws.
     """
 
     def __init__(
@@ -171,16 +174,16 @@ class LocalCloud:
         return self.addresses
 
     def start(self) -> Addresses:
-        """Start everything; returns when it is ready. Raises CloudError and its parts' errors."""
+        """Start all parts, and return when they are ready. Raises CloudError and parts' errors."""
         self._report("Kafka and AWS")
         self.aws.launch(self._report)
         if self.warehouse:
             self.warehouse.launch()
         if self.kafka:
             with ThreadPoolExecutor(2) as pool:
-                assembly_made = pool.submit(cloud_assembly, self._report)
+                building = pool.submit(cloud_assembly, self._report)
                 self.kafka.start()
-                assembly = assembly_made.result()
+                assembly = building.result()
         else:
             assembly = cloud_assembly(self._report)
         self.aws.wait()
@@ -202,7 +205,7 @@ class LocalCloud:
         return self.addresses
 
     def start_poller(self) -> None:
-        """Start the pollers, or start them again; returns when they answer."""
+        """Start the pollers, also after `kill_poller`, and return when they answer."""
         command = [
             *(sys.executable, "-m", "desireline_local.poller"),
             *(self.aws.endpoint, self.bootstrap, str(self._poller_port)),
@@ -216,16 +219,16 @@ class LocalCloud:
                 if poller.ready():
                     return
             time.sleep(0.05)
-        raise CloudError("the pollers do not answer")
+        raise CloudError(f"the pollers do not answer: read {self.home / 'poller.log'}")
 
     def kill_poller(self) -> None:
-        """End the pollers as a power cut would; a test's fault."""
+        """Kill the pollers, as a power cut would, for tests."""
         process = self._parts.pop("poller")
         process.kill()
         process.wait()
 
     def check(self) -> None:
-        """Raises CloudError, naming it, when a part has ended."""
+        """Check that all parts run. Raises CloudError with the end of the log of an ended part."""
         for name, process in self._processes().items():
             if process.poll() is not None:
                 log = next(iter(self.home.glob(f"**/{name}*.log")), None)
@@ -233,7 +236,7 @@ class LocalCloud:
                 raise CloudError(f"{name} has ended with status {process.returncode}\n{tail}")
 
     def memory(self) -> int:
-        """Resident bytes of all parts and their children."""
+        """Return the resident bytes of all parts and their children."""
         total = 0
         for process in self._processes().values():
             with suppress(psutil.NoSuchProcess):
@@ -254,16 +257,16 @@ class LocalCloud:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _processes(self) -> dict[str, subprocess.Popen[bytes]]:
-        found = dict(self._parts)
+        processes = dict(self._parts)
         if self.aws.process:
-            found["aws"] = self.aws.process
+            processes["aws"] = self.aws.process
         if self.kafka:
-            found.update(
+            processes.update(
                 (f"kafka-{node.id}", node.process) for node in self.kafka.nodes if node.process
             )
         if self.warehouse:
-            found.update(self.warehouse.processes)
-        return found
+            processes.update(self.warehouse.processes)
+        return processes
 
     def _deploy(self, assembly: Path) -> dict[str, str]:
         deployer = Deployer(self.aws.client)
@@ -281,7 +284,7 @@ class LocalCloud:
     def _addresses(self, outputs: dict[str, str]) -> Addresses:
         url = urlsplit(outputs["WebhooksUrl"])
         return Addresses(
-            webhooks=self._called(outputs["WebhooksUrl"]),
+            webhooks=self._local_url(outputs["WebhooksUrl"]),
             called=f"https://{url.hostname}{url.path}",
             aws=self.aws.endpoint,
             control=self.aws.control.url,
@@ -289,19 +292,21 @@ class LocalCloud:
             poller=f"http://{LOOPBACK}:{self._poller_port}",
             warehouse=self.warehouse.address if self.warehouse else "",
             alert_topics=json.loads(outputs["AlertTopics"]),
-            quarantine=self._called(outputs["QuarantineUrl"]),
+            quarantine=self._local_url(outputs["QuarantineUrl"]),
             archive_bucket=f"{DEPLOYMENT}-archive-{ACCOUNT}",
             mixpanel=self._mixpanel,
         )
 
-    def _called(self, address: str) -> str:
-        """Where an address of API Gateway's is answered on this machine."""
+    def _local_url(self, address: str) -> str:
+        """Translate an address of API Gateway into the one that answers on this machine."""
         url = urlsplit(address)
         api = str(url.hostname).partition(".")[0]
         return f"{self.aws.endpoint}/_aws/execute-api/{api}/$default{url.path}"
 
     def warm_up(self) -> None:
-        """Let every function initialise: its first work would wait for that. Raises CloudError."""
+        """Invoke functions once, so that their first event does not wait for initialisation.
+
+        Raises CloudError."""
         lambdas = self.aws.client("lambda")
         failures: list[str] = []
 
@@ -313,13 +318,13 @@ class LocalCloud:
                 failures.append(f"{function}: {body[:800]}")
 
         copies = [function for function in WARM for _ in range(COPIES.get(function, 1))]
-        threads = [threading.Thread(target=invoke, args=(one,)) for one in copies]
+        threads = [threading.Thread(target=invoke, args=(function,)) for function in copies]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if failures:
-            raise CloudError("a function does not start: " + "; ".join(failures))
+            raise CloudError("a function does not initialise: " + "; ".join(failures))
 
 
 _NO_RECORDS: dict[str, Any] = {"records": {}}
@@ -340,8 +345,8 @@ WARM: dict[Function, dict[str, Any]] = {
     Function.DELIVER_ACTION: {"Records": []},
     Function.CHECK_PLAYBOOK: {"enrolment": "00000000-0000-0000-0000-000000000000"},
 }
-"""An event for each function that alerts wait for, which makes it initialise and do nothing. What
-sets aside, and what is only asked at times, starts when it is needed: memory is a laptop's, too."""
+"""An event without work for each function on the way to an alert. The other functions initialise
+when they are needed, to save memory."""
 
 
 COPIES = {
@@ -351,4 +356,4 @@ COPIES = {
     Function.START_INTERVENTIONS: 2,
     Function.CHECK_PLAYBOOK: 2,
 }
-"""Environments to warm, where more than one mapping or client invokes a function at once."""
+"""The number of environments to warm, if several mappings or clients invoke a function at once."""

@@ -1,4 +1,4 @@
-"""Deploys a CDK cloud assembly to the local AWS, by CloudFormation, as the CDK command would."""
+"""Deploy a CDK cloud assembly to the local AWS by CloudFormation, as the CDK command does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from desireline_local.aws.cloud import ACCOUNT, REGION
 STACK_SECONDS = 300.0
 DELETED = "DELETE_COMPLETE"
 NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
-"""A stack of which nothing was made can only be deleted."""
+"""The states of a stack whose creation failed. CloudFormation allows only its deletion."""
 STARTED = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -29,8 +29,8 @@ class DeployError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One stack of the assembly: its name, the bucket/key at which its template is published (it
-    is too large to be passed itself), and its asset manifests."""
+    """One stack of the assembly. template: bucket/key of the published template, which is too large
+    for a request. assets: its asset manifests."""
 
     name: str
     template: str
@@ -38,7 +38,7 @@ class Stack:
 
 
 class Deployer:
-    """clients: makes a boto3 client of a service."""
+    """Deploys assemblies. clients: makes a boto3 client of a service."""
 
     def __init__(self, clients: Callable[[str], Any]) -> None:
         self._s3 = clients("s3")
@@ -48,14 +48,14 @@ class Deployer:
         self._buckets: set[str] = set()
 
     def parameters(self, values: Mapping[str, str]) -> None:
-        """Write the parameters by which stacks that are left out would speak to the others."""
+        """Write the parameters that the stacks without a local deployment would publish."""
         for name, value in values.items():
             self._ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
     def deploy(
         self, assembly: Path, report: Callable[[str], None] = lambda _: None
     ) -> dict[str, str]:
-        """Deploy every stack of the assembly in order; the outputs of all. Raises DeployError."""
+        """Deploy every stack in order, and return the outputs of all. Raises DeployError."""
         self.parameters({"/cdk-bootstrap/hnb659fds/version": "30"})
         outputs: dict[str, str] = {}
         for stack in stacks(assembly):
@@ -103,13 +103,13 @@ class Deployer:
             self._cloudformation.create_stack(**arguments)
         elif not self._update(arguments):
             return _outputs(self._settled(stack.name))
-        found = self._settled(stack.name)
-        if "ROLLBACK" in found["StackStatus"] or "FAILED" in found["StackStatus"]:
-            raise DeployError(f"{stack.name}: {found['StackStatus']}: {self._why(stack.name)}")
-        return _outputs(found)
+        result = self._settled(stack.name)
+        if "ROLLBACK" in result["StackStatus"] or "FAILED" in result["StackStatus"]:
+            raise DeployError(f"{stack.name}: {result['StackStatus']}: {self._why(stack.name)}")
+        return _outputs(result)
 
     def _update(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether there is something to change."""
+        """Start an update. Returns False if the stack needs no changes."""
         try:
             self._cloudformation.update_stack(**arguments)
         except ClientError as error:
@@ -120,26 +120,26 @@ class Deployer:
 
     def _status(self, name: str) -> str | None:
         try:
-            found = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            stack = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         except ClientError:
             return None
-        return None if found["StackStatus"] == DELETED else str(found["StackStatus"])
+        return None if stack["StackStatus"] == DELETED else str(stack["StackStatus"])
 
     def _settled(self, name: str) -> dict[str, Any]:
-        """The stack once nothing of it is in progress."""
+        """Wait until no operation on the stack is in progress, and return its description."""
         end = time.monotonic() + STACK_SECONDS
         while time.monotonic() < end:
             try:
-                found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=name)
+                answer: dict[str, Any] = self._cloudformation.describe_stacks(StackName=name)
             except ClientError:
                 return {"StackStatus": DELETED}
-            if not found["Stacks"][0]["StackStatus"].endswith("IN_PROGRESS"):
-                return dict(found["Stacks"][0])
+            if not answer["Stacks"][0]["StackStatus"].endswith("IN_PROGRESS"):
+                return dict(answer["Stacks"][0])
             time.sleep(0.05)
         raise DeployError(f"{name}: not deployed after {STACK_SECONDS:.0f} s")
 
     def _why(self, name: str) -> str:
-        """The resources that failed in the last attempt, and the reasons."""
+        """Describe the resources that failed in the last attempt, with the reasons."""
         events = self._cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         reasons = []
         for event in events:
@@ -154,11 +154,11 @@ class Deployer:
 
 
 def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
-    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs") or ()}
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs") or ()}
 
 
 def stacks(assembly: Path) -> Iterator[Stack]:
-    """The stacks of a cloud assembly, each after those that it depends on."""
+    """Yield the stacks of a cloud assembly, each after its dependencies."""
     artifacts: dict[str, Any] = json.loads((assembly / "manifest.json").read_text())["artifacts"]
     done: set[str] = set()
 
@@ -192,8 +192,9 @@ def _literal(text: str) -> str:
 
 
 def _zipped(folder: Path) -> bytes:
-    """The folder as an archive whose bytes depend on its files alone; not compressed, since it only
-    goes next door."""
+    """Pack a folder into an archive whose bytes depend only on its files.
+
+    It is not compressed, because it stays on this machine."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(folder.rglob("*")):

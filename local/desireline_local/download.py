@@ -1,4 +1,4 @@
-"""Downloads that a person waits for: announced with their size, shown as they come, kept."""
+"""Announce downloads with their size, and report their progress."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ MEGABYTE = 1_000_000
 
 @contextmanager
 def announced(
-    what: str,
+    item: str,
     *,
     megabytes: int,
-    kept: Path,
+    folder: Path,
     watched: Sequence[Path],
     report: Callable[[str], None],
 ) -> Iterator[None]:
-    """Say what is fetched inside, and while it is, how much has come.
+    """Announce a download that the block performs, and report its progress.
 
-    The tools that fetch are libraries' own and tell nothing, so it is what grows in the folders
-    that they write: kept, where it ends, and watched, caches of theirs that it passes through.
+    The downloading tools report nothing, so the progress is the growth of the folders that they
+    write: `folder`, the target, and `watched`, the tools' own caches.
     """
-    folders = (kept, *watched)
+    folders = (folder, *watched)
     before = sum(map(_bytes_below, folders))
     done = threading.Event()
 
     def show() -> None:
         while not done.wait(LOOK_SECONDS):
-            come = min(megabytes, (sum(map(_bytes_below, folders)) - before) // MEGABYTE)
-            report(f"Downloading {what}: {max(0, come)} of {megabytes} MB")
+            loaded = min(megabytes, (sum(map(_bytes_below, folders)) - before) // MEGABYTE)
+            report(f"Downloading {item}: {max(0, loaded)} of {megabytes} MB")
 
-    report(f"Downloading {what}, {megabytes} MB, once; kept in {kept}")
-    shown = threading.Thread(target=show, daemon=True)
-    shown.start()
+    report(f"Downloading {item}, {megabytes} MB, once; stored in {folder}")
+    display = threading.Thread(target=show, daemon=True)
+    display.start()
     try:
         yield
     finally:
         done.set()
-        shown.join()
+        display.join()
 
 
 def _bytes_below(folder: Path) -> int:
-    """Bytes of all files below; those that vanish meanwhile do not count."""
+    """Sum the bytes of all files below a folder. Files that vanish meanwhile do not count."""
     total = 0
-    for place, _, names in os.walk(folder):
+    for path, _, names in os.walk(folder):
         for name in names:
             try:
-                total += (Path(place) / name).lstat().st_size
+                total += (Path(path) / name).lstat().st_size
             except FileNotFoundError:
                 continue
     return total

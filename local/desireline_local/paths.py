@@ -1,4 +1,4 @@
-"""Where the local cloud keeps what it downloads, and what it runs on."""
+"""The folders of the local cloud: its state, and its downloads."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from platformdirs import user_cache_path
 from desireline_operate.paths import PROJECT
 
 STATE = PROJECT / ".desireline"
-"""What a running cloud writes: gone when it is down."""
+"""The files of a running cloud. Its end removes them."""
 
 
 def cache(*parts: str) -> Path:
-    """A folder of downloads that are kept from run to run, made if missing. Raises OSError."""
+    """Return a folder for downloads, which later runs use again. Creates it. Raises OSError."""
     folder = user_cache_path("desireline").joinpath(*parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = f"downloads cannot be kept there ({error.strerror})"
+        why = f"cannot store downloads there ({error.strerror})"
         raise OSError(error.errno, why, str(folder)) from error
     return folder

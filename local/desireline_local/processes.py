@@ -17,7 +17,7 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1
 _WATCHER_SECONDS = 10.0
-"""The watcher gives what is left 2 s to end, and then kills it."""
+"""The time to wait for the watcher. It gives the remaining groups 2 s to end, then kills them."""
 
 _WATCHER = """
 import os, signal, sys, time
@@ -39,20 +39,20 @@ while groups and time.monotonic() < end:
     send(0)
 send(signal.SIGKILL)
 """
-"""Reads process groups until whoever writes them is gone, then ends those that are left. Works
-wherever there are pipes, and however the writer ended."""
+"""The watcher's program: it reads process groups until its writer ends, then ends the remaining
+groups. It works on every system with pipes, even if the writer was killed."""
 
 
 class _Watcher:
-    """The process that outlives us for as long as it takes to end our children."""
+    """Starts a process that outlives this one and ends its children."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owner = 0
         self._process: subprocess.Popen[str] | None = None
 
-    def tell(self, what: str, pid: int) -> None:
-        """'+' and a group to end after us, '-' and one that has ended."""
+    def send(self, sign: str, pid: int) -> None:
+        """Register ('+') a group that the watcher has to end, or remove ('-') an ended one."""
         with self._lock, contextlib.suppress(BrokenPipeError):
             if self._process is None or self._owner != os.getpid():
                 self._owner = os.getpid()
@@ -65,14 +65,14 @@ class _Watcher:
                     start_new_session=True,
                 )
             assert self._process.stdin is not None
-            self._process.stdin.write(f"{what}{pid}\n")
+            self._process.stdin.write(f"{sign}{pid}\n")
             self._process.stdin.flush()
 
     def close(self) -> None:
-        """Let the process end the groups that are left, and wait for it.
+        """Let the watcher end the remaining groups, and wait for it.
 
-        Unless it is waited for, Python warns at its own end that the process still runs. A forked
-        copy of us has the pipe's other end and no such child: it must leave both alone.
+        Without the wait Python warns at exit that the process still runs. A forked copy of this
+        process has the pipe but not the child, so it must close neither.
         """
         with self._lock:
             if self._process is None or self._owner != os.getpid():
@@ -92,10 +92,10 @@ atexit.register(_watcher.close)
 def spawn(
     command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a session and group of its own, its output appended to `log`.
+    """Start a process in its own session and group, with its output appended to `log`.
 
-    It and all that it starts end when we do, however that happens: a watcher sees to it, and on
-    Linux the kernel too if the main thread starts it (the kernel looks at the thread).
+    It ends with this process, together with all that it starts, even if this process is killed. A
+    watcher ensures that. On Linux the kernel does too, if the main thread starts the process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     in_main = threading.current_thread() is threading.main_thread()
@@ -109,12 +109,12 @@ def spawn(
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" and in_main else None,  # noqa: PLW1509
         )
-    _watcher.tell("+", process.pid)
+    _watcher.send("+", process.pid)
     return process
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]], *, seconds: float = 8.0) -> None:
-    """End processes and all that they started: politely, then for good after `seconds`."""
+    """End processes and their children: first with SIGTERM, after `seconds` with SIGKILL."""
     family = [member for process in processes for member in _family(process)]
     for process in processes:
         if process.poll() is None:
@@ -128,7 +128,7 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], *, seconds: float = 8.0) 
         process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        _watcher.tell("-", process.pid)
+        _watcher.send("-", process.pid)
 
 
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

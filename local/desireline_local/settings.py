@@ -1,4 +1,4 @@
-"""The environment that commands of ours are run with."""
+"""The environment of the commands that the local cloud runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 _SLOWS_DOWN = "PYTHONDONTWRITEBYTECODE"
 
 
-def inherited(**changes: str) -> dict[str, str]:
-    """This process' environment, certificates and proxies included, with these changes. Python may
-    write byte code: without it every start reads the sources again."""
-    kept = {name: value for name, value in os.environ.items() if name != _SLOWS_DOWN}
-    return {**kept, **changes}
+def inherited_environment(**changes: str) -> dict[str, str]:
+    """Return this process' environment, certificates and proxies included, with changes.
+
+    Python may write byte code, because without it every start compiles the sources again."""
+    rest = {name: value for name, value in os.environ.items() if name != _SLOWS_DOWN}
+    return {**rest, **changes}

@@ -1,7 +1,7 @@
-"""Keeps the local cloud running in the background: one process that owns all others.
+"""Run the local cloud in the background: one process owns all others.
 
-`python -m desireline_local.supervisor` starts the cloud, tells in `.desireline/` how far it is and
-where everything is, and takes all down when a part ends or a signal comes.
+`python -m desireline_local.supervisor` starts the cloud. It writes its progress and the addresses
+to `.desireline/`. It ends all parts on a signal, or if one part ends.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ RUNNING = STATE / "running.json"
 PID = STATE / "supervisor.pid"
 FAILED = "failed: "
 START_SECONDS = 600.0
-"""The first start may have to download."""
+"""The first start may download files."""
 END_SECONDS = 120.0
-"""Its parts have half a minute, one after the other, before they are killed."""
+"""The supervisor gives its parts 30 s in turn before it kills them."""
 
 
 class UnreadyError(NotRunningError):
-    """There is one, but it is still starting, or another version of this program started it."""
+    """The cloud is still starting, or another version of this program started it."""
 
 
 class StartError(Exception):
@@ -47,14 +47,14 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running cloud: the supervisor's pid, and where everything is."""
+    """A running cloud: the supervisor's pid, and the addresses."""
 
     pid: int
     addresses: Addresses
 
 
 def running() -> Running:
-    """The running cloud. Raises NotRunningError."""
+    """Return the running cloud. Raises NotRunningError."""
     pid = _supervisor()
     try:
         return Running(pid, Addresses(**json.loads(RUNNING.read_text())["addresses"]))
@@ -62,12 +62,12 @@ def running() -> Running:
         raise UnreadyError(f"the local cloud is still starting (process {pid})") from error
     except (TypeError, KeyError) as error:
         raise UnreadyError(
-            "another version of this program started the local cloud: end it with 'desireline down'"
+            "another version of this program started the local cloud: stop it by 'desireline down'"
         ) from error
 
 
 def last_failure() -> str | None:
-    """Why the last cloud ended by itself, if it did."""
+    """Return the reason why the last cloud ended by itself; None if it did not."""
     file = cache() / "last-failure.txt"
     return file.read_text() if file.exists() else None
 
@@ -79,13 +79,12 @@ def start(
     warm: bool = False,
     idle: float = IDLE_SECONDS,
 ) -> Running:
-    """Start the cloud in the background; returns when it is ready. Raises StartError.
+    """Start the cloud in the background, and return when it is ready. Raises StartError.
 
-    warm, idle: as of LocalCloud; unless it is warm, functions start with their first work. An
-    interrupt takes down what had been started.
+    warm, idle: as of LocalCloud. An interrupt ends the parts that have started.
     """
     with contextlib.suppress(NotRunningError):
-        raise StartError(f"there is one already (process {_supervisor()}): see 'desireline status'")
+        raise StartError(f"it already runs (process {_supervisor()}): see 'desireline status'")
     shutil.rmtree(STATE, ignore_errors=True)
     STATE.mkdir()
     command = [sys.executable, "-m", "desireline_local.supervisor"]
@@ -108,8 +107,7 @@ def start(
 
 
 def end() -> None:
-    """Take down the cloud, whoever started it and however far it is; nothing of it is left. Raises
-    NotRunningError."""
+    """End the cloud in any state, and remove its files. Raises NotRunningError."""
     pid = _supervisor()
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
@@ -126,15 +124,15 @@ def end() -> None:
 
 
 def _wait(process: subprocess.Popen[bytes], report: Callable[[str], None]) -> Running:
-    told = 0
+    reported = 0
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         lines = PROGRESS.read_text().splitlines() if PROGRESS.exists() else []
-        for line in lines[told:]:
+        for line in lines[reported:]:
             if line.startswith(FAILED):
-                raise StartError("\n".join(lines[told:]).removeprefix(FAILED))
+                raise StartError("\n".join(lines[reported:]).removeprefix(FAILED))
             report(line)
-        told = len(lines)
+        reported = len(lines)
         if RUNNING.exists():
             return running()
         if process.poll() is not None:
@@ -144,7 +142,7 @@ def _wait(process: subprocess.Popen[bytes], report: Callable[[str], None]) -> Ru
 
 
 def _supervisor() -> int:
-    """The process that owns the cloud. Raises NotRunningError."""
+    """Return the pid of the process that owns the cloud. Raises NotRunningError."""
     try:
         pid = int(PID.read_text())
         alive = "desireline_local.supervisor" in " ".join(psutil.Process(pid).cmdline())
@@ -152,12 +150,12 @@ def _supervisor() -> int:
         alive = False
     if alive:
         return pid
-    how = "has ended: start it again" if RUNNING.exists() else "is not running: start it"
-    raise NotRunningError(f"the local cloud {how} with 'desireline up'")
+    state = "has ended" if RUNNING.exists() else "is not running"
+    raise NotRunningError(f"the local cloud {state}: start it with 'desireline up'")
 
 
 def main() -> None:
-    """Run the cloud until a signal, or until a part of it ends."""
+    """Run the cloud until a signal comes or a part ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bootstrap")
     parser.add_argument("--warm", action="store_true")
@@ -175,7 +173,7 @@ def main() -> None:
                 bootstrap=arguments.bootstrap,
                 warm=arguments.warm,
                 idle=arguments.idle,
-                report=lambda line: _tell(progress.write, line),
+                report=lambda line: _write_line(progress.write, line),
             ) as cloud,
         ):
             _write_running(cloud.at)
@@ -184,11 +182,11 @@ def main() -> None:
                 time.sleep(0.5)
     except KeyboardInterrupt:
         pass
-    except Exception as error:  # noqa: BLE001 — whatever it is, it is named and all is taken down
-        said = str(error) or type(error).__name__
-        failure.write_text(f"{said}\n")
+    except Exception as error:  # noqa: BLE001 — any error is recorded, and ends the cloud
+        message = str(error) or type(error).__name__
+        failure.write_text(f"{message}\n")
         with contextlib.suppress(OSError), PROGRESS.open("a") as progress:
-            progress.write(f"{FAILED}{said}\n")
+            progress.write(f"{FAILED}{message}\n")
         RUNNING.unlink(missing_ok=True)
         time.sleep(0.5)
         raise SystemExit(1) from error
@@ -198,12 +196,12 @@ def main() -> None:
             shutil.rmtree(STATE, ignore_errors=True)
 
 
-def _tell(write: Callable[[str], int], line: str) -> None:
+def _write_line(write: Callable[[str], int], line: str) -> None:
     write(line + "\n")
 
 
 def _write_running(addresses: Addresses) -> None:
-    """The file appears whole."""
+    """Write the addresses atomically, so that no reader sees half a file."""
     draft = RUNNING.with_suffix(".draft")
     draft.write_text(json.dumps({"addresses": asdict(addresses)}))
     draft.replace(RUNNING)
@@ -214,7 +212,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 
 def log_files() -> dict[str, Path]:
-    """The logs of the running parts, by the part's name."""
+    """Return the log files of the running parts by name."""
     return {
         file.stem: file
         for pattern in ("*.log", "parts/*.log", "parts/aws/*.log", "parts/warehouse/*.log",

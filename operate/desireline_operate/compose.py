@@ -1,4 +1,4 @@
-"""Build what commands share on a deployment: the mapping of raw webhooks, and redrive."""
+"""Build the objects that commands share: the mapper of raw webhooks, and redrive."""
 
 from __future__ import annotations
 
@@ -22,38 +22,39 @@ from desireline.resolve.counted_events import StoredCounts
 from desireline_operate.deployment import Deployment
 
 FUNCTION_SECONDS = 905.0
-"""No function may run longer than 15 minutes."""
+"""Lambda ends a function after 15 minutes; the client waits 5 seconds longer."""
 
 
 def senders() -> dict[str, Sender]:
-    """Return all senders whose bodies may be among the raw webhooks: also the company's topics."""
+    """Return all senders of raw webhooks, the company's Kafka topics included."""
     return {**known(), **topic_senders(plan())}
 
 
 @cache
 def plan() -> TrackingPlan:
-    """Return the tracking plan of this installation, which should be the deployed one."""
+    """Return the tracking plan of this installation. It should equal the deployed plan."""
     return load_plan()
 
 
 def mapper(deployment: Deployment, of: TrackingPlan | None = None) -> EventMapper:
     """Return the mapper with the deployment's secret and its current suppressions.
 
-    of: another plan than the deployed one.
+    of: a plan to use instead of the deployed one.
     """
     secret = deployment.secret("identity")
     return EventMapper.with_secret(of or plan(), secret, deployment.suppressions())
 
 
 def raw_bodies(deployment: Deployment, *, archived: bool) -> RawBodies:
-    """Return the raw webhooks, on their topic or in their archive."""
+    """Return the reader of raw webhooks: of the archive, or of the Kafka topic."""
     if archived:
         return ArchivedRawBodies(deployment.client("s3"), deployment.parameter("archive", "bucket"))
     return KafkaRawBodies(deployment.bootstrap, deployment.auth, region=deployment.region)
 
 
 class Redriving:
-    """bucket: holds the dead letters. redrive: counts and sends. see_through: waits for the end."""
+    """The objects of a redrive. bucket: holds the dead letters. redrive: counts and sends them.
+    see_through: waits for the outcome."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.bucket = S3DeadLetters(
@@ -69,7 +70,7 @@ class Redriving:
             functions=LambdaFunctions(client),
             counted=counted,
             wall=WallClock(),
-            suppressed=lambda event: any(one.fragment in suppressed for one in event.aliases),
+            suppressed=lambda event: any(alias.fragment in suppressed for alias in event.aliases),
         )
         self.see_through = SeeThrough(
             bucket=self.bucket, topics=topics, counted=counted, deployment=deployment.name

@@ -1,8 +1,8 @@
 """The deployment that a command works on: the running local cloud, or one on AWS.
 
-On AWS everything is found by the deployment's name, in the SSM parameters in which its stacks
-publish their addresses. Credentials and region are those of the environment. Kafka is reached only
-from within the deployment's network.
+On AWS the stacks publish their addresses in SSM parameters under the deployment's name. The
+environment gives the credentials and the region. Kafka is reachable only from the deployment's
+network.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from desireline_operate.warehouse.settings import account_settings
 
 Client = Callable[..., Any]
 RUNNING = "desireline.deployments"
-"""The entry points that return a running deployment; the local cloud registers one."""
+"""The entry point group of functions that return a running deployment, as the local cloud's."""
 
 
 class NotRunningError(Exception):
-    """No local cloud runs; the message says what to do."""
+    """The local cloud does not run; the message says what to do."""
 
 
 class NoMetrics:
-    """Discards counters: nobody watches those of a command."""
+    """Metrics that discard every counter, because no dashboard reads a command's metrics."""
 
     def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
 
 
 class NoHistory:
-    """The past events where no warehouse is known: none."""
+    """An empty history, for a deployment without a configured warehouse."""
 
     def events(self, fragments: Sequence[str], accounts: Sequence[str]) -> list[PastEvent]:
         return []
@@ -53,8 +53,10 @@ class NoHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """client: makes a boto3 client of a service. clock: journey time. auth: Kafka's.
-    connect: connects to its warehouse and raises UnavailableError; None if no warehouse is known.
+    """A deployment that a command works on.
+
+    client: makes a boto3 client of a service. clock: journey time. auth: Kafka's authentication.
+    connect: connects to the warehouse and raises UnavailableError; None without a warehouse.
     """
 
     name: str
@@ -66,32 +68,32 @@ class Deployment:
     connect: Callable[[], Any] | None = None
 
     def parameter(self, *path: str) -> str:
-        """Return what a stack published. Raises TerminalError where it is missing."""
+        """Return a parameter that a stack published. Raises TerminalError if it is missing."""
         return _parameter(self.client, self.name, *path)
 
     def store(self) -> DynamoStore:
-        """Return the tables."""
+        """Return the store of the deployment's tables."""
         tables = {table: table_name(self.name, table) for table in Table}
         return DynamoStore(self.client("dynamodb"), tables)
 
     def producer(self) -> KafkaProducer:
-        """Return a producer to its Kafka."""
+        """Return a producer to the deployment's Kafka."""
         return KafkaProducer(
             self.bootstrap, self.auth, probe=Topic.EVENTS_RECEIVED, region=self.region
         )
 
     def fragments(self) -> Fragments:
-        """Return the namer of fragments, with the deployment's secret."""
+        """Return the object that derives fragments with the deployment's secret."""
         return Fragments(self.secret("identity"))
 
     def suppressions(self) -> DynamoSuppressions:
-        """Return the people that are suppressed, as its tables list them."""
+        """Return the suppressed people, read from the deployment's tables."""
         table = table_name(self.name, Table.INTERVENTIONS)
         return DynamoSuppressions(self.client("dynamodb"), table, WallClock(), NoMetrics())
 
     @contextmanager
     def history(self) -> Iterator[History]:
-        """Open the past events, none if no warehouse is known. Raises UnavailableError."""
+        """Open the past events; they are empty without a warehouse. Raises UnavailableError."""
         if self.connect is None:
             yield NoHistory()
             return
@@ -105,7 +107,7 @@ class Deployment:
         return str(answer["SecretString"]).strip().encode()
 
     def operator(self) -> str:
-        """Return who runs the command: on AWS the ARN of the caller."""
+        """Return the operator's name: on AWS the caller's ARN, else user@host."""
         if self.auth == "iam":
             with translated():
                 return str(self.client("sts").get_caller_identity()["Arn"])
@@ -117,13 +119,13 @@ def running() -> Deployment:
     for entry in entry_points(group=RUNNING):
         deployment: Deployment = entry.load()()
         return deployment
-    raise NotRunningError("no local cloud is installed: name a deployment with --deployment")
+    raise NotRunningError("no local cloud is installed")
 
 
 def on_aws(name: str, client: Client = aws_client) -> Deployment:
-    """Return a deployment on AWS. Its warehouse is the one that SNOWFLAKE_* names, if they are set.
+    """Return a deployment on AWS. The variables SNOWFLAKE_* name its warehouse, if they are set.
 
-    Raises TerminalError, UnavailableError, ValueError if SNOWFLAKE_* are incomplete.
+    Raises TerminalError, UnavailableError, and ValueError if SNOWFLAKE_* are incomplete.
     """
     account = account_settings()
     return Deployment(

@@ -1,4 +1,4 @@
-"""Where the repository is, for commands that read its files."""
+"""The path of the repository, for commands that read its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a replay, kept so that an interrupted one can be resumed."""
+"""The stored state of replays, from which an interrupted replay continues."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from desireline.recover.replay_webhooks import Progress, Selection
 
 FOLDER = user_state_path("desireline") / "replays"
 EVERYTHING = 2**45
-"""A time after all others."""
+"""Epoch ms in the year 3084: later than any webhook, for a replay without an end."""
 
 
-class Kept(BaseModel):
-    """A replay as it stands. left: of its span; fixed when it began."""
+class StoredReplay(BaseModel):
+    """The state of a replay. left: the unread part of its span, which is fixed at the start."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,17 +31,19 @@ class Kept(BaseModel):
     events: int = 0
 
     @classmethod
-    def read(cls, replay_id: str, folder: Path = FOLDER) -> Kept:
-        """Raises OSError, ValueError."""
+    def read(cls, replay_id: str, folder: Path = FOLDER) -> StoredReplay:
+        """Read the state of a replay. Raises OSError, ValueError."""
         if not re.fullmatch(r"[0-9a-z-]{1,60}", replay_id):
-            raise ValueError(f"'{replay_id}' is no replay's id")
+            raise ValueError(f"'{replay_id}' must be the id of a replay, as replay-0f1e2d3c4b5a")
         try:
             return cls.model_validate_json((folder / f"{replay_id}.json").read_bytes())
         except FileNotFoundError as error:
-            raise ValueError(f"no replay {replay_id} is kept in {folder}") from error
+            raise ValueError(
+                f"replay {replay_id} is not stored in {folder}: start a new one"
+            ) from error
 
-    def after(self, progress: Progress) -> Kept:
-        """As it stands after that."""
+    def after(self, progress: Progress) -> StoredReplay:
+        """Return the state after this progress."""
         counts = progress.counts
         changes = {
             "left": progress.left,
@@ -51,13 +53,13 @@ class Kept(BaseModel):
         return self.model_copy(update=changes)
 
     def write(self, folder: Path = FOLDER) -> None:
-        """Whole or not at all."""
+        """Write the state atomically: a crash leaves the old file or the new one."""
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f"{self.id}.draft"
-        draft.write_bytes(TypeAdapter(Kept).dump_json(self))
+        draft.write_bytes(TypeAdapter(StoredReplay).dump_json(self))
         draft.replace(folder / f"{self.id}.json")
 
 
-def size(span: Span) -> int:
-    """Steps that are left: offsets, or files where lines are not known yet."""
+def count_steps(span: Span) -> int:
+    """Count the steps of a span: offsets on the topic, lines or whole files in the archive."""
     return sum(1 if part.end is None else part.end - part.start for part in span.parts)

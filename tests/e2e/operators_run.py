@@ -24,7 +24,7 @@ from desireline.rows import DecisionRow, EnrolmentRow, StateRow
 from desireline_local.cloud import LocalCloud
 from desireline_local.demo.ledger import all_rows
 from desireline_local.demo.world import CloudWorld
-from desireline_local.kafka.read_all import everything
+from desireline_local.kafka.read_all import read_topic
 from desireline_operate import deployment
 from desireline_operate.cli.main import app
 from desireline_operate.compose import Redriving
@@ -202,7 +202,7 @@ def _headers(cloud: LocalCloud, topic: Topic, name: str) -> list[str]:
 
 
 def _messages(cloud: LocalCloud, topic: Topic) -> list[Any]:
-    return sorted(everything(cloud.bootstrap, topic), key=lambda message: message.timestamp())
+    return sorted(read_topic(cloud.bootstrap, topic), key=lambda message: message.timestamp())
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from desireline_local.settings import inherited
+from desireline_local.settings import inherited_environment
 
 PROJECT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def found() -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.e2e.operators_run"],
         cwd=PROJECT,
-        env=inherited(COLUMNS="180"),
+        env=inherited_environment(COLUMNS="180"),
         capture_output=True,
         text=True,
         timeout=3_600,
@@ -40,7 +40,7 @@ def test_what_mappings_gave_up_on_is_redriven_counted_and_told(found: dict[str, 
     topic, stream = found["topic"], found["stream"]
     assert topic["codes"] == [2, 0, 0, 0]
     assert "1 of 1 records to redrive" in topic["counted"]
-    assert "Nothing was done" in topic["counted"]
+    assert "Nothing was sent" in topic["counted"]
     assert "redriven already" in topic["again"]
     assert topic["outcomes"] == [{"folded": 1}]
     assert len(topic["redriven"]) == 1
@@ -54,8 +54,8 @@ def test_history_is_counted_once_and_starts_no_playbook(found: dict[str, Any]) -
     began by it, though a trial that begins is what a playbook waits for."""
     history = found["history"]
     assert history["codes"] == [1, 1, 1]
-    assert "not taken: not_json" in history["said"]
-    assert "imported before" in history["said"]
+    assert "rejected: not_json" in history["said"]
+    assert "already imported" in history["said"]
     assert (history["counted"], history["after"]) == (400, 400)
     assert history["enrolled"] == 0
     assert history["replays"]

@@ -202,12 +202,12 @@ def test_an_event_is_quarantined_repaired_replayed_and_counts_once_at_its_own_ti
     replay = ("quarantine", "replay", "--event", "Tea Drunk", *plan)
     assert "1 of 1 cases would be replayed" in desireline(*replay)
     done = desireline(*replay, "--go")
-    assert "1 cases are replayed" in done
+    assert "Replayed 1 cases" in done
     settle(cloud)
     assert counted(cloud, "feature_used") == (1, {at // DAY: 1})
 
     again = desireline("quarantine", "replay", case["id"], *plan, "--go")
-    assert "1 had been replayed before" in again
+    assert "Skipped 1 cases" in again
     settle(cloud)
     assert counted(cloud, "feature_used") == (1, {at // DAY: 1})
     listed = quarantine("list", "--event", "Tea Drunk")
@@ -267,7 +267,7 @@ def test_a_replay_of_all_raw_webhooks_changes_no_count_and_sends_nothing(
         wait_for_the_archive(cloud)
 
     dry = desireline("replay", "--from", origin)
-    assert "Nothing was done" in dry
+    assert "Nothing was produced" in dry
     done = desireline("replay", "--from", origin, "--go")
     settle(cloud)
 

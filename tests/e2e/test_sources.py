@@ -21,8 +21,8 @@ from desireline.events import AliasType, CanonicalEvent, Quarantined
 from desireline.rows import StateRow
 from desireline.rows.sources import PullRow
 from desireline_local.cloud import COMPANY_TOPICS, LocalCloud
-from desireline_local.kafka.read_all import everything
-from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
+from desireline_local.kafka.read_all import read_topic
+from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, MixpanelStandIn
 from infra.source_settings import EXAMPLE
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ def counts(cloud: LocalCloud, alias_type: AliasType, who: str, account: str) -> 
 
 def of_the_source(cloud: LocalCloud, topic: Topic) -> list[bytes]:
     """What the company's topic became on one of ours."""
-    values = [message.value() or b"" for message in everything(cloud.bootstrap, topic)]
+    values = [message.value() or b"" for message in read_topic(cloud.bootstrap, topic)]
     return [value for value in values if json.loads(value)["source"] == "company_events"]
 
 
@@ -117,7 +117,7 @@ def test_an_export_is_pulled_through_our_own_webhook(cloud: LocalCloud) -> None:
         SecretId=f"{at.deployment}/{SECRET}",
         SecretString=json.dumps({"username": USER, "secret": PASSWORD}),
     )
-    mixpanel = PlayedMixpanel(urlsplit(at.mixpanel).port or 0)
+    mixpanel = MixpanelStandIn(urlsplit(at.mixpanel).port or 0)
     for name, insert_id in (("Trial Started", "m1"), ("Project Created", "m2")):
         given = {
             "time": moment,
@@ -127,7 +127,7 @@ def test_an_export_is_pulled_through_our_own_webhook(cloud: LocalCloud) -> None:
             "company_id": "pulled-co",
             "mp_processing_time_ms": moment * 1000,
         }
-        mixpanel.happens(today, {"event": name, "properties": given})
+        mixpanel.add_events(today, {"event": name, "properties": given})
     mixpanel.answers = [200, 200, "cut"]
 
     def run() -> dict[str, Any]:
@@ -138,7 +138,7 @@ def test_an_export_is_pulled_through_our_own_webhook(cloud: LocalCloud) -> None:
         said: dict[str, Any] = json.loads(answer["Payload"].read())
         return said
 
-    with mixpanel.playing():
+    with mixpanel.serving():
         runs = [run()]
         assert runs[0]["stopped"] == "unavailable"
         while runs[-1]["stopped"]:
@@ -172,4 +172,4 @@ def test_records_are_produced_to_a_topic_of_the_companys_only() -> None:
     command = [str(Path(sys.executable).with_name("desireline")), "produce", "events.received"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 2
-    assert "nobody else writes it" in done.stderr
+    assert "only Desireline writes to" in done.stderr

@@ -17,14 +17,14 @@ from desireline.events import CanonicalEvent
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline_operate.import_history.chunks import CHUNK_BYTES, chunks
-from desireline_operate.import_history.files import Format, look_at
-from desireline_operate.import_history.formats import SourceSpec, source_of, with_words
+from desireline_operate.import_history.files import Format, inspect_file
+from desireline_operate.import_history.formats import SourceSpec, plan_with_mapping, source_of
 from desireline_operate.import_history.rows import reader
-from desireline_operate.import_history.worker import Done, Place, Rows
+from desireline_operate.import_history.worker import ChunkResult, ImportTarget, RowMapper
 
 NOW = 1_767_600_000_000
 PLAN = load_plan()
-PLACE = Place(
+PLACE = ImportTarget(
     bootstrap="",
     auth="plaintext",
     region="",
@@ -67,16 +67,16 @@ def imported(
     size: int = CHUNK_BYTES,
     suppressed: frozenset[str] = frozenset(),
     **options: Any,
-) -> tuple[list[CanonicalEvent], Done]:
+) -> tuple[list[CanonicalEvent], ChunkResult]:
     """What an import of the file would produce, and what it would not."""
-    file = look_at(path)
+    file = inspect_file(path)
     spec = spec or SourceSpec(format=file.format or Format.MAPPED, **options)
-    plan, place = with_words(PLAN, spec), replace(PLACE, suppressed=suppressed)
+    plan, place = plan_with_mapping(PLAN, spec), replace(PLACE, suppressed=suppressed)
     mapper = EventMapper.with_secret(plan, b"secret")
-    rows = Rows(source_of(spec, plan), mapper, place, "import-x")
-    done, events, read = Done(0, 1.0), [], reader(file)
+    rows = RowMapper(source_of(spec, plan), mapper, place, "import-x")
+    done, events, read = ChunkResult(0, 1.0), [], reader(file)
     for chunk in chunks(file, size=size):
-        events += [CanonicalEvent.decode(event) for _, event in rows.mapped(read(chunk), done)]
+        events += [CanonicalEvent.decode(event) for _, event in rows.map_rows(read(chunk), done)]
     return events, done
 
 

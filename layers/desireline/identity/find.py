@@ -11,14 +11,14 @@ from desireline.ports import Store
 from desireline.rows import AccountRow, PersonRow, fragment_of
 
 ACCOUNT_KEYS = ("group", "cus", "crm")
-"""How the keys of accounts begin."""
+"""The prefixes of account keys."""
 
 
 class UnknownSubjectError(Exception):
-    """The tables hold nothing of the person or account that was typed."""
+    """The tables hold no data about the requested person or account."""
 
 
-def parse_who(text: str) -> tuple[AliasType, str] | None:
+def parse_alias(text: str) -> tuple[AliasType, str] | None:
     """Parse 'user:ada' or a bare email address into an alias's type and value; None if it is
     neither."""
     kind, _, value = text.partition(":")
@@ -28,8 +28,8 @@ def parse_who(text: str) -> tuple[AliasType, str] | None:
 
 
 def alias_of(fragments: Fragments, text: str) -> Alias | None:
-    """Return the alias that the text names, None if it names no valid one."""
-    parsed = parse_who(text)
+    """Return the alias that the text names; None if the text is not a valid alias."""
+    parsed = parse_alias(text)
     return fragments.alias(*parsed) if parsed else None
 
 
@@ -39,31 +39,31 @@ def subject_of(store: Store, fragments: Fragments, text: str) -> str:
     if text.partition(":")[0] in ACCOUNT_KEYS:
         account = store.get(AccountRow.at(text))
         if account is None:
-            raise UnknownSubjectError(f"no account {text}")
+            raise UnknownSubjectError(f"unknown account {text}: check its key")
         return account.subject
-    if parse_who(text) is None:
+    if parse_alias(text) is None:
         return text
     alias = alias_of(fragments, text)
     if alias is None:
-        raise UnknownSubjectError(f"{text} identifies nobody")
+        raise UnknownSubjectError(f"'{text}' is not a valid identifier: write user:ID or an email")
     person = _live_person(store, alias.fragment)
     return person.subject if person else alias.fragment
 
 
 def fragments_of_subject(store: Store, fragments: Fragments, text: str) -> frozenset[str]:
-    """Return the fragments of everybody in a subject. Raises UnknownSubjectError."""
+    """Return the fragments of all persons in a subject. Raises UnknownSubjectError."""
     view = read_subject(store, subject_of(store, fragments, text), everywhere=True)
     if not view.root.version and not view.absence.latest:
-        raise UnknownSubjectError(f"nothing is known of {text}")
+        raise UnknownSubjectError(f"no data about {text}: check the identifier")
     return frozenset(view.fragments) | _own_fragment(fragments, text)
 
 
 def fragments_of_person(store: Store, fragments: Fragments, text: str) -> frozenset[str]:
-    """Return the fragments of a person by one of their aliases, also of a person without counted
-    events. Raises UnknownSubjectError."""
+    """Return the fragments of a person, found by one of their aliases. The person need not have
+    counted events. Raises UnknownSubjectError."""
     own = _own_fragment(fragments, text)
     if not own:
-        raise UnknownSubjectError(f"'{text}' identifies nobody: write user:ID or an email address")
+        raise UnknownSubjectError(f"'{text}' is not a valid alias: write user:ID or an email")
     return own | frozenset(_all_fragments(store, own))
 
 
@@ -80,7 +80,7 @@ def _all_fragments(store: Store, own: Iterable[str]) -> Iterable[str]:
 
 
 def _live_person(store: Store, fragment: str) -> PersonRow | None:
-    """Follow a fragment's tombstones to the live person; None if no event joined it to another."""
+    """Follow a fragment's tombstones to the live person; None if no event ever linked it."""
     row = store.get(PersonRow.at(fragment))
     while row is not None and row.merged_into is not None:
         row = store.get(PersonRow.at(row.merged_into))

@@ -1,6 +1,6 @@
-"""Why: a subject's events, the links that make it one, its score, each decision with its reason.
+"""Read the timeline of a subject: its events, links, score, and each decision with its reason.
 
-Links, score and decisions come out of the tables, events out of the warehouse, which is some
+The tables hold the links, the score and the decisions. The warehouse holds the events, and is some
 seconds behind.
 """
 
@@ -17,12 +17,12 @@ from desireline.resolve.persons import edge_of, evidence_of
 from desireline.rows import DecisionRow, EvidenceRow, JourneyRow, PersonRow, fragment_of
 
 PHASES = ("start", "branch", "gate", "delivery", "end")
-"""Of a decision, one after the other."""
+"""The phases of decisions, in their order within one moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class PastEvent:
-    """One event as the warehouse has it; `at` is when it occurred, epoch ms."""
+    """One event in the warehouse; `at` is the time at which it occurred, epoch ms."""
 
     at: int
     name: str
@@ -33,16 +33,16 @@ class PastEvent:
 
 
 class History(Protocol):
-    """Where past events are looked up."""
+    """The port to past events."""
 
     def events(self, fragments: Sequence[str], accounts: Sequence[str]) -> list[PastEvent]:
-        """Those of these fragments, or that name these accounts; by time, each once."""
+        """Return the events of these fragments or accounts, by time, each once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """All that is known of a subject."""
+class Timeline:
+    """The timeline of a subject: its view, links, score, decisions and events."""
 
     view: SubjectView
     links: tuple[EvidenceRow, ...]
@@ -51,32 +51,35 @@ class Explanation:
     events: tuple[PastEvent, ...]
 
 
-def explain(store: Store, history: History, subject: str) -> Explanation:
-    """Raises UnknownSubjectError when nothing was ever counted or decided for it."""
+def read_timeline(store: Store, history: History, subject: str) -> Timeline:
+    """Read the timeline of a subject.
+
+    Raises UnknownSubjectError if the tables hold no counted event and no decision of it."""
     view = read_subject(store, subject, everywhere=True)
     family = (view.root.subject, *view.root.absorbed)
-    decisions = [
-        row for one in family for row in store.query(DecisionRow, DecisionRow.partition_key(one))
-    ]
+    ledgers = (store.query(DecisionRow, DecisionRow.partition_key(name)) for name in family)
+    decisions = [row for ledger in ledgers for row in ledger]
     if not view.absence.latest and not decisions:
-        raise UnknownSubjectError(f"nothing is known of {subject}")
-    return Explanation(
+        raise UnknownSubjectError(f"no data about the subject {subject}: check its id")
+    return Timeline(
         view=view,
         links=_links(store, view),
         journey=store.get(JourneyRow.at(view.root.subject)),
-        decisions=tuple(sorted(decisions, key=_place)),
+        decisions=tuple(sorted(decisions, key=_decision_order)),
         events=tuple(history.events(view.fragments, view.root.accounts)),
     )
 
 
-def _place(row: DecisionRow) -> tuple[int, str, int, str]:
-    """By time; what is decided at one time, in the order in which one thing led to the other."""
+def _decision_order(row: DecisionRow) -> tuple[int, str, int, str]:
+    """Return the sort key of a decision: time, then enrolment, then phase."""
     return row.at, row.enrolment, PHASES.index(row.phase), row.sk
 
 
 def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:
-    """What merged these persons lies in the tombstones, other pairs in rows of their own."""
-    aliases = [one for person in view.persons for one in person.aliases]
+    """Read the links between the persons' aliases, by time.
+
+    The tombstones hold the evidence of merges. Other pairs of aliases have rows of their own."""
+    aliases = [alias for person in view.persons for alias in person.aliases]
     past = store.get_all([PersonRow.at(fragment_of(alias)) for alias in aliases])
     edges = {
         edge_of(fragment_of(left), fragment_of(right))
@@ -85,9 +88,9 @@ def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:
         for right in person.aliases
         if left < right
     }
-    found = {
+    evidence = {
         row.edge: row for row in store.get_all(list(map(EvidenceRow.at, sorted(edges)))).values()
     }
     for tombstone in past.values():
-        found |= {row.edge: row for row in evidence_of(tombstone)}
-    return tuple(sorted(found.values(), key=lambda row: (row.occurred_at, row.edge)))
+        evidence |= {row.edge: row for row in evidence_of(tombstone)}
+    return tuple(sorted(evidence.values(), key=lambda row: (row.occurred_at, row.edge)))

@@ -1,4 +1,4 @@
-"""Write a company's deliveries, and the truth behind them, to files of JSON lines."""
+"""Write a company's deliveries as JSON lines, and the truth behind them as JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from desireline_learning.simulator import Company, Delivery, Scenario
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Deliveries, one JSON object a line, by arrival.")],
+    out: Annotated[
+        Path, typer.Option(help="File for deliveries, one JSON object per line, by arrival.")
+    ],
     trials: Annotated[int, typer.Option(min=1)] = 30,
-    days: Annotated[float, typer.Option(min=2.0, help="Length of the stream.")] = 14.0,
+    days: Annotated[float, typer.Option(min=2.0, help="Length of the stream in days.")] = 14.0,
     seed: Annotated[int, typer.Option(min=0)] = 7,
     truth: Annotated[
-        Path | None, typer.Option(help="The trials' true chances and outcomes, as JSON.")
+        Path | None, typer.Option(help="File for the trials' true chances and outcomes, as JSON.")
     ] = None,
 ) -> None:
     """Simulate a B2B SaaS company: a test bench, never evidence about real customers."""

@@ -1,6 +1,6 @@
-"""The stream as canonical events: the deliveries through the receive stage's own mapping.
+"""Map a company's deliveries to canonical events with the receive stage's own mapping.
 
-No second mapping that could drift from the first: what training sees is what the pipeline would.
+Training uses the same mapping as the pipeline, so both see the same events.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _SENDERS = known(("segment", "stripe"))
 
 
 def arrivals(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:
-    """Each event as often as it is delivered, in the order of arrival, with the hint whose journey
-    it is. What would be refused or quarantined is left out. secret: names the fragments."""
+    """Yield each event as often as it is delivered, by arrival, with its delivery's subject hint.
+
+    Refused and quarantined events are left out. secret: derives the fragments."""
     mapper = EventMapper.with_secret(load_plan(), secret)
     for number, delivery in enumerate(company.deliveries):
         if delivery.forged:
@@ -38,19 +39,21 @@ def arrivals(company: Company, secret: bytes = SECRET) -> Iterator[tuple[Canonic
 
 
 def canonical(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:
-    """Each event once, as first delivered, by the time at which it occurred, with its subject: the
-    account where the event names it or its owner acted, else whoever acted. So the live system has
-    it too: what a member does without naming the account is the member's own."""
+    """Return each event once, as first delivered, by the time at which it occurred, with its
+    subject.
+
+    The subject is the account if the event names it or if its owner acted, else the person. The
+    live system decides so too: a member's event that does not name the account is the member's."""
     owners = _owners(company)
     first: dict[str, tuple[CanonicalEvent, str]] = {}
     for event, hint in arrivals(company, secret):
         owned = any((str(alias.type), alias.value) in owners for alias in event.aliases)
         subject = hint if owned or event.accounts else event.fragment
         first.setdefault(event.event_id, (event, subject))
-    return iter(sorted(first.values(), key=lambda found: (found[0].occurred_at, found[0].event_id)))
+    return iter(sorted(first.values(), key=lambda pair: (pair[0].occurred_at, pair[0].event_id)))
 
 
 def _owners(company: Company) -> frozenset[AliasName]:
-    """All aliases of those who own a trial's account."""
+    """Return all aliases of the owners of trials' accounts."""
     keys = {("user", trial.owner) for trial in company.truth.trials}
     return frozenset(alias for person in company.truth.persons if person & keys for alias in person)

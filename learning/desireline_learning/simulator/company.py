@@ -1,4 +1,4 @@
-"""A whole simulated company: its stream of touches, and the truth behind it."""
+"""A simulated company: its stream of touches, and the truth behind it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ AliasName = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class TrialTruth:
-    """What is true of a trial. paid_at: None if it does not pay within its 14 days; it may lie
-    after the end of the stream, which then does not show it."""
+    """The truth about a trial. paid_at: None if it does not pay within its 14 days. If paid_at is
+    after the end of the stream, the stream does not contain the payment."""
 
     account: str
     owner: str
@@ -37,7 +37,7 @@ class TrialTruth:
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """persons: each person's aliases as the stream shows them, a partition."""
+    """The truth about a company. persons: the aliases of each person in the stream, disjoint."""
 
     trials: tuple[TrialTruth, ...]
     persons: tuple[frozenset[AliasName], ...]
@@ -45,13 +45,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class Company:
-    """Deterministic by its scenario; nothing depends on the order in which parts are asked for."""
+    """A company, which its scenario determines. The order in which parts are read has no effect."""
 
     scenario: Scenario
 
     @cached_property
     def touches(self) -> tuple[Touch, ...]:
-        """All that happens before the scenario's end, by time."""
+        """All touches before the scenario's end, by time."""
         made = [touch for touches, _ in self._parts for touch in touches]
         return tuple(sorted(made, key=lambda touch: touch.order))
 
@@ -62,13 +62,13 @@ class Company:
 
     @cached_property
     def truth(self) -> Truth:
-        """The trials' chances and outcomes, and who is who."""
-        seen: dict[str, set[AliasName]] = {}
+        """The trials' chances and outcomes, and the persons' aliases."""
+        aliases: dict[str, set[AliasName]] = {}
         for touch in self.touches:
-            seen.setdefault(touch.person.key, set()).update(_aliases(touch))
+            aliases.setdefault(touch.person.key, set()).update(_aliases(touch))
         return Truth(
             trials=tuple(trial for _, trial in self._parts if trial is not None),
-            persons=tuple(frozenset(seen[key]) for key in sorted(seen)),
+            persons=tuple(frozenset(aliases[key]) for key in sorted(aliases)),
         )
 
     @cached_property
@@ -119,7 +119,7 @@ class Company:
 
 
 def _signup(rng: Random, scenario: Scenario) -> int:
-    # The first day has visitors only; weekends bring few signups, nights none.
+    # The first day has only visitors. Weekends have few signups, nights have none.
     while True:
         day = 1 + int(rng.random() * scenario.signup_span)
         midnight = scenario.start + day * DAY
@@ -129,11 +129,13 @@ def _signup(rng: Random, scenario: Scenario) -> int:
 
 
 def _aliases(touch: Touch) -> Iterator[AliasName]:
-    """What a touch shows of its person: bills name user and customer, invoices the address too."""
+    """Yield the aliases of a touch's person that the touch contains.
+
+    Bills contain user and customer. Invoices also contain the email address."""
     person, bill = touch.person, touch.call is Call.STRIPE
     if touch.device is not None:
         yield ("anonymous", touch.device)
-    if person.user is not None and (touch.known or bill):
+    if person.user is not None and (touch.identified or bill):
         yield ("user", person.user)
     if bill and touch.account is not None:
         yield ("billing", touch.account.customer)

@@ -1,4 +1,4 @@
-"""How a trial goes: milestones, sessions, errors, and whether it pays."""
+"""Draw the course of a trial: milestones, sessions, errors and payment."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from random import Random
 from desireline_learning.simulator.scenario import DAY, HOUR, TRIAL_DAYS, Conduct, Effects
 
 WEEKEND = 0.35
-"""What is left of usage on Saturdays and Sundays."""
+"""The usage on Saturdays and Sundays, as a share of that on weekdays."""
 LAST_MILESTONE = 13.0
-"""Days after the signup: what has not happened by then does not happen in the trial."""
+"""Days after the signup, after which no milestone of the trial happens."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One visit to the product; who: 0 is the owner, others are members by number."""
+    """One visit to the product. person: 0 for the owner, else the member's number."""
 
     at: int
-    who: int
+    person: int
     actions: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All that will happen in a trial, by days since its signup; None: not at all.
+    """The course of a trial, in days since its signup; None if an event does not happen.
 
-    errors: (day, whether support was asked). paid_day: when it pays, if it does.
+    errors: (day, whether the person contacted support). paid_day: the day of the payment.
     """
 
     signup: int
@@ -47,13 +47,15 @@ class Plan:
     paid_day: float | None
 
     def when(self, day: float) -> int:
-        """Epoch ms of a number of days after the signup."""
+        """Convert days after the signup into epoch ms."""
         return self.signup + int(day * DAY)
 
 
 def plan(rng: Random, effects: Effects, *, signup: int, members: int) -> Plan:
-    """Draw a trial. One hidden number, engagement, moves all behaviours together, as it does in
-    life; the chance of paying depends on the behaviours alone."""
+    """Draw the course of a trial.
+
+    One hidden number, the engagement, influences all behaviours. The chance of paying depends only
+    on the behaviours."""
     drive = rng.gauss(0.0, 1.0)
     integration = _milestone(rng, 1.2 + 1.4 * drive, median_hours=18 * math.exp(-0.6 * drive))
     failed = rng.random() < 0.18
@@ -121,12 +123,12 @@ def _onboarding(rng: Random, drive: float) -> tuple[float, ...]:
 def _sessions(
     rng: Random, signup: int, drive: float, faded: bool, joined: tuple[float | None, ...]
 ) -> tuple[Session, ...]:
-    found = [Session(at=signup + 20_000, who=0, actions=1 + rng.randrange(3))]
+    sessions = [Session(at=signup + 20_000, person=0, actions=1 + rng.randrange(3))]
     starts = [0.0, *(day if day is not None else math.inf for day in joined)]
-    for who, start in enumerate(starts):
+    for person, start in enumerate(starts):
         if start == math.inf:
             continue
-        rate = math.exp((0.0 if who == 0 else -0.9) + 0.5 * drive)
+        rate = math.exp((0.0 if person == 0 else -0.9) + 0.5 * drive)
         for day in range(math.ceil(start), TRIAL_DAYS):
             midnight = (signup // DAY + day) * DAY
             weekday = (midnight // DAY + 3) % 7
@@ -135,12 +137,12 @@ def _sessions(
             for _ in range(min(_poisson(rng, today), 3)):
                 at = midnight + int(rng.triangular(7, 21, 12) * HOUR)
                 if at > signup + start * DAY + 60_000:
-                    found.append(Session(at=at, who=who, actions=1 + rng.randrange(4)))
-    return tuple(sorted(found, key=lambda session: (session.at, session.who)))
+                    sessions.append(Session(at=at, person=person, actions=1 + rng.randrange(4)))
+    return tuple(sorted(sessions, key=lambda session: (session.at, session.person)))
 
 
 def _paid_day(rng: Random, last_milestone: float) -> float:
-    # Most pay in its second week, and nobody before doing what convinced them.
+    # Most trials pay in their second week, and only after their last milestone.
     day = 4.0 + 9.9 * rng.betavariate(1.7, 1.1)
     return min(max(day, last_milestone + rng.uniform(0.2, 0.8)), 13.95)
 

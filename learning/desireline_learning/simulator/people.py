@@ -1,4 +1,4 @@
-"""Who there is: accounts, their owners and members, visitors. Names are made up by the seed."""
+"""Draw the people: accounts, their owners and members, and visitors. The seed decides the names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _ZONES = ("Europe/Berlin", "America/New_York", "America/Los_Angeles", "Europe/Lo
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A company on trial. `owner` is the CSM who looks after it."""
+    """A company on trial. csm: its customer success manager. late: whether senders name the account
+    only some hours after the signup."""
 
     group: str
     name: str
@@ -38,7 +39,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A human. user is None for one who never signs up; devices are anonymous ids."""
+    """A person. user: None for a visitor who never signs up. devices: anonymous ids."""
 
     key: str
     user: str | None
@@ -53,27 +54,27 @@ class Person:
 
     @property
     def hint(self) -> str:
-        """Whose journey it is, as far as the simulator knows: the account's, else the person's."""
+        """The journey of the person in the simulator: the account's, else the person's own."""
         return self.account.group if self.account else self.key
 
 
 @dataclass(frozen=True)
 class Staff:
-    """An account with its people: the owner first."""
+    """An account with its people, the owner first."""
 
     account: Account
     people: tuple[Person, ...] = field(default_factory=tuple)
 
 
 def uuid_of(rng: Random) -> str:
-    """A random UUID, as the browsers' libraries make them, out of the seed."""
+    """Draw a UUID in the form that browser libraries generate."""
     bits = f"{rng.getrandbits(128):032x}"
     variant = "89ab"[rng.getrandbits(2)]
     return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{variant}{bits[17:20]}-{bits[20:]}"
 
 
 def staff(rng: Random, seed: int, index: int, *, members: int, late: bool) -> Staff:
-    """An account's people; ids hold seed and index, so that two companies share none."""
+    """Draw an account and its people. Ids contain seed and index, so two companies share none."""
     label = f"{seed:x}{index:05d}"
     word = rng.choice(_BRIGHT) + rng.choice(_FORGE)
     account = Account(
@@ -93,7 +94,7 @@ def staff(rng: Random, seed: int, index: int, *, members: int, late: bool) -> St
 
 
 def visitor(rng: Random, seed: int, index: int) -> Person:
-    """Someone who looks at the site and goes away."""
+    """Draw a visitor who never signs up."""
     return Person(
         key=f"visitor_{seed:x}{index:05d}",
         user=None,
@@ -109,7 +110,7 @@ def visitor(rng: Random, seed: int, index: int) -> Person:
 def _employee(rng: Random, account: Account, number: int, *, zone: str, address: str) -> Person:
     first, last = rng.choice(_FIRST), rng.choice(_LAST)
     user = f"u_{account.group.removeprefix('acct_')}_{number}"
-    # An owner compares from home as well as from the office; members have the one device.
+    # Some owners use a second device at home. Members have one device.
     devices = 2 if number == 0 and rng.random() < 0.3 else 1
     return Person(
         key=user,
@@ -126,5 +127,5 @@ def _employee(rng: Random, account: Account, number: int, *, zone: str, address:
 
 
 def _address(rng: Random) -> str:
-    # RFC 5737 and RFC 2544: addresses that belong to nobody.
+    # RFC 2544 reserves these addresses for tests.
     return f"198.{18 + rng.getrandbits(1)}.{rng.getrandbits(8)}.{1 + rng.randrange(254)}"

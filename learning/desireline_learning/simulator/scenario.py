@@ -1,7 +1,7 @@
-"""What is planted: the company's size, how its trials behave, and what makes them pay.
+"""The parameters of a simulation: the company's size, its trials' behaviour, and their effects.
 
-The simulator is a test bench. Its effects are stated here so that models, mining and identity can
-be checked against a known truth; none of it is evidence about real customers.
+The simulator is a test bench. Its effects are stated here, so that tests can compare models, mining
+and identity with a known truth. They are no evidence about real customers.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ DAY = 86_400_000
 HOUR = 3_600_000
 TRIAL_DAYS = 14
 START = 1_767_571_200_000
-"""Monday 2026-01-05, 00:00 UTC: the company's first day unless another is asked for."""
+"""Monday 2026-01-05, 00:00 UTC: the default first day of the company."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conduct:
-    """What one trial did, as far as the planted effects look at it."""
+    """The behaviour of a trial on which the planted effects depend."""
 
     integration_day: float | None = None
     invite_day: float | None = None
@@ -31,10 +31,10 @@ class Conduct:
 
 @dataclass(frozen=True, kw_only=True)
 class Effects:
-    """Coefficients in log-odds of paying; days are counted from the signup.
+    """Coefficients in log-odds of paying. Days count from the signup.
 
-    With all of them at their best the chance is 0.98, with none below 0.01. Of 3,000 trials 37 %
-    pay, and the true chance of 15 % exceeds 0.9 (tests hold both to within a few points).
+    With all positive effects the chance is 0.98, with none it is below 0.01. Of 3,000 trials 37 %
+    pay, and 15 % have a true chance above 0.9. Tests check both within a few points.
     """
 
     base: float = -5.4
@@ -49,7 +49,7 @@ class Effects:
     error_without_support: float = -0.4
 
     def chance(self, conduct: Conduct) -> float:
-        """The true probability that a trial of this conduct pays."""
+        """Return the true probability that a trial of this conduct pays."""
         total = self.base + self._integration(conduct.integration_day)
         if conduct.invite_day is not None and conduct.invite_day <= 7:
             total += self.teammate_invited_in_week_1
@@ -72,9 +72,9 @@ class Effects:
 class Scenario:
     """A company to simulate.
 
-    days: length of the stream. signup_days: trials sign up on the first this many days, after a
-    day on which there are only visitors. visitors: people who never sign up, for each trial.
-    Shares are between 0 and 1.
+    days: length of the stream. signup_days: the number of days on which trials sign up, after a
+    first day with only visitors. visitors: people who never sign up, for each trial. Shares are
+    between 0 and 1.
     """
 
     trials: int = 30
@@ -92,13 +92,13 @@ class Scenario:
 
     @property
     def end(self) -> int:
-        """Nothing occurs or is delivered later than this."""
+        """The end of the stream: no event occurs or is delivered later."""
         return self.start + int(self.days * DAY)
 
     @property
     def signup_span(self) -> float:
-        """Days over which signups are spread, after the first: unless stated, so many that each
-        trial is seen for ten days at least."""
+        """The number of days with signups. By default the stream has at least ten days of each
+        trial."""
         if self.signup_days is not None:
             return self.signup_days
         return max(1.0, self.days - 11.0)

@@ -1,4 +1,4 @@
-"""Touches in the senders' own words: Segment calls and Stripe events, as dicts ready for JSON."""
+"""Turn touches into Segment calls and Stripe events, as dicts ready for JSON."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SEGMENT_EVENTS: Mapping[str, str] = {
     "checkout_started": "Checkout Started",
     "trial_expired": "Trial Expired",
 }
-"""What the company calls each event in its own code; the tracking plan maps them back."""
+"""The company's names of the events in its own code. The tracking plan maps them back."""
 
 STRIPE_PRICE = 49_900
 
 
 def segment_message(touch: Touch) -> dict[str, Any]:
-    """One call of Segment's HTTP API, as its webhook destination passes it on."""
+    """Return a call of Segment's HTTP API, as its webhook destination sends it."""
     person = touch.person
     message: dict[str, Any] = {
         "type": touch.call.value,
@@ -52,7 +52,7 @@ def segment_message(touch: Touch) -> dict[str, Any]:
             "library": {"name": "analytics.js", "version": "next-1.77.0"},
         },
     }
-    if touch.known:
+    if touch.identified:
         message["userId"] = person.user
     if touch.account is not None and touch.call is Call.GROUP:
         message["groupId"] = touch.account.group
@@ -71,7 +71,7 @@ def segment_message(touch: Touch) -> dict[str, Any]:
 
 
 def stripe_event(touch: Touch) -> dict[str, Any]:
-    """One event of Stripe, in the shape of its webhooks."""
+    """Return an event of Stripe in the form of its webhooks."""
     kind, data = _STRIPE[touch.name](touch)
     return {
         "id": f"evt_{touch.id}",
@@ -87,7 +87,7 @@ def stripe_event(touch: Touch) -> dict[str, Any]:
 
 
 def iso(at: int) -> str:
-    """Epoch ms as the senders write it: UTC, milliseconds, Z."""
+    """Format epoch ms as the senders do: ISO 8601 in UTC with milliseconds and Z."""
     moment = datetime.fromtimestamp(at / 1000, tz=UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
 

@@ -1,4 +1,4 @@
-"""From a trial's plan to touches: every page, call and bill, each with its person and time."""
+"""Turn a trial's plan into touches: every page, call and bill, with its person and time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Timeline:
     rng: Random
     touches: list[Touch] = field(default_factory=list)
     linked_at: int = 0
-    """From when on the sender names the account in every call."""
+    """Epoch ms from which the sender names the account in every call."""
 
     def add(
         self,
@@ -49,14 +49,14 @@ class Timeline:
         person: Person,
         *,
         call: Call = Call.TRACK,
-        known: bool = True,
+        identified: bool = True,
         device: int | None = 0,
         account: Account | None = None,
         session: str | None = None,
         properties: Mapping[str, Any] | None = None,
         traits: Mapping[str, Any] | None = None,
     ) -> None:
-        """One more touch; Stripe's times are whole seconds."""
+        """Add a touch. Stripe's times are whole seconds."""
         time = int(at) // 1000 * 1000 if call is Call.STRIPE else int(at)
         self.touches.append(
             Touch(
@@ -66,7 +66,7 @@ class Timeline:
                 name=name,
                 person=person,
                 device=None if device is None else person.devices[device],
-                known=known,
+                identified=identified,
                 account=account,
                 session=session,
                 properties=properties or {},
@@ -77,13 +77,13 @@ class Timeline:
     def do(
         self, at: float, name: str, person: Person, *, session: str | None = None, **properties: Any
     ) -> None:
-        """A tracked action in the product."""
+        """Add a tracked action in the product."""
         account = person.account if at >= self.linked_at else None
         self.add(at, name, person, account=account, session=session, properties=properties)
 
 
 def visits(timeline: Timeline, person: Person, *, before: int, earliest: int, count: int) -> None:
-    """Anonymous page views between two times, on any of the person's devices."""
+    """Add anonymous page views between two times, on any of the person's devices."""
     rng = timeline.rng
     for _ in range(count):
         at = rng.uniform(earliest, before - 120_000)
@@ -91,7 +91,7 @@ def visits(timeline: Timeline, person: Person, *, before: int, earliest: int, co
 
 
 def trial(timeline: Timeline, team: Staff, plan: Plan, *, earliest: int) -> None:
-    """Everything of one account, from the first anonymous visit to the last invoice."""
+    """Add all touches of an account, from the first anonymous visit to the last invoice."""
     rng, owner = timeline.rng, team.people[0]
     before = max(earliest, plan.signup - int(rng.uniform(0.2, 6) * DAY))
     visits(timeline, owner, before=plan.signup, earliest=before, count=2 + rng.randrange(5))
@@ -109,7 +109,7 @@ def _page(timeline: Timeline, at: float, name: str, person: Person, *, device: i
         name,
         person,
         call=Call.PAGE,
-        known=False,
+        identified=False,
         device=device,
         properties={"name": title, "path": path},
     )
@@ -120,13 +120,13 @@ def _signup(timeline: Timeline, account: Account, owner: Person, plan: Plan) -> 
     delay = rng.uniform(8, 60) * HOUR if account.late else 0.0
     timeline.linked_at = int(at + delay)
     _page(timeline, at - 90_000, "pricing_page_viewed", owner, device=0)
-    timeline.add(at - 60_000, "signup_started", owner, known=False)
+    timeline.add(at - 60_000, "signup_started", owner, identified=False)
     named = None if account.late else account
     _identify(timeline, at - 500, owner, named)
     timeline.add(at, "trial_signup", owner, account=named, properties={"plan": "trial"})
     _group(timeline, at + delay + 700, owner, account, role="owner")
     timeline.do(at + rng.uniform(60_000, HOUR), "email_verified", owner)
-    # A second device becomes the owner's when the owner logs in on it.
+    # The owner's login links the second device to the owner.
     if len(owner.devices) > 1:
         later = at + rng.uniform(0.5, 3) * DAY
         named = account if later >= timeline.linked_at else None
@@ -199,7 +199,7 @@ def _teammates(timeline: Timeline, team: Staff, plan: Plan) -> None:
 
 
 def _session(timeline: Timeline, team: Staff, plan: Plan, session: Session, number: int) -> None:
-    rng, person = timeline.rng, team.people[session.who]
+    rng, person = timeline.rng, team.people[session.person]
     key = f"{timeline.namespace}-s{number}"
     at = float(session.at)
     timeline.do(at, "logged_in", person, session=key)
@@ -221,21 +221,27 @@ def _billing(timeline: Timeline, team: Staff, plan: Plan) -> None:
     bills = ("payment_method_added", 0), ("trial_to_paid_conversion", 5000), ("invoice_paid", 6000)
     for name, delay in bills:
         timeline.add(
-            paid + delay, name, owner, call=Call.STRIPE, known=False, device=None, account=account
+            paid + delay,
+            name,
+            owner,
+            call=Call.STRIPE,
+            identified=False,
+            device=None,
+            account=account,
         )
     if timeline.rng.random() < 0.03:
-        gone = paid + timeline.rng.uniform(5, 25) * DAY
+        cancelled = paid + timeline.rng.uniform(5, 25) * DAY
         timeline.add(
-            gone,
+            cancelled,
             "subscription_cancelled",
             owner,
             call=Call.STRIPE,
-            known=False,
+            identified=False,
             device=None,
             account=account,
         )
 
 
 def in_order(timeline: Timeline) -> Iterator[Touch]:
-    """The touches by time."""
+    """Return the touches by time."""
     return iter(sorted(timeline.touches, key=lambda touch: touch.order))

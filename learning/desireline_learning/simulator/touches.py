@@ -1,4 +1,4 @@
-"""What happens, before any sender puts it into its own words."""
+"""Events of the simulated company, before a sender formats them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from desireline_learning.simulator.people import Account, Person
 
 
 class Call(StrEnum):
-    """How the sender reports it."""
+    """The sender's call for a touch."""
 
     TRACK = "track"
     PAGE = "page"
@@ -22,11 +22,12 @@ class Call(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Touch:
-    """One thing that one person did, or that was done for an account.
+    """An action of a person, or an event of an account.
 
-    at: epoch ms. id: the sender's own id for it. name: the canonical event's name; empty for calls
-    that are no event of their own. device: the anonymous id in use. known: whether the sender knew
-    the user, in_account: whether it knew the account. session: touches that may be batched.
+    at: epoch ms. id: the sender's id of the touch. name: of the canonical event; empty for calls
+    that become no event. device: the anonymous id in use. identified: whether the sender knows the
+    user. account: None if the sender does not know the account. session: touches of one session
+    may be batched.
     """
 
     at: int
@@ -35,7 +36,7 @@ class Touch:
     name: str
     person: Person
     device: str | None = None
-    known: bool = False
+    identified: bool = False
     account: Account | None = None
     session: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
@@ -43,5 +44,5 @@ class Touch:
 
     @property
     def order(self) -> tuple[int, str]:
-        """By time; the id decides between equal times."""
+        """The sort key: time, then id."""
         return (self.at, self.id)

@@ -1,4 +1,4 @@
-"""What reaches the webhooks: bodies with delays, repeats, batches, late ones and two bad ones."""
+"""Turn touches into deliveries: with delays, duplicates, batches, late ones and two bad ones."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ BATCH_LIMIT = 20
 class Delivery:
     """One HTTP request that a sender makes.
 
-    at_ms: journey time at which it arrives. body: the bytes to sign and post. forged: sign it with
-    a wrong secret. subject_hint: whose journey it is; deliveries of one hint must stay in order.
+    at_ms: journey time of its arrival. body: the bytes to sign and post. forged: sign it with a
+    wrong secret. subject_hint: names the journey; deliveries with one hint must stay in order.
     """
 
     at_ms: int
@@ -33,32 +33,32 @@ class Delivery:
 
     @property
     def at(self) -> int:
-        """at_ms, under the name by which a driver of time asks."""
+        """at_ms, under the name that the driver of virtual time uses."""
         return self.at_ms
 
     @property
     def subject(self) -> str:
-        """subject_hint, under the name by which a driver of time asks."""
+        """subject_hint, under the name that the driver of virtual time uses."""
         return self.subject_hint
 
     @property
     def order(self) -> tuple[int, str, bytes]:
-        """By arrival; ties have one answer."""
+        """The sort key: arrival, then hint and body, so that the order is total."""
         return (self.at_ms, self.subject_hint, self.body)
 
 
 def deliveries(scenario: Scenario, touches: Iterable[Touch]) -> list[Delivery]:
-    """All deliveries in the order of arrival. Each touch is in at least one."""
+    """Return all deliveries by arrival. Each touch is in at least one."""
     single, sessions = _split(scenario, touches)
-    found: list[Delivery] = []
+    result: list[Delivery] = []
     for touch in single:
-        found += _deliver(scenario, [touch])
+        result += _deliver(scenario, [touch])
     for session in sessions:
         for start in range(0, len(session), BATCH_LIMIT):
-            found += _deliver(scenario, session[start : start + BATCH_LIMIT])
+            result += _deliver(scenario, session[start : start + BATCH_LIMIT])
     if scenario.bad_deliveries:
-        found += _bad(scenario)
-    return sorted(found, key=lambda delivery: delivery.order)
+        result += _bad(scenario)
+    return sorted(result, key=lambda delivery: delivery.order)
 
 
 def _split(scenario: Scenario, touches: Iterable[Touch]) -> tuple[list[Touch], list[list[Touch]]]:
@@ -98,7 +98,9 @@ def _deliver(scenario: Scenario, touches: Sequence[Touch]) -> list[Delivery]:
 
 
 def _bad(scenario: Scenario) -> list[Delivery]:
-    """A forged request, and an event that breaks the tracking plan: neither may become an event."""
+    """Return a forged request, and an event that breaks the tracking plan.
+
+    Neither may become an event."""
     middle = scenario.start + (scenario.end - scenario.start) // 2
     label = f"{scenario.seed:x}"
     forged = _stray(f"forged-{label}", middle, "Project Created", {"project_name": "not ours"})

@@ -1,1 +1,1 @@
-"""From history to a packaged model: replay, fit, judge, export."""
+"""Train a model on history: replay, fit, test, export."""

@@ -1,7 +1,7 @@
-"""From scikit-learn's objects to the folder that `desireline.score.models.package` loads.
+"""Export scikit-learn's objects to the folder that `desireline.score.models.package` loads.
 
-The bytes depend on the arrays alone: uncompressed, with fixed dates, so that the same training on
-the same library versions gives the same SHA-256.
+The files are uncompressed and have fixed dates, so their bytes depend only on the arrays. The same
+training with the same library versions gives the same SHA-256.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """Arrays by name, with what is no array."""
+    """A model's arrays by name, and its other parameters."""
 
     arrays: Arrays
     depth: int
@@ -37,8 +37,8 @@ class Exported:
 
 
 def export(model: Any) -> Exported:
-    """The arrays of a fitted HistGradientBoostingClassifier, or of one in a
-    CalibratedClassifierCV(ensemble=False) by sigmoid or isotonic.
+    """Export a fitted HistGradientBoostingClassifier, also one inside a
+    CalibratedClassifierCV(ensemble=False) with sigmoid or isotonic calibration.
 
     Raises TypeError for another model, ValueError for categorical splits.
     """
@@ -50,7 +50,7 @@ def export(model: Any) -> Exported:
     else:
         trees, kind, a, b = model, "none", np.zeros(0), np.zeros(0)
     if not isinstance(trees, HistGradientBoostingClassifier):
-        raise TypeError(f"cannot export {type(trees).__name__}")
+        raise TypeError(f"cannot export {type(trees).__name__}: use HistGradientBoostingClassifier")
     arrays, depth = _trees(trees)
     return Exported(
         arrays={**arrays, "calibration_a": a, "calibration_b": b},
@@ -73,7 +73,7 @@ def _trees(model: HistGradientBoostingClassifier) -> tuple[dict[str, NDArray[Any
     for (predictor,) in model._predictors:
         nodes = predictor.nodes
         if nodes["is_categorical"].any():
-            raise ValueError("categorical splits are not supported")
+            raise ValueError("cannot export categorical splits: encode the features as numbers")
         leaf, own = nodes["is_leaf"].astype(np.bool_), np.arange(len(nodes))
         parts.append(
             {
@@ -105,7 +105,7 @@ def write(
     data_sha256: str,
     metrics: Mapping[str, Any],
 ) -> Manifest:
-    """Write arrays, golden rows and manifest; the version is the hash of what decides a score."""
+    """Write arrays, golden rows and manifest. The version is a hash of the arrays."""
     arrays, rows = _npz(exported.arrays), _npz(golden)
     digest = hashlib.sha256(arrays)
     manifest = Manifest(

@@ -1,4 +1,4 @@
-"""The candidates, fitted on an earlier slice of time and judged on a later one."""
+"""Fit the candidates on earlier trials, and test them on later trials."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from desireline_learning.training.replay import Table
 
 SEED = 20260105
 EARLIER = 0.7
-"""Share of the signup days that train; the rest judges."""
+"""The share of the signup days for training. The other days are for the test."""
 CLOSE = 0.001
-"""Brier scores that differ by less are equal."""
+"""Brier scores that differ by less count as equal."""
 CLOSE_ECE = 0.005
-"""So are calibration errors. Between equals, sigmoid: it is the safest when trees turn out sure of
-themselves on the next slice, and it exports exactly."""
+"""Calibration errors that differ by less count as equal. Between equals, sigmoid wins: it is the
+safest if the trees are overconfident on later trials, and it exports exactly."""
 BASELINE = "logistic regression"
 TREES: Mapping[str, str] = {
     "trees, sigmoid": "sigmoid",
@@ -37,7 +37,7 @@ TREES: Mapping[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A fitted model with what it does on the later slice."""
+    """A fitted model with its probabilities and metrics on the later trials."""
 
     name: str
     model: Any
@@ -46,37 +46,38 @@ class Candidate:
 
 
 def split_by_time(table: Table) -> tuple[Table, Table]:
-    """Earlier and later trials, by signup; all rows of a trial are on one side."""
+    """Split into earlier and later trials by signup. All rows of a trial stay together."""
     first, last = int(table.signup.min()), int(table.signup.max())
     border = first + int((last - first) * EARLIER)
     return table.where(table.signup <= border), table.where(table.signup > border)
 
 
 def candidates(earlier: Table, later: Table) -> list[Candidate]:
-    """The baseline, and the trees with each calibration."""
+    """Fit the baseline, and the trees with each calibration."""
     models: dict[str, Any] = {BASELINE: baseline()}
     for name, method in TREES.items():
         models[name] = boosted() if method == "none" else calibrated(method, earlier)
-    found = []
+    result = []
     for name, model in models.items():
         model.fit(earlier.rows, earlier.paid)
         probability = model.predict_proba(later.rows)[:, 1]
-        found.append(Candidate(name, model, probability, summary(probability, later.paid)))
-    return found
+        result.append(Candidate(name, model, probability, summary(probability, later.paid)))
+    return result
 
 
-def choose(found: list[Candidate]) -> Candidate:
-    """The best of the trees by Brier score; by calibration error among those that are as good; by
-    the order of TREES among those that are equal in both."""
-    trees = [candidate for candidate in found if candidate.name in TREES]
+def choose(fitted: list[Candidate]) -> Candidate:
+    """Choose the trees with the best Brier score.
+
+    Between equal scores the calibration error decides, then the order of TREES."""
+    trees = [candidate for candidate in fitted if candidate.name in TREES]
     best = min(candidate.metrics["brier"] for candidate in trees)
     close = [candidate for candidate in trees if candidate.metrics["brier"] <= best + CLOSE]
     least = min(candidate.metrics["ece"] for candidate in close)
-    return next(found for found in close if found.metrics["ece"] <= least + CLOSE_ECE)
+    return next(candidate for candidate in close if candidate.metrics["ece"] <= least + CLOSE_ECE)
 
 
 def baseline() -> Any:
-    """What must be beaten."""
+    """Build the baseline, a logistic regression that the trees must beat."""
     return make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True),
         StandardScaler(),
@@ -85,7 +86,7 @@ def baseline() -> Any:
 
 
 def boosted() -> HistGradientBoostingClassifier:
-    """Small, slow trees: there are few trials, and their rows are not independent."""
+    """Build small trees with a low learning rate, because trials are few and rows dependent."""
     return HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=140,
@@ -98,6 +99,6 @@ def boosted() -> HistGradientBoostingClassifier:
 
 
 def calibrated(method: str, earlier: Table) -> CalibratedClassifierCV:
-    """Trees on all rows, calibrated on out-of-fold margins; a trial is in one fold only."""
+    """Build trees on all rows, calibrated on out-of-fold margins. A trial is in one fold only."""
     folds = list(GroupKFold(n_splits=5).split(earlier.rows, earlier.paid, earlier.subject))
     return CalibratedClassifierCV(boosted(), method=method, ensemble=False, cv=folds)

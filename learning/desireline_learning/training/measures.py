@@ -1,4 +1,4 @@
-"""How good a probability is: discrimination, calibration, and how sure one can be of either."""
+"""Measure probabilities: discrimination, calibration and confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 
 BANDS = ((90, 101), (80, 90), (70, 80), (60, 70), (50, 60), (40, 50), (30, 40), (0, 30))
-"""Score bands of the monthly review, upper end excluded."""
+"""Score bands of the monthly review; the upper end is excluded."""
 TOO_FEW = 30
 Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """One line of the band table; low and high are the 95 % Wilson interval of `actual`."""
+    """One line of the band table. low, high: the 95 % Wilson interval of `actual`."""
 
     label: str
     trials: int
@@ -32,12 +32,12 @@ class Band:
 
     @property
     def too_few(self) -> bool:
-        """Whether there are too few trials to say anything."""
+        """Whether the trials are too few for a conclusion."""
         return self.trials < TOO_FEW
 
 
 def summary(probability: Floats, paid: Labels) -> Mapping[str, float]:
-    """AUC, average precision, Brier score, that of always saying the base rate, and ECE."""
+    """Compute AUC, average precision, ECE, and the Brier scores of the model and the base rate."""
     base = float(paid.mean())
     return {
         "auc": float(roc_auc_score(paid, probability)),
@@ -51,12 +51,12 @@ def summary(probability: Floats, paid: Labels) -> Mapping[str, float]:
 
 
 def brier(probability: Floats, paid: Labels) -> float:
-    """The mean squared difference of probability and outcome (Brier, 1950)."""
+    """Compute the mean squared difference of probability and outcome (Brier, 1950)."""
     return float(np.mean((probability - paid) ** 2))
 
 
 def expected_calibration_error(probability: Floats, paid: Labels, bins: int = 10) -> float:
-    """The mean distance of predicted and actual share over bins of equal count."""
+    """Compute the mean distance of predicted and actual share over bins of equal count."""
     order = np.argsort(probability, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     gaps = [abs(probability[part].mean() - paid[part].mean()) * len(part) for part in parts]
@@ -64,7 +64,7 @@ def expected_calibration_error(probability: Floats, paid: Labels, bins: int = 10
 
 
 def wilson(successes: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, 1927); (0, 1) of nothing."""
+    """Compute the 95 % score interval of a share (Wilson, 1927); (0, 1) without data."""
     if count == 0:
         return 0.0, 1.0
     share, z2 = successes / count, Z_95**2
@@ -75,14 +75,16 @@ def wilson(successes: int, count: int) -> tuple[float, float]:
 
 
 def bands(probability: Floats, paid: Labels) -> tuple[Band, ...]:
-    """Predicted and actual conversion by score band; one row a trial, or the intervals lie."""
+    """Compute predicted and actual conversion by score band.
+
+    The intervals are valid only for one row per trial."""
     score = np.floor(100 * probability)
-    found = []
+    result = []
     for low, high in BANDS:
         inside = (score >= low) & (score < high)
         count, successes = int(inside.sum()), int(paid[inside].sum())
         interval = wilson(successes, count)
-        found.append(
+        result.append(
             Band(
                 label=f"{low}-{min(high, 101) - 1}",
                 trials=count,
@@ -92,4 +94,4 @@ def bands(probability: Floats, paid: Labels) -> tuple[Band, ...]:
                 high=interval[1],
             )
         )
-    return tuple(found)
+    return tuple(result)

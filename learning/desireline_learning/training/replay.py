@@ -1,8 +1,8 @@
-"""History replayed to the decision times: the training table.
+"""Build the training table: replay history up to each decision time.
 
-The events go through the same `fold` and the same features as online, in the order in which they
-occurred. What was delivered late is in the row of its own time, although the live system did not
-know it yet; the share is small, and the table cannot know when a score would have been asked for.
+The events go through the same `fold` and features as online, in the order in which they occurred. A
+late event is in the row of its own time, although the live system did not have it yet. Few events
+are late, and the table cannot know when the live system would have computed a score.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Moment = tuple[str, int, JourneyState, int]
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One row a trial and decision day. rows: (n, features). paid: 0 or 1. subject, signup (epoch
-    ms) and day tell which trial and when."""
+    """One row per trial and decision day. rows: (n, features). paid: 0 or 1. subject, signup (epoch
+    ms) and day identify the trial and the decision time."""
 
     rows: NDArray[np.float64]
     paid: NDArray[np.int8]
@@ -46,7 +46,7 @@ class Table:
         return len(self.paid)
 
     def where(self, chosen: NDArray[np.bool_]) -> Table:
-        """The rows for which `chosen` is true."""
+        """Return the rows for which `chosen` is true."""
         return Table(
             self.rows[chosen],
             self.paid[chosen],
@@ -56,7 +56,7 @@ class Table:
         )
 
     def trials(self) -> int:
-        """How many trials the rows are of."""
+        """Count the trials of the rows."""
         return len(np.unique(self.subject))
 
     @property
@@ -66,7 +66,7 @@ class Table:
 
     @property
     def sha256(self) -> str:
-        """Of everything that training sees."""
+        """The hash of all data that training uses."""
         digest = hashlib.sha256("|".join(FEATURE_NAMES).encode())
         for column in (self.rows, self.paid, self.signup, self.day):
             digest.update(np.ascontiguousarray(column).tobytes())
@@ -80,16 +80,16 @@ def replay(
     end: int,
     now_of: Callable[[JourneyState, int], int] = lambda _state, due: due,
 ) -> Table:
-    """The table of all trials whose 14 days are over by `end` (epoch ms), by subject and day.
+    """Build the table of all trials whose 14 days are over by `end` (epoch ms), by subject and day.
 
-    history: events with the subject that each belongs to. A trial that has paid by a decision time
-    has no row for it: there is nothing left to decide. now_of: as of when a row's features are
-    taken, given its state and the decision time.
+    history: events with their subjects. A trial that has paid by a decision time has no row for it,
+    because no decision is left. now_of: returns the time of a row's features from its state and
+    decision time.
     """
     journeys: dict[str, list[CanonicalEvent]] = defaultdict(list)
     for event, subject in history:
         journeys[subject].append(event)
-    found: list[tuple[Moment, int, bool]] = []
+    moments: list[tuple[Moment, int, bool]] = []
     for subject in sorted(journeys):
         events = sorted(journeys[subject], key=lambda event: (event.occurred_at, event.event_id))
         signup = _first(events, TRIAL_START)
@@ -100,13 +100,13 @@ def replay(
         for day, state in _states(events, signup):
             due = signup + day * DAY
             if paid_at is None or paid_at > due:
-                found.append(((subject, day, state, now_of(state, due)), signup, paid))
+                moments.append(((subject, day, state, now_of(state, due)), signup, paid))
     return Table(
-        rows=matrix([(state, now) for (_, _, state, now), _, _ in found]),
-        paid=np.array([paid for _, _, paid in found], dtype=np.int8),
-        subject=np.array([subject for (subject, _, _, _), _, _ in found], dtype=np.str_),
-        signup=np.array([signup for _, signup, _ in found], dtype=np.int64),
-        day=np.array([day for (_, day, _, _), _, _ in found], dtype=np.int64),
+        rows=matrix([(state, now) for (_, _, state, now), _, _ in moments]),
+        paid=np.array([paid for _, _, paid in moments], dtype=np.int8),
+        subject=np.array([subject for (subject, _, _, _), _, _ in moments], dtype=np.str_),
+        signup=np.array([signup for _, signup, _ in moments], dtype=np.int64),
+        day=np.array([day for (_, day, _, _), _, _ in moments], dtype=np.int64),
     )
 
 
@@ -115,12 +115,12 @@ def _first(events: list[CanonicalEvent], name: str) -> int | None:
 
 
 def _states(events: list[CanonicalEvent], signup: int) -> list[tuple[int, JourneyState]]:
-    """The state at each decision day, each folded on from the one before."""
-    found, state, taken = [], EMPTY, 0
+    """Compute the state at each decision day, each from the state of the day before."""
+    states, state, position = [], EMPTY, 0
     for day in DECISION_DAYS:
-        start = taken
-        while taken < len(events) and events[taken].occurred_at <= signup + day * DAY:
-            taken += 1
-        state = fold(state, events[start:taken])
-        found.append((day, state))
-    return found
+        start = position
+        while position < len(events) and events[position].occurred_at <= signup + day * DAY:
+            position += 1
+        state = fold(state, events[start:position])
+        states.append((day, state))
+    return states

@@ -1,4 +1,4 @@
-"""docs/model.md and its calibration plot, out of one training."""
+"""Render docs/model.md and its calibration plot from a training."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ LABELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """All that a report tells."""
+    """The content of a report."""
 
     scenario: Scenario
     manifest: Manifest
     earlier: Table
     later: Table
-    found: Sequence[Candidate]
+    candidates: Sequence[Candidate]
     chosen: Candidate
     bands: Sequence[Band]
     by_day: Mapping[int, Mapping[str, float]]
@@ -42,7 +42,7 @@ class Training:
 
 
 def render(training: Training) -> str:
-    """The document, ending in a newline."""
+    """Render the document, which ends in a newline."""
     parts = [
         _opening(training),
         _candidates(training),
@@ -55,7 +55,7 @@ def render(training: Training) -> str:
 
 
 def calibration_plot(probability: NDArray[np.float64], paid: NDArray[np.int8]) -> str:
-    """Predicted against actual share in ten bins of equal count, as SVG."""
+    """Draw predicted against actual share in ten bins of equal count, as SVG."""
     size, left, top = 360, 50, 16
     order = np.argsort(probability, kind="stable")
     dots = []
@@ -93,10 +93,10 @@ def _opening(training: Training) -> str:
 
 Rendered by `make model`; do not edit.
 
-**What it was trained on.** The simulator of `learning/`: {scenario.trials} trials whose signups
+**Training data.** The simulator of `learning/`: {scenario.trials} trials whose signups
 spread over {scenario.signup_span:.0f} days, seed {scenario.seed}. The simulator is a test bench
-with planted effects. Nothing here is evidence about real customers: before the model scores a real
-company's trials it is to be retrained on that company's history, 60 to 90 days of it at least.
+with planted effects. Its data is no evidence about real customers. Before the model scores a real
+company's trials, retrain it on at least 60 to 90 days of that company's history.
 
 | | |
 |---|---|
@@ -104,35 +104,35 @@ company's trials it is to be retrained on that company's history, 60 to 90 days 
 | calibration | {training.chosen.name} |
 | training table | `{manifest.data_sha256[:16]}…`, {len(training.earlier)} rows of \
 {training.earlier.trials()} trials |
-| judged on | {len(training.later)} rows of {training.later.trials()} later trials |
+| tested on | {len(training.later)} rows of {training.later.trials()} later trials |
 | libraries | {", ".join(f"{name} {version}" for name, version in manifest.libraries.items())} |
 
-The same library versions on the same machine type give the same bytes; `python -m
-desireline_learning.train --check` holds the committed files to that."""
+The same library versions on the same machine type give the same bytes. `python -m
+desireline_learning.train --check` compares the committed files with a new training."""
 
 
 def _candidates(training: Training) -> str:
     head = "| candidate | " + " | ".join(LABELS.values()) + " |"
     lines = [head, "|---" * (len(LABELS) + 1) + "|"]
-    for candidate in training.found:
+    for candidate in training.candidates:
         numbers = " | ".join(f"{candidate.metrics[key]:.4f}" for key in LABELS)
         name = f"**{candidate.name}**" if candidate is training.chosen else candidate.name
         lines.append(f"| {name} | {numbers} |")
     base = training.chosen.metrics["brier_base_rate"]
     table = "\n".join(lines)
-    return f"""## Candidates, on the later slice of time
+    return f"""## Candidates, tested on later trials
 
 {table}
 
-Always saying the base rate ({training.chosen.metrics["base_rate"]:.1%}) has a Brier score of
-{base:.4f}; knowing each trial's true chance, with all that it will still do,
+The base rate ({training.chosen.metrics["base_rate"]:.1%}) as prediction has a Brier score of
+{base:.4f}. The trial's true chance, which depends on its future behaviour too, has one of
 {training.oracle_brier:.4f}.
-ECE is over ten bins of equal count. Brier scores closer than 0.001 count as equal, then the
-calibration error decides, then sigmoid. Logistic regression is the baseline that must be beaten; if
-it were not, training stops and packages nothing.
+ECE is over ten bins of equal count. Brier scores closer than 0.001 count as equal; then the
+calibration error decides, then sigmoid. Logistic regression is the baseline. If no candidate beats
+it, training stops and packages no model.
 
-Live scores are taken when something happens, not at fixed days, so that a silent trial keeps the
-score of its latest event until a check takes a new one: judged by the scores that are stored on the
+The live system computes a score after an event, not on fixed days. A silent trial keeps the score
+of its latest event until a check computes a new one. With the scores that are stored on the
 decision days, the chosen model has a Brier score of {training.as_scored["brier"]:.4f} and an ECE of
 {training.as_scored["ece"]:.4f}."""
 
@@ -140,10 +140,10 @@ decision days, the chosen model has a Brier score of {training.as_scored["brier"
 def _by_day(training: Training) -> str:
     lines = ["| decision day | rows | AUC | Brier | ECE |", "|---|---|---|---|---|"]
     for day in DECISION_DAYS:
-        found = training.by_day[day]
+        numbers = training.by_day[day]
         lines.append(
-            f"| {day} | {found['rows']:.0f} | {found['auc']:.3f} | {found['brier']:.4f} "
-            f"| {found['ece']:.3f} |"
+            f"| {day} | {numbers['rows']:.0f} | {numbers['auc']:.3f} | {numbers['brier']:.4f} "
+            f"| {numbers['ece']:.3f} |"
         )
     return "## By decision day\n\n" + "\n".join(lines)
 
@@ -164,7 +164,8 @@ def _bands(training: Training) -> str:
     table = "\n".join(lines)
     return f"""## Score bands on day {BAND_DAY}
 
-One row a trial, so that the intervals (Wilson) hold. Under 30 trials is too few to say anything.
+The table has one row per trial, so the Wilson intervals are valid. Fewer than 30 trials allow no
+conclusion.
 
 {table}
 
@@ -177,11 +178,11 @@ def _effects(training: Training) -> str:
     for name, value in vars(effects).items():
         lines.append(f"| {name.replace('_', ' ')} | {value:+.1f} |")
     table = "\n".join(lines)
-    return f"""## What the simulator plants
+    return f"""## Planted effects of the simulator
 
 {table}
 
-By these, {training.share_above:.1%} of its trials have a true chance above 0.9."""
+With these effects {training.share_above:.1%} of the trials have a true chance above 0.9."""
 
 
 def _features() -> str:

@@ -34,7 +34,7 @@ def tool_python(report: Callable[[str], None] = lambda _: None) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "ready").exists():
             shutil.rmtree(home, ignore_errors=True)
-            with announced(DOWNLOAD, megabytes=MEGABYTES, kept=home, watched=[], report=report):
+            with announced(DOWNLOAD, megabytes=MEGABYTES, folder=home, watched=[], report=report):
                 _run("venv", "--quiet", "--python", sys.executable, str(home))
                 _run("pip", "install", "--quiet", "--compile-bytecode", "--require-hashes",
                      "--python", str(python), "-r", str(REQUIREMENTS))  # fmt: skip

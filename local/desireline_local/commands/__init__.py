@@ -1,1 +1,1 @@
-"""The commands of the laptop cloud, which `desireline` finds by entry points."""
+"""The commands of the local cloud, which `desireline` loads by entry points."""

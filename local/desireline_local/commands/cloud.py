@@ -1,4 +1,4 @@
-"""Start, stop and look at the local cloud."""
+"""Commands that start, stop and show the local cloud."""
 
 from __future__ import annotations
 
@@ -17,45 +17,46 @@ from desireline_local.cloud import Addresses
 from desireline_local.commands.running import the_cloud
 from desireline_local.supervisor import StartError, UnreadyError
 from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail
-from desireline_operate.cli.times import shown, span
+from desireline_operate.cli.times import format_time, parse_span
 from desireline_operate.deployment import NotRunningError
 
 MOST_AHEAD = timedelta(days=366)
-"""That the clock moves at once: trials are long over by then, and it never goes back."""
+"""The largest step of the clock. A longer step is likely a mistake; the clock never goes back."""
 
 
 def up(
     bootstrap: Annotated[
-        str | None, typer.Option(help="host:port of a Kafka that you already have")
+        str | None, typer.Option(help="host:port of an existing Kafka; default: start one")
     ] = None,
     idle: Annotated[
-        float, typer.Option(min=1, help="seconds after which a function without work ends")
+        float,
+        typer.Option(min=1, help="seconds without work after which a function ends"),
     ] = IDLE_SECONDS,
 ) -> None:
-    """Start the local cloud and leave it running; the first time it downloads what it needs."""
+    """Start the local cloud in the background. The first start downloads Kafka and AWS."""
     try:
-        found = supervisor.running()
+        cloud = supervisor.running()
     except UnreadyError as error:
         raise fail(str(error)) from error
     except NotRunningError:
         pass
     else:
         console.print("The local cloud is already running.")
-        show_addresses(found.addresses)
+        show_addresses(cloud.addresses)
         return
     began = time.monotonic()
     try:
         with console.status("starting") as status:
-            found = supervisor.start(status.update, bootstrap=bootstrap, idle=idle)
+            cloud = supervisor.start(status.update, bootstrap=bootstrap, idle=idle)
     except StartError as error:
         raise fail(f"the local cloud did not start: {error}") from error
     console.print(f"Ready after {time.monotonic() - began:.0f} s.")
-    show_addresses(found.addresses)
+    show_addresses(cloud.addresses)
     console.print("Stop it with 'make down'.")
 
 
 def down() -> None:
-    """Stop the local cloud. No process and no file of it is left."""
+    """Stop the local cloud, and remove its processes and files."""
     try:
         with console.status("stopping"):
             supervisor.end()
@@ -65,42 +66,44 @@ def down() -> None:
 
 
 def status() -> None:
-    """Show whether the local cloud runs, where, and how far each consumer is."""
+    """Show the local cloud's addresses, and the progress and failures of each consumer."""
     try:
-        found = supervisor.running()
+        cloud = supervisor.running()
     except NotRunningError as error:
         why = supervisor.last_failure()
         raise fail(f"{error}" + (f"\nIt ended because {why}" if why else ""), 3) from error
-    show_addresses(found.addresses)
+    show_addresses(cloud.addresses)
     table = Table("function", "topic", "records", "lag", "failures", "dead letters", box=None)
-    for mapping in found.addresses.polling().look()["mappings"]:
+    for mapping in cloud.addresses.polling().look()["mappings"]:
         numbers = ("records", "lag", "failures", "dead_letters")
-        function = mapping["function"].removeprefix(f"{found.addresses.deployment}-")
+        function = mapping["function"].removeprefix(f"{cloud.addresses.deployment}-")
         table.add_row(function, mapping["topic"], *(str(mapping[name]) for name in numbers))
     console.print(table)
-    rest = found.addresses.clock().rest()
+    rest = cloud.addresses.clock().rest()
     console.print(
         f"executions waiting: {rest['executions_waiting']}, "
         f"records in streams: {rest['stream_records']}, in queues: {rest['queued_messages']}, "
-        f"memory: {_memory(found.pid) / 1e6:.0f} MB"
+        f"memory: {_memory(cloud.pid) / 1e6:.0f} MB"
     )
 
 
 def logs(
     part: Annotated[
-        str | None, typer.Argument(help="one of the parts that 'desireline logs' lists")
+        str | None, typer.Argument(help="name of a part; default: list the parts")
     ] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="how many from the end")] = 40,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="number of lines")] = 40,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="follow the log until Ctrl-C")
+    ] = False,
 ) -> None:
-    """Show the end of a part's log; without a part, list them."""
+    """Show the end of a part's log, or list the parts."""
     the_cloud()
     files = supervisor.log_files()
     if part is None:
         console.print("\n".join(sorted(files)))
         return
     if part not in files:
-        raise fail(f"no part '{part}'; there are {', '.join(sorted(files))}", 2)
+        raise fail(f"unknown part '{part}': the parts are {', '.join(sorted(files))}", 2)
     with files[part].open(errors="replace") as file:
         last = deque(file, maxlen=lines)
         if not (last or follow):
@@ -117,30 +120,30 @@ def logs(
 
 def clock(
     advance: Annotated[
-        str | None, typer.Option(help="move journey time on, as in 90m, 4h, 2d; freezes the clock")
+        str | None, typer.Option(help="freeze the clock and advance it, as 90m, 4h, 2d")
     ] = None,
 ) -> None:
-    """Show journey time, or move it: what waits for a time that has come is then checked."""
-    on = timedelta() if advance is None else span(advance)
-    if on is None or on > MOST_AHEAD:
-        raise fail(f"'{advance}' is no span of time up to a year: write 90m, 4h or 2d", 2)
+    """Show journey time, or advance it. Executions whose time has come then run."""
+    step = timedelta() if advance is None else parse_span(advance)
+    if step is None or step > MOST_AHEAD:
+        raise fail(f"'{advance}' is not a time span up to a year: write 90m, 4h or 2d", 2)
     control = the_cloud().addresses.clock()
     if advance is not None:
         now = control.now()
         if not control.clock()["frozen"]:
             control.freeze(now)
-        control.advance(now + round(on.total_seconds() * 1000))
+        control.advance(now + round(step.total_seconds() * 1000))
     state = control.clock()
-    kind = "moved by hand" if state["frozen"] else "the wall clock"
-    console.print(f"{shown(state['now'])} UTC ({kind})")
+    kind = "frozen, advanced by command" if state["frozen"] else "the wall clock"
+    console.print(f"{format_time(state['now'])} UTC ({kind})")
     due = control.rest()["next_due"]
     if due is not None:
-        console.print(f"next check due {shown(due * 1000)} UTC")
+        console.print(f"next check due {format_time(due * 1000)} UTC")
 
 
 def show_addresses(addresses: Addresses) -> None:
-    """Where everything is."""
-    places = {
+    """Print the addresses of the cloud."""
+    lines = {
         "webhooks": f"{addresses.webhooks}/SENDER (docs/senders.md)",
         "sites, servers": f"{addresses.host}/v1/CALL (docs/http_api.md)",
         "AWS": addresses.aws,
@@ -148,8 +151,8 @@ def show_addresses(addresses: Addresses) -> None:
         "warehouse": f"{addresses.warehouse} (Snowflake's protocol, http)",
         "clock, faults": addresses.control,
     }
-    for name, place in places.items():
-        console.print(f"  {name:<14} {place}", soft_wrap=True)
+    for name, address in lines.items():
+        console.print(f"  {name:<14} {address}", soft_wrap=True)
 
 
 def _memory(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""`desireline demo`."""
+"""`desireline demo`: replay a simulated company through the local cloud."""
 
 from __future__ import annotations
 
@@ -15,47 +15,51 @@ from rich.text import Text
 
 from desireline.adapters.warehouse_history import WarehouseHistory
 from desireline.rows import DecisionRow, JourneyRow, Outcome
-from desireline.show.timeline import explain
+from desireline.show.timeline import read_timeline
 from desireline_learning.simulator.company import Company
 from desireline_learning.simulator.scenario import Scenario
 from desireline_local import supervisor
 from desireline_local.cloud import Addresses
 from desireline_local.commands.cloud import show_addresses
 from desireline_local.demo import report
-from desireline_local.demo.drive import Progress as Driven
+from desireline_local.demo.drive import DriveProgress
 from desireline_local.demo.latency import by_stage
 from desireline_local.demo.run import Run, replay
 from desireline_local.demo.world import SettleError
 from desireline_local.supervisor import StartError, UnreadyError
 from desireline_operate.cli.console import console, fail
 from desireline_operate.deployment import NotRunningError
-from desireline_operate.explain_view import timeline
+from desireline_operate.explain_view import timeline_table
 from desireline_operate.warehouse.connection import rows
 from desireline_operate.warehouse.funnel import reference_funnel
 
 FUNNEL_DAYS = 10
 SIGNUP_DAYS = 4
-"""Trials sign up on the first days of the story; a shorter story has a shorter window."""
+"""Trials sign up on the first 4 days. A story of fewer days has a shorter funnel window."""
 
 
 def demo(
     trials: Annotated[int, typer.Option(min=1, help="trials of the simulated company")] = 30,
-    days: Annotated[float, typer.Option(min=1, help="length of the story, journey time")] = 14,
-    seed: Annotated[int, typer.Option(help="another seed, another company")] = 7,
+    days: Annotated[
+        float, typer.Option(min=1, help="length of the story in days of journey time")
+    ] = 14,
+    seed: Annotated[
+        int, typer.Option(help="seed of the company; another seed draws another company")
+    ] = 7,
     keep: Annotated[
         bool, typer.Option("--keep", help="leave the cloud running afterwards")
     ] = False,
 ) -> None:
-    """Replay a simulated company through the whole local cloud and show what came of it.
+    """Replay a simulated company through the local cloud, and show the results.
 
-    Exit code 0 only if all stages delivered and decided as they should.
+    The exit code is 0 only if every check at the end passes.
     """
     began = time.monotonic()
     _not_running_yet()
     company = Company(Scenario(trials=trials, days=days, seed=seed))
     console.print(
         f"A simulated company: {trials} trials in {days:g} days, "
-        f"{len(company.deliveries)} webhooks of Segment and Stripe."
+        f"{len(company.deliveries)} webhooks from Segment and Stripe."
     )
     addresses = _start()
     try:
@@ -65,7 +69,7 @@ def demo(
                 console.print(part)
         passed = _verdict(run)
     except SettleError as error:
-        raise fail(f"the pipeline does not come to rest: {error}") from error
+        raise fail(f"the pipeline does not finish: {error}. See 'desireline logs'") from error
     finally:
         if not keep:
             supervisor.end()
@@ -73,7 +77,7 @@ def demo(
     if keep:
         show_addresses(addresses)
     else:
-        console.print("To play with it yourself: 'make up', then see the README.")
+        console.print("To try it yourself, run 'make up' and follow the README.")
     if not passed:
         raise typer.Exit(1)
 
@@ -85,18 +89,20 @@ def _not_running_yet() -> None:
         raise fail(str(error), 2) from error
     except NotRunningError:
         return
-    raise fail("a local cloud is running, and the demo wants one of its own: 'desireline down'", 2)
+    raise fail(
+        "the demo starts its own local cloud: stop the running one with 'desireline down'", 2
+    )
 
 
 def _start() -> Addresses:
     began = time.monotonic()
     try:
         with console.status("starting the local cloud") as status:
-            found = supervisor.start(lambda line: status.update(f"starting: {line}"), warm=True)
+            cloud = supervisor.start(lambda line: status.update(f"starting: {line}"), warm=True)
     except StartError as error:
         raise fail(f"the local cloud did not start: {error}") from error
     console.print(f"Local cloud ready after {time.monotonic() - began:.0f} s.")
-    return found.addresses
+    return cloud.addresses
 
 
 def _replay(addresses: Addresses, company: Company) -> Run:
@@ -106,7 +112,7 @@ def _replay(addresses: Addresses, company: Company) -> Run:
     ) as bars:  # fmt: skip
         task = bars.add_task("replaying", total=len(company.deliveries))
 
-        def show(progress: Driven) -> None:
+        def show(progress: DriveProgress) -> None:
             day = datetime.fromtimestamp(progress.now / 1000, UTC)
             bars.update(
                 task, completed=progress.delivered, description=f"journey time {day:%b %d %H:%M}"
@@ -129,8 +135,8 @@ def _sections(
     yield from report.tiers(run)
     yield from report.decisions(run)
     window = max(1, min(FUNNEL_DAYS, int(company.scenario.days) - SIGNUP_DAYS))
-    found = reference_funnel(connection, window_days=window, as_of=company.scenario.end)
-    yield from report.funnel(found, window)
+    funnel = reference_funnel(connection, window_days=window, as_of=company.scenario.end)
+    yield from report.funnel(funnel, window)
     yield from report.latencies(by_stage(connection))
     yield from report.quarantine(
         run,
@@ -143,7 +149,7 @@ def _sections(
 
 
 def _story(addresses: Addresses, connection: Any, run: Run) -> Iterator[RenderableType]:
-    """One trial from the first anonymous visit to its outcome: one that became a hot lead."""
+    """Render the timeline of one trial that became a hot lead, if possible one that paid."""
     hot = [
         row.subject
         for row in run.interventions
@@ -154,17 +160,17 @@ def _story(addresses: Addresses, connection: Any, run: Run) -> Iterator[Renderab
     if not hot:
         return
     journeys = {row.subject: row for row in run.journeys if isinstance(row, JourneyRow)}
-    paid = [one for one in hot if one in journeys and journeys[one].current.lifecycle == "customer"]
+    paid = [it for it in hot if it in journeys and journeys[it].current.lifecycle == "customer"]
     store = addresses.as_deployment().store()
-    found = explain(store, WarehouseHistory(connection), (paid or hot)[0])
+    timeline = read_timeline(store, WarehouseHistory(connection), (paid or hot)[0])
     yield report.heading("One trial, from the first anonymous visit to its outcome")
-    yield timeline(found)
+    yield timeline_table(timeline)
 
 
 def _verdict(run: Run) -> bool:
-    console.print(report.heading("Did it all work?"))
-    found = report.checks(run)
-    for passed, what in found:
+    console.print(report.heading("Checks"))
+    checks = report.checks(run)
+    for passed, text in checks:
         mark = ("yes", "green") if passed else ("NO ", "red")
-        console.print(Text.assemble("  ", mark, f"  {what}"))
-    return all(passed for passed, _ in found)
+        console.print(Text.assemble("  ", mark, f"  {text}"))
+    return all(passed for passed, _ in checks)

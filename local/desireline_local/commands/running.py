@@ -1,4 +1,4 @@
-"""The running cloud, for the commands of this package and for those of operators."""
+"""Access to the running cloud, for the local and the operators' commands."""
 
 from __future__ import annotations
 

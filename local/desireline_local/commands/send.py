@@ -1,4 +1,4 @@
-"""`desireline send`: play a sender."""
+"""`desireline send`: send signed webhooks to the local cloud."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from desireline_operate.cli.console import console, fail
 
 def send(
     source: Annotated[str, typer.Argument(metavar="SENDER", help=", ".join(sorted(NAMES)))],
-    what: Annotated[
+    body: Annotated[
         str | None,
         typer.Argument(
             metavar="FILE|NAME",
-            help="a file with the body, or with --sample the sample's name; without it, "
-            "standard input, or with --sample all samples",
+            help="file of the body (default: standard input), or with --sample the name of a "
+            "sample (default: all samples)",
         ),
     ] = None,
     sample: Annotated[
-        bool, typer.Option("--sample", help="send what the sender's documentation shows")
+        bool, typer.Option("--sample", help="send samples from the sender's documentation")
     ] = False,
     show_curl: Annotated[
         bool, typer.Option("--curl", help="print the curl command instead of sending")
     ] = False,
 ) -> None:
-    """Send a webhook to the local cloud, signed as its sender would sign it."""
+    """Send a webhook to the local cloud with its sender's signature."""
     try:
         known([source])
         addresses = the_cloud().addresses
-        sent = _samples(addresses, source, what) if sample else [_own(addresses, source, what)]
+        sent = _samples(addresses, source, body) if sample else [_own(addresses, source, body)]
     except ValueError as error:
         raise fail(str(error), 2) from error
     failed = False
@@ -52,39 +52,40 @@ def send(
             console.print(_curl(request, url, name), soft_wrap=True)
             continue
         answer = httpx.post(url, content=request.body, headers=dict(request.headers), timeout=30)
-        named = f"{name}: " if sample else ""
-        console.print(f"{named}{answer.status_code} {answer.text}", soft_wrap=True)
+        label = f"{name}: " if sample else ""
+        console.print(f"{label}{answer.status_code} {answer.text}", soft_wrap=True)
         failed = failed or answer.is_error
     if failed:
         raise typer.Exit(1)
 
 
 def _own(addresses: Addresses, source: str, file: str | None) -> tuple[str, WebhookRequest]:
-    """A body of the person's own."""
+    """Sign a body from a file or from standard input."""
     body = sys.stdin.buffer.read() if file is None else Path(file).read_bytes()
     url = f"{addresses.called}/{source}"
     headers = sign(source, body, addresses.secret(source), _now(), url=url)
-    where = f"@{file}" if file else "@-"
-    return where, WebhookRequest(source, headers, body, url=url)
+    curl_data = f"@{file}" if file else "@-"
+    return curl_data, WebhookRequest(source, headers, body, url=url)
 
 
 def _samples(
     addresses: Addresses, source: str, name: str | None
 ) -> Sequence[tuple[str, WebhookRequest]]:
-    """The documented bodies of that name, or all."""
+    """Sign the documented samples of that name, or all of them."""
     chosen = samples.load(source).named(name)
     secret = addresses.secret(source)
     return [
-        (one.name, one.at(f"{addresses.called}/{source}").signed(source, secret, _now()))
-        for one in chosen
+        (it.name, it.at(f"{addresses.called}/{source}").signed(source, secret, _now()))
+        for it in chosen
     ]
 
 
-def _curl(request: WebhookRequest, url: str, where: str) -> str:
-    said = [f"{name}: {value}" for name, value in request.headers.items()]
-    body = where if where.startswith("@") else request.body.decode()
-    words = ["curl", "-i", *(word for one in said for word in ("-H", one)), "--data-binary", body]
-    return shlex.join([*words, url])
+def _curl(request: WebhookRequest, url: str, data: str) -> str:
+    """Format a request as a curl command. data: '@FILE', or the name of a sample."""
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    body = data if data.startswith("@") else request.body.decode()
+    options = [part for header in headers for part in ("-H", header)]
+    return shlex.join(["curl", "-i", *options, "--data-binary", body, url])
 
 
 def _query(url: str) -> str:

@@ -1,4 +1,4 @@
-"""`desireline produce` and `desireline pull`: feed the sources that are no webhooks."""
+"""`desireline produce` and `desireline pull`: feed the sources other than webhooks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from desireline.rows import Put
 from desireline.rows.sources import PullRow
 from desireline_local.cloud import COMPANY_TOPICS, Addresses
 from desireline_local.commands.running import the_cloud
-from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
+from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, MixpanelStandIn
 from desireline_operate.cli.console import console, fail
 
 FLUSH_SECONDS = 30.0
@@ -32,14 +32,15 @@ MANY_RUNS = 100
 def produce(
     topic: Annotated[str, typer.Argument(help=", ".join(COMPANY_TOPICS))],
     file: Annotated[
-        Path | None, typer.Argument(help="a record a line; standard input without it")
+        Path | None, typer.Argument(help="file with a record per line; default: standard input")
     ] = None,
 ) -> None:
-    """Produce records to a topic of the company's own, as its services would."""
+    """Produce records to one of the company's own topics, as its services would."""
+    sources = ", ".join(COMPANY_TOPICS)
     if topic in set(Topic):
-        raise fail(f"{topic} is a topic of Desireline's: nobody else writes it", 2)
+        raise fail(f"only Desireline writes to {topic}: choose one of {sources}", 2)
     if topic not in COMPANY_TOPICS:
-        raise fail(f"no source {topic}: there are {', '.join(COMPANY_TOPICS)}", 2)
+        raise fail(f"unknown source {topic}: choose one of {sources}", 2)
     addresses = the_cloud().addresses
     data = sys.stdin.buffer.read() if file is None else file.read_bytes()
     lines = [line for line in data.splitlines() if line.strip()]
@@ -49,52 +50,52 @@ def produce(
             producer.produce(Outgoing(topic, str(number), line))
         producer.flush(FLUSH_SECONDS)
     except DesirelineError as error:
-        raise fail(f"Kafka did not take all: {error}") from error
+        raise fail(f"Kafka did not accept all records: {error}. Run it again") from error
     console.print(f"{len(lines)} records are in {topic}.")
 
 
 def pull(
-    what: Annotated[Literal["mixpanel"], typer.Argument(help="whose export")],
+    source: Annotated[Literal["mixpanel"], typer.Argument(help="the source of the export")],
     file: Annotated[
         Path | None,
-        typer.Argument(help="lines as Mixpanel exports them: plays Mixpanel with these events"),
+        typer.Argument(help="file in Mixpanel's export format, which a stand-in then serves"),
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="forget the cursor: from the first day on")
+    restart: Annotated[
+        bool, typer.Option("--again", help="start again from the first day")
     ] = False,
 ) -> None:
-    """Pull an export now rather than at its next hour, until all of it is there.
+    """Pull all days of an export now, without waiting for the hourly run.
 
-    It may be interrupted and repeated: what was pulled before is known by its ids.
+    If the command is interrupted, run it again: no event counts twice.
     """
     addresses = the_cloud().addresses
     try:
         events = _events(file) if file else None
     except ValueError as error:
         raise fail(str(error), 2) from error
-    if again:
+    if restart:
         _forget(addresses)
     total: Counter[str] = Counter()
-    played = _played(addresses, events) if events is not None else nullcontext()
-    with played, console.status("pulling") as status:
+    stand_in = _stand_in(addresses, events) if events is not None else nullcontext()
+    with stand_in, console.status("pulling") as status:
         for _ in range(MANY_RUNS):
-            said = _run(addresses)
-            total.update({name: said[name] for name in ("days", "posted", "passed_over")})
+            result = _run(addresses)
+            total.update({name: result[name] for name in ("days", "posted", "passed_over")})
             status.update(f"pulled {total['days']} days, {total['posted']} events")
-            if said["stopped"] not in ("enough", "out_of_time"):
+            if result["stopped"] not in ("enough", "out_of_time"):
                 break
     console.print(
         f"{total['days']} days pulled: {total['posted']} events posted, "
         f"{total['passed_over']} known from before."
     )
-    if said["stopped"] == "unavailable" and file is None:
-        raise fail(f"nobody at {addresses.mixpanel}: give a file, and Mixpanel is played with it")
-    if said["stopped"]:
-        raise fail(f"stopped: {said['stopped']}; the next run goes on from there")
+    if result["stopped"] == "unavailable" and file is None:
+        raise fail(f"Mixpanel does not answer at {addresses.mixpanel}: give a file to serve")
+    if result["stopped"]:
+        raise fail(f"stopped: {result['stopped']}. Run the command again to continue")
 
 
 def _events(file: Path) -> dict[str, list[bytes]]:
-    """Lines by their day. Raises ValueError for what Mixpanel would not have."""
+    """Group lines by day. Raises ValueError for a line that Mixpanel would not export."""
     days: dict[str, list[bytes]] = {}
     for number, line in enumerate(file.read_bytes().splitlines(), 1):
         if not line.strip():
@@ -102,39 +103,44 @@ def _events(file: Path) -> dict[str, list[bytes]]:
         try:
             moment = datetime.fromtimestamp(json.loads(line)["properties"]["time"], UTC)
         except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
-            raise ValueError(f"{file}:{number} is no event with properties.time") from error
+            raise ValueError(
+                f"{file}:{number} must be a JSON object with properties.time in seconds"
+            ) from error
         days.setdefault(moment.date().isoformat(), []).append(line)
     return days
 
 
 @contextmanager
-def _played(addresses: Addresses, days: dict[str, list[bytes]]) -> Iterator[None]:
-    """Somebody at Mixpanel's address who has these events, and the credentials to ask him."""
+def _stand_in(addresses: Addresses, days: dict[str, list[bytes]]) -> Iterator[None]:
+    """Serve these events at Mixpanel's address, and store the credentials for it."""
     addresses.client("secretsmanager").put_secret_value(
         SecretId=f"{addresses.deployment}/{SECRET}",
         SecretString=json.dumps({"username": USER, "secret": PASSWORD}),
     )
     try:
-        mixpanel = PlayedMixpanel(urlsplit(addresses.mixpanel).port or 0)
+        mixpanel = MixpanelStandIn(urlsplit(addresses.mixpanel).port or 0)
     except OSError as error:
-        raise fail(f"{addresses.mixpanel} is taken: {error.strerror}") from error
+        raise fail(
+            f"cannot listen at {addresses.mixpanel}: {error.strerror}. Stop the other process"
+        ) from error
     for day, lines in days.items():
-        mixpanel.happens(day, *lines)
-    with mixpanel.playing():
+        mixpanel.add_events(day, *lines)
+    with mixpanel.serving():
         yield
 
 
 def _run(addresses: Addresses) -> dict[str, Any]:
-    """One run of the function."""
+    """Invoke the function once, and return its result."""
     name = f"{addresses.deployment}-{Function.PULL_EXPORTS.replace('_', '-')}"
     answer = addresses.client("lambda").invoke(FunctionName=name, Payload=b"{}")
-    said: dict[str, Any] = json.loads(answer["Payload"].read())
+    result: dict[str, Any] = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
-        raise fail(f"the function failed: {said.get('errorMessage', said)}")
-    return said
+        raise fail(f"the function failed: {result.get('errorMessage', result)}")
+    return result
 
 
 def _forget(addresses: Addresses) -> None:
+    """Reset the cursor of the pulled days."""
     store = addresses.as_deployment().store()
     row = store.get(PullRow.at("mixpanel_export", PROJECT))
     if row is not None:

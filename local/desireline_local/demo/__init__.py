@@ -1,1 +1,1 @@
-"""The demo: a simulated company's webhooks through the whole local cloud, and what came of them."""
+"""The demo: send a simulated company's webhooks through the local cloud, and show the results."""

@@ -1,8 +1,8 @@
-"""The driver of virtual time: delivers a company's webhooks in rounds and moves the clock.
+"""Drive virtual time: deliver a company's webhooks in rounds, and advance the clock.
 
-The same rounds drive the running cloud and the in-memory pipeline, so that both see the same
-events at the same journey times and must decide the same. A round holds deliveries of distinct
-subjects, one each, none past the next due time; between rounds the world comes to rest.
+The same rounds drive the running cloud and the in-memory pipeline. So both get the same events at
+the same journey times, and must make the same decisions. A round has at most one delivery per
+subject, and none after the next due time. Each round starts when the world is at rest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOUR = 3_600_000
 
 
 class Delivery(Protocol):
-    """One webhook that a sender delivers. `at`: journey time; `subject`: whose journey it is."""
+    """One webhook of a sender. at: journey time, epoch ms. subject: names the journey."""
 
     @property
     def at(self) -> int: ...
@@ -25,28 +25,28 @@ class Delivery(Protocol):
 
 
 class World(Protocol):
-    """What is driven: the local cloud, or the use cases in memory. Times in epoch milliseconds."""
+    """The driven system: the local cloud, or the use cases in memory. Times are epoch ms."""
 
     def post(self, deliveries: Sequence[Delivery]) -> None:
         """Deliver these webhooks, in any order or at once."""
         ...
 
     def settle(self) -> None:
-        """Return when nothing is in flight: every topic read, every execution waiting."""
+        """Return when the world is at rest: every topic is read, and every execution waits."""
         ...
 
     def next_due(self) -> int | None:
-        """The earliest time that an execution waits for, or None."""
+        """Return the earliest time for which an execution waits, or None."""
         ...
 
     def advance(self, to: int) -> None:
-        """Move the journey clock; it never goes back."""
+        """Advance the journey clock; it never goes back."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a drive has come."""
+class DriveProgress:
+    """The progress of a drive. now: journey time, epoch ms."""
 
     now: int
     delivered: int
@@ -60,50 +60,50 @@ def drive(
     *,
     until: int,
     window: int = 3 * HOUR,
-    report: Callable[[Progress], None] = lambda _: None,
-) -> Progress:
-    """Deliver everything and let every check up to `until` happen.
+    report: Callable[[DriveProgress], None] = lambda _: None,
+) -> DriveProgress:
+    """Deliver all webhooks, and run every check that is due by `until`.
 
-    window: the longest span of journey time that one round may cover. It must be shorter than the
-    shortest wait of a playbook, or a check could fall due inside the round that starts it.
+    window: the longest span of journey time of one round. It must be shorter than the shortest wait
+    of a playbook. Else a check could be due in the same round that starts it.
     """
     waiting = deque(sorted(deliveries, key=lambda d: (d.at, d.subject)))
-    progress = Progress(waiting[0].at if waiting else 0, 0, len(waiting), 0)
+    progress = DriveProgress(waiting[0].at if waiting else 0, 0, len(waiting), 0)
     while True:
         due = world.next_due()
         at = _next(waiting, due, until)
         if at is None:
             return progress
         if waiting and waiting[0].at <= (due if due is not None else waiting[0].at):
-            taken = _take_round(waiting, min(waiting[0].at + window, due or until))
-            at = max(delivery.at for delivery in taken)
+            batch = _take_round(waiting, min(waiting[0].at + window, due or until))
+            at = max(delivery.at for delivery in batch)
             world.advance(at)
-            world.post(taken)
-            done = progress.delivered + len(taken)
+            world.post(batch)
+            done = progress.delivered + len(batch)
         else:
             world.advance(at)
             done = progress.delivered
         world.settle()
-        progress = Progress(at, done, progress.total, progress.rounds + 1)
+        progress = DriveProgress(at, done, progress.total, progress.rounds + 1)
         report(progress)
 
 
 def _next(waiting: deque[Delivery], due: int | None, until: int) -> int | None:
-    """When something happens next, or None when all is delivered and nothing is due in time."""
+    """Return the time of the next delivery or check; None if none is left until `until`."""
     if waiting:
         return waiting[0].at if due is None else min(waiting[0].at, due)
     return due if due is not None and due <= until else None
 
 
 def _take_round(waiting: deque[Delivery], limit: int) -> list[Delivery]:
-    """The first delivery of each subject up to `limit`; a subject's later ones stay in order."""
-    taken: dict[str, Delivery] = {}
+    """Remove and return the first delivery of each subject up to `limit`. Others stay in order."""
+    first: dict[str, Delivery] = {}
     left: list[Delivery] = []
     while waiting and waiting[0].at <= limit:
         delivery = waiting.popleft()
-        if delivery.subject in taken:
+        if delivery.subject in first:
             left.append(delivery)
         else:
-            taken[delivery.subject] = delivery
+            first[delivery.subject] = delivery
     waiting.extendleft(reversed(left))
-    return list(taken.values())
+    return list(first.values())

@@ -1,6 +1,6 @@
-"""The whole pipeline in memory: the real use cases on in-memory ports, under a clock that is moved.
+"""The whole pipeline in memory: the real use cases on in-memory ports, with a manual clock.
 
-A world for `drive`, as the running cloud is: the demo holds the cloud's decisions to this one's.
+`drive` drives it like the running cloud. The demo compares the decisions of both.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from desireline.receive.senders import known
 from desireline.records import Outgoing, Record
 from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.score.score_journey import ScoreJourneys
-from desireline_local.demo.ledger import Decided, decided
+from desireline_local.demo.ledger import LedgerLine, ledger_lines
 from desireline_local.sender_side.signing import sign
 from desireline_operate.paths import PROJECT
 
 SECRET = b"in memory"
 WALL = 1_760_000_000_000
-"""In memory the wall stands still: nothing that is compared depends on it."""
+"""The fixed wall time: the compared decisions do not depend on it."""
 
 
 class InMemoryPipeline:
-    """namespace: the secret that names fragments; with the cloud's own, subjects have equal ids.
-    start: journey time, epoch ms."""
+    """The pipeline. namespace: the secret that derives fragments; with the cloud's secret, subjects
+    have the same ids as there. start: journey time, epoch ms."""
 
     def __init__(self, *, namespace: bytes, start: int) -> None:
         self.store = MemoryStore()
@@ -54,7 +54,7 @@ class InMemoryPipeline:
         self._compose(namespace)
 
     def post(self, deliveries: Sequence[Any]) -> None:
-        """Take these webhooks, signed as their senders sign."""
+        """Receive these webhooks with their senders' signatures."""
         for delivery in deliveries:
             secret = b"not the secret" if delivery.forged else SECRET
             headers = sign(delivery.source, delivery.body, secret, WALL)
@@ -62,37 +62,37 @@ class InMemoryPipeline:
             self.statuses.append(self._receive(request).status)
 
     def settle(self) -> None:
-        """Work until nothing is in flight and every execution waits for its time."""
+        """Process records until none is left and every execution waits for its time."""
         while self._records() + self._changes() + self._messages() + self._checks():
             pass
 
     def next_due(self) -> int | None:
-        """The earliest time that an execution waits for."""
+        """Return the earliest time for which an execution waits, or None."""
         return min(self._waiting.values(), default=None)
 
     def advance(self, to: int) -> None:
-        """Move journey time; it never goes back."""
+        """Advance journey time; it never goes back."""
         self.clock.at = max(self.clock.at, to)
 
-    def decisions(self) -> list[Decided]:
-        """The ledger, in a form that can be compared."""
-        return decided(self.store.rows.values())
+    def decisions(self) -> list[LedgerLine]:
+        """Return the ledger's lines, which can be compared."""
+        return ledger_lines(self.store.rows.values())
 
     def start(self, *, name: str, payload: Mapping[str, Any]) -> None:
-        """The workflow port: an execution checks at once."""
+        """Start an execution, which checks at once (the workflow port)."""
         if name not in self._started:
             self._started.add(name)
             self._waiting[payload["enrolment"]] = self.clock.at
 
     def stop(self, *, name: str, cause: str) -> None:
-        """The workflow port; nothing in memory runs by itself."""
+        """Do nothing, because no execution in memory runs by itself (the workflow port)."""
 
     def put(self, body: str) -> None:
-        """The queue port."""
+        """Append a message (the queue port)."""
         self._queue.append(body)
 
     def send(self, alert: Alert) -> str:
-        """The sender port."""
+        """Store an alert, and return its id (the sender port)."""
         self.alerts.append(alert)
         return f"alert-{len(self.alerts)}"
 
@@ -118,13 +118,13 @@ class InMemoryPipeline:
         self._check = CheckPlaybook(
             model=model,
             playbooks=playbooks,
-            switches=Live(),
+            switches=LiveSwitches(),
             holdout_percent=holdout,
             **timed,
         )
         self._deliver = DeliverAction(
             senders=dict.fromkeys(CHANNELS, self),
-            switches=Live(),
+            switches=LiveSwitches(),
             read_timeout_ms=1,
             function_timeout_ms=60_000,
             **timed,
@@ -146,7 +146,7 @@ class InMemoryPipeline:
             for consume in consumers if records else ():
                 result = consume(records)
                 if result.failed:
-                    raise RuntimeError(f"in memory nothing may fail: {result.failed[0][1]}")
+                    raise RuntimeError(f"a record failed in memory: {result.failed[0][1]}")
             done += len(records)
         return done
 
@@ -174,15 +174,15 @@ class InMemoryPipeline:
 
 
 class Topics:
-    """The producer port: one partition a topic. `kept` holds all, `take` what is new."""
+    """The producer port with one partition per topic. records: all records, by topic."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, list[Record]] = defaultdict(list)
-        self._taken: dict[str, int] = defaultdict(int)
+        self.records: dict[str, list[Record]] = defaultdict(list)
+        self._read: dict[str, int] = defaultdict(int)
 
     def produce(self, record: Outgoing) -> None:
-        """Append it; there is nothing to wait for."""
-        log = self.kept[record.topic]
+        """Append a record at once."""
+        log = self.records[record.topic]
         log.append(
             Record(
                 record.topic, 0, len(log), WALL, record.key.encode(), record.value, record.headers
@@ -190,61 +190,61 @@ class Topics:
         )
 
     def flush(self, timeout: float) -> None:
-        """Everything is where it belongs."""
+        """Do nothing, because `produce` stores at once."""
 
     def take(self, topic: str) -> list[Record]:
-        """The records since the last call."""
-        start, self._taken[topic] = self._taken[topic], len(self.kept[topic])
-        return self.kept[topic][start:]
+        """Return the records since the last call."""
+        start, self._read[topic] = self._read[topic], len(self.records[topic])
+        return self.records[topic][start:]
 
 
 class MovedClock:
-    """A clock that stands until it is moved."""
+    """A clock that changes only by assignment to `at`."""
 
     def __init__(self, at: int) -> None:
         self.at = at
 
     def now(self) -> int:
-        """Epoch ms."""
+        """Return epoch ms."""
         return self.at
 
 
 class OneSecret:
-    """The secrets port: the same for all senders."""
+    """The secrets port with one secret for all senders."""
 
     def current(self, name: str) -> Sequence[bytes]:
-        """One value."""
+        """Return the secret."""
         return (SECRET,)
 
     def refresh(self, name: str) -> bool:
-        """Nothing newer."""
+        """Return False, because the secret never changes."""
         return False
 
 
-class Live:
-    """The switches port with sends on, and nothing killed."""
+class LiveSwitches:
+    """The switches port with live sends and no kill switch."""
 
     def send_mode(self) -> str:
-        """On."""
+        """Return the mode for live sends."""
         return "live"
 
     def allowed(self, recipient: str) -> bool:
-        """All."""
+        """Allow every recipient."""
         return True
 
     def killed(self, *, playbook: str, channel: str) -> bool:
-        """Nothing."""
+        """Return False for every playbook and channel."""
         return False
 
 
 class Silent:
-    """The metrics port to nowhere."""
+    """The metrics port without a target."""
 
     def count(self, name: str, value: int = 1, **dimensions: str) -> None:
-        """Not counted."""
+        """Discard the count."""
 
 
 def holdout_percent() -> int:
-    """What the local deployment is set to."""
+    """Return the holdout of the local deployment, from `cdk.json`."""
     context = json.loads((PROJECT / "cdk.json").read_text())["context"]
     return int(context["stages"]["dev"]["holdout_percent"])

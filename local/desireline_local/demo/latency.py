@@ -1,4 +1,4 @@
-"""How long each stage took, from the stamps that messages carry (wall time)."""
+"""Compute the latency of each stage from the messages' stamps (wall time)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds between two stamps: n of them, and their percentiles."""
+    """The percentiles of the seconds between two stamps. n: the number of messages."""
 
     begin: str
     end: str
@@ -33,9 +33,10 @@ class Latency:
 
 
 def by_stage(connection: Any) -> list[Latency]:
-    """Every stage. From scoring on only alerts that a score triggered: others wait for their due
-    time by design."""
-    found = []
+    """Compute the latency of every stage.
+
+    After scoring only hot-lead alerts count, because other alerts wait for their due time."""
+    result = []
     for begin, end, table in STAGES:
         where = " where playbook = 'hot_lead'" if table == "decisions_made" else ""
         payloads = rows(connection, f"select to_json(payload) from raw.{table}{where}")
@@ -45,17 +46,17 @@ def by_stage(connection: Any) -> list[Latency]:
             for stamp in stamps
             if stamp.get(begin) is not None and stamp.get(end) is not None
         ]
-        found.append(latency(begin, end, spans))
-    return found
+        result.append(latency(begin, end, spans))
+    return result
 
 
 def latency(begin: str, end: str, spans: Iterable[float]) -> Latency:
-    """Percentiles of these seconds; zero where there are none."""
+    """Compute the percentiles of these seconds; 0 without data."""
     values = np.array(list(spans) or [0.0])
     p50, p95, p99 = np.percentile(values, [50, 95, 99])
     return Latency(begin, end, len(values), float(p50), float(p95), float(p99))
 
 
 def _stamps(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = payload.get("stamps") or payload.get("event", {}).get("stamps", {})
-    return found
+    stamps: Mapping[str, Any] = payload.get("stamps") or payload.get("event", {}).get("stamps", {})
+    return stamps

@@ -1,4 +1,4 @@
-"""Decisions in a form in which two runs can be compared, one by one."""
+"""Read decisions in a form that allows a comparison of two runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from desireline.rows import DecisionRow, Row
 from desireline_local.cloud import Addresses
 
 
-class Decided(NamedTuple):
-    """One line of the ledger; `at` is journey time, epoch ms."""
+class LedgerLine(NamedTuple):
+    """One line of the ledger. at: journey time, epoch ms."""
 
     at: int
     subject: str
@@ -23,10 +23,10 @@ class Decided(NamedTuple):
     reason: str
 
 
-def decided(rows: Iterable[Row]) -> list[Decided]:
-    """The ledger's lines among these rows, sorted."""
+def ledger_lines(rows: Iterable[Row]) -> list[LedgerLine]:
+    """Return the sorted ledger lines of the decisions among these rows."""
     return sorted(
-        Decided(
+        LedgerLine(
             row.at, row.subject, row.playbook, row.step, row.action, row.outcome.value, row.reason
         )
         for row in rows
@@ -35,7 +35,7 @@ def decided(rows: Iterable[Row]) -> list[Decided]:
 
 
 def all_rows(addresses: Addresses, table: Table) -> list[Row]:
-    """Every row of a table of the running cloud."""
+    """Read every row of a table of the running cloud."""
     pages: Any = addresses.client("dynamodb").get_paginator("scan")
-    found = pages.paginate(TableName=addresses.table(table), ConsistentRead=True)
-    return [row_of(item) for page in found for item in page["Items"]]
+    scan = pages.paginate(TableName=addresses.table(table), ConsistentRead=True)
+    return [row_of(item) for page in scan for item in page["Items"]]

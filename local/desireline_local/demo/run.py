@@ -1,4 +1,4 @@
-"""Drives the company through the running cloud, and the same through memory."""
+"""Drive a company through the running cloud, and through the in-memory pipeline."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from desireline.contracts import Table, Topic, parameter
 from desireline.rows import Row
 from desireline_learning.simulator.company import Company
 from desireline_local.cloud import Addresses
-from desireline_local.demo.drive import Progress, drive
+from desireline_local.demo.drive import DriveProgress, drive
 from desireline_local.demo.in_memory import InMemoryPipeline
-from desireline_local.demo.ledger import Decided, all_rows, decided
-from desireline_local.demo.world import CloudWorld, Posted
+from desireline_local.demo.ledger import LedgerLine, all_rows, ledger_lines
+from desireline_local.demo.world import CloudWorld, WebhookAnswer
 from desireline_local.kafka.offsets import Offsets
 from desireline_operate.warehouse.connection import rows
 
@@ -24,7 +24,7 @@ ARCHIVE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedAlert:
     """An alert as a CSM receives it."""
 
     subject: str
@@ -34,23 +34,24 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of it. `expected` are the decisions of the same events in memory; `produced` and
-    `loaded` count records by topic, in Kafka and in the warehouse."""
+    """The results of a run. expected: the decisions of the same events in memory. produced, loaded:
+    the numbers of records by topic, in Kafka and in the warehouse."""
 
-    progress: Progress
+    progress: DriveProgress
     seconds: float
-    answers: tuple[Posted, ...]
-    alerts: tuple[Received, ...]
+    answers: tuple[WebhookAnswer, ...]
+    alerts: tuple[ReceivedAlert, ...]
     interventions: tuple[Row, ...]
     journeys: tuple[Row, ...]
-    decisions: tuple[Decided, ...]
-    expected: tuple[Decided, ...]
+    decisions: tuple[LedgerLine, ...]
+    expected: tuple[LedgerLine, ...]
     produced: dict[str, int]
     loaded: dict[str, int]
 
 
 def prepare(addresses: Addresses, start: int) -> str:
-    """Turn sends on, give the CSM a mailbox, stop the clock at the story's beginning."""
+    """Enable sends, create the CSM's mailbox, and freeze the clock at `start`. Returns the
+    mailbox's URL."""
     switches = parameter(addresses.deployment, "switches")
     addresses.client("ssm").put_parameter(
         Name=switches, Value=json.dumps({"send_mode": "live"}), Type="String", Overwrite=True
@@ -66,8 +67,8 @@ def prepare(addresses: Addresses, start: int) -> str:
     return url
 
 
-def replay(addresses: Addresses, company: Company, report: Callable[[Progress], None]) -> Run:
-    """Replay the company. Raises SettleError when something stays in flight."""
+def replay(addresses: Addresses, company: Company, report: Callable[[DriveProgress], None]) -> Run:
+    """Replay the company. Raises SettleError if the pipeline does not come to rest."""
     scenario = company.scenario
     mailbox = prepare(addresses, scenario.start)
     began = time.monotonic()
@@ -84,15 +85,15 @@ def replay(addresses: Addresses, company: Company, report: Callable[[Progress], 
         alerts=tuple(mail(addresses, mailbox)),
         interventions=tuple(interventions),
         journeys=tuple(all_rows(addresses, Table.JOURNEYS)),
-        decisions=tuple(decided(interventions)),
+        decisions=tuple(ledger_lines(interventions)),
         expected=tuple(in_memory(addresses, company)),
         produced=produced,
         loaded=loaded,
     )
 
 
-def in_memory(addresses: Addresses, company: Company) -> list[Decided]:
-    """The decisions of the same deliveries on in-memory ports and a fake clock."""
+def in_memory(addresses: Addresses, company: Company) -> list[LedgerLine]:
+    """Return the decisions of the same deliveries in the in-memory pipeline."""
     pipeline = InMemoryPipeline(
         namespace=addresses.secret("identity"), start=company.scenario.start
     )
@@ -101,8 +102,9 @@ def in_memory(addresses: Addresses, company: Company) -> list[Decided]:
 
 
 def archived(addresses: Addresses) -> tuple[dict[str, int], dict[str, int]]:
-    """Wait until the warehouse has what Kafka has, and return both counts; at the end of the
-    patience whatever they are."""
+    """Wait until the warehouse has as many records as Kafka, and return both counts.
+
+    After ARCHIVE_SECONDS it returns them even if they differ."""
     offsets = Offsets(addresses.kafka, [topic.value for topic in Topic])
     connection = addresses.connect()
     until = time.monotonic() + ARCHIVE_SECONDS
@@ -114,23 +116,23 @@ def archived(addresses: Addresses) -> tuple[dict[str, int], dict[str, int]]:
         time.sleep(0.5)
 
 
-def mail(addresses: Addresses, mailbox: str) -> list[Received]:
-    """Everything in the CSM's mailbox, in the order of arrival."""
+def mail(addresses: Addresses, mailbox: str) -> list[ReceivedAlert]:
+    """Read all alerts in the CSM's mailbox, in the order of arrival."""
     sqs = addresses.client("sqs")
-    found: list[Received] = []
+    alerts: list[ReceivedAlert] = []
     while True:
         answer = sqs.receive_message(QueueUrl=mailbox, MaxNumberOfMessages=10)
         messages = answer.get("Messages", ())
         if not messages:
-            return found
+            return alerts
         for message in messages:
-            found.append(_received(json.loads(message["Body"])))
+            alerts.append(_received_alert(json.loads(message["Body"])))
             sqs.delete_message(QueueUrl=mailbox, ReceiptHandle=message["ReceiptHandle"])
 
 
-def _received(envelope: dict[str, Any]) -> Received:
+def _received_alert(envelope: dict[str, Any]) -> ReceivedAlert:
     attributes = envelope.get("MessageAttributes", {})
-    return Received(
+    return ReceivedAlert(
         subject=envelope.get("Subject", ""),
         body=envelope["Message"],
         attributes={name: str(value["Value"]) for name, value in attributes.items()},
@@ -139,8 +141,8 @@ def _received(envelope: dict[str, Any]) -> Received:
 
 def _loaded(connection: Any, topic: str) -> int:
     table = topic.replace(".", "_")
-    found = rows(
+    count = rows(
         connection,
         f"select count(*) from (select distinct topic_partition, topic_offset from raw.{table})",
     )
-    return int(found[0][0])
+    return int(count[0][0])

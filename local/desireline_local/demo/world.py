@@ -1,4 +1,4 @@
-"""The running local cloud as a world that the driver of virtual time can drive."""
+"""The running local cloud as a world for the driver of virtual time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CHECK = "check-playbook"
 
 
 class SettleError(Exception):
-    """Something stays in flight; the message says what."""
+    """The cloud did not come to rest; the message lists the unfinished work."""
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
-    """What a sender was answered."""
+class WebhookAnswer:
+    """The answer to a webhook. seconds: until the answer came."""
 
     status: int
     reason: str
@@ -34,7 +34,7 @@ class Posted:
 
 
 class CloudWorld:
-    """Posts signed webhooks over HTTP and moves the cloud's clock. A context manager."""
+    """Posts signed webhooks over HTTP, and advances the cloud's clock. A context manager."""
 
     def __init__(self, addresses: Addresses, *, patience: float = SETTLE_SECONDS) -> None:
         self._patience = patience
@@ -44,7 +44,7 @@ class CloudWorld:
         self._secrets = {name: addresses.secret(name) for name in ("segment", "stripe")}
         self._http = httpx.Client(timeout=120, limits=httpx.Limits(max_connections=CLIENTS * 2))
         self._pool = ThreadPoolExecutor(CLIENTS)
-        self.answers: list[Posted] = []
+        self.answers: list[WebhookAnswer] = []
 
     def __enter__(self) -> CloudWorld:
         return self
@@ -54,38 +54,38 @@ class CloudWorld:
         self._http.close()
 
     def post(self, deliveries: Sequence[Any]) -> None:
-        """Deliver these at once, each signed as its sender signs."""
+        """Deliver these webhooks concurrently, with their senders' signatures."""
         self.answers.extend(self._pool.map(self._post, deliveries))
 
     def settle(self) -> None:
-        """Return when two looks in a row find nothing in flight and nothing new between them.
+        """Return when two checks in a row find no unfinished and no new work.
 
-        The archive is left out: it batches, and decides nothing. Raises SettleError.
+        The archive does not count, because it batches and decides nothing. Raises SettleError.
         """
         end = time.monotonic() + self._patience
         before: Any = None
         pause = 0.004
         while time.monotonic() < end:
-            seen = None
+            state = None
             with suppress(httpx.TimeoutException, httpx.RemoteProtocolError):
-                seen = self._look()
-            if seen is None or seen["busy"]:
+                state = self._look()
+            if state is None or state["busy"]:
                 before = None
                 pause = min(0.05, pause * 1.4)
-            elif seen == before:
+            elif state == before:
                 return
             else:
-                before = seen
+                before = state
             time.sleep(pause)
         raise SettleError(f"not at rest after {self._patience:.0f} s: {self._look()}")
 
     def next_due(self) -> int | None:
-        """The earliest time that an execution waits for, epoch ms."""
+        """Return the earliest time for which an execution waits, epoch ms, or None."""
         due = self._control.rest()["next_due"]
         return None if due is None else round(due * 1000)
 
     def advance(self, to: int) -> None:
-        """Move the journey clock."""
+        """Advance the journey clock."""
         self._control.advance(to)
 
     def _look(self) -> dict[str, Any]:
@@ -100,19 +100,19 @@ class CloudWorld:
             "executions_awake": rest["executions_awake"],
         }
         return {
-            "busy": {name: found for name, found in busy.items() if found},
+            "busy": {name: value for name, value in busy.items() if value},
             "started": started,
             "produced": polled["produced"],
         }
 
-    def _post(self, delivery: Any) -> Posted:
-        """As its sender does: again while it is told that it is not taken now."""
+    def _post(self, delivery: Any) -> WebhookAnswer:
+        """Post a webhook, and retry as its sender does while the status is 500 or higher."""
         end = time.monotonic() + self._patience
-        while (answer := self._called(delivery)).status >= 500 and time.monotonic() < end:
+        while (answer := self._post_once(delivery)).status >= 500 and time.monotonic() < end:
             time.sleep(0.3)
         return answer
 
-    def _called(self, delivery: Any) -> Posted:
+    def _post_once(self, delivery: Any) -> WebhookAnswer:
         secret = self._secrets[delivery.source]
         headers = sign(
             delivery.source,
@@ -124,6 +124,6 @@ class CloudWorld:
         answer = self._http.post(
             f"{self._addresses.webhooks}/{delivery.source}", content=delivery.body, headers=headers
         )
-        return Posted(
+        return WebhookAnswer(
             answer.status_code, answer.json().get("reason", ""), time.perf_counter() - began
         )

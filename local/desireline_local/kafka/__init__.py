@@ -1,1 +1,1 @@
-"""The real Apache Kafka on loopback, out of packages alone: Java as a wheel, jars by a resolver."""
+"""Apache Kafka on loopback, installed from packages: Java from a wheel, the jars by a resolver."""

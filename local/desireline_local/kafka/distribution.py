@@ -1,4 +1,4 @@
-"""Kafka's jars: resolved once by jgo, checked against our lock, kept in the user's cache."""
+"""Kafka's jars: jgo resolves them once into the user's cache, and our lock verifies them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ VERSION = "4.1.1"
 DOWNLOAD = "Kafka 4.1.1 (46 jars)"
 MEGABYTES = 43
 MAVEN = Path.home() / ".m2" / "repository"
-"""Where jgo keeps what it fetches, before it links it."""
+"""The folder into which jgo downloads."""
 
 
 class DistributionError(Exception):
-    """The jars could not be fetched, or are not those that the lock names."""
+    """The download of the jars failed, or they differ from the lock."""
 
 
 def jars(report: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder with `jars/` and `modules/`; fetched the first time, which `report` announces.
+    """Return the folder with `jars/` and `modules/`. The first call downloads them, and reports it.
 
     Raises DistributionError.
     """
@@ -37,7 +37,7 @@ def jars(report: Callable[[str], None] = lambda _: None) -> Path:
         ready = home / "verified"
         if not ready.exists():
             with announced(
-                DOWNLOAD, megabytes=MEGABYTES, kept=home, watched=[MAVEN], report=report
+                DOWNLOAD, megabytes=MEGABYTES, folder=home, watched=[MAVEN], report=report
             ):
                 _fetch(home)
             _verify(home / ".jgo")
@@ -57,15 +57,17 @@ def _fetch(home: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise DistributionError(f"jgo could not fetch Kafka: {done.stderr.strip()[-500:]}")
+        raise DistributionError(f"jgo could not download Kafka: {done.stderr.strip()[-500:]}")
 
 
 def _verify(resolved: Path) -> None:
     locked = tomllib.loads((HERE / "jgo.lock.toml").read_text())["dependencies"]
     expected = {f"{jar['artifactId']}-{jar['version']}.jar": jar["sha256"] for jar in locked}
-    found = {path.name: path for path in resolved.glob("*/*.jar")}
-    if expected.keys() != found.keys():
-        raise DistributionError(f"not the locked jars: {sorted(expected.keys() ^ found.keys())}")
+    files = {path.name: path for path in resolved.glob("*/*.jar")}
+    if expected.keys() != files.keys():
+        raise DistributionError(f"not the locked jars: {sorted(expected.keys() ^ files.keys())}")
     for name, digest in expected.items():
-        if hashlib.sha256(found[name].read_bytes()).hexdigest() != digest:
-            raise DistributionError(f"{name} is not the jar that the lock names")
+        if hashlib.sha256(files[name].read_bytes()).hexdigest() != digest:
+            raise DistributionError(
+                f"{name} differs from the lock: remove {resolved.parent} and try again"
+            )

@@ -1,4 +1,4 @@
-"""Where topics end, asked in one request."""
+"""Read the end offsets of topics in one request."""
 
 from __future__ import annotations
 
@@ -14,46 +14,52 @@ REFRESH_SECONDS = 5.0
 TIMEOUT = 30.0
 
 
-def latest(admin: AdminClient, places: Iterable[TopicPartition]) -> dict[TopicPartition, Any]:
-    """A future for each of these partitions, whose `offset` is the one after its last record; it
-    fails where whom the broker takes for the leader does not know of itself."""
+def latest_offsets(
+    admin: AdminClient, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, Any]:
+    """Request the end of each partition. Returns futures with `offset`, the one after the last.
+
+    A future fails while the partition's new leader does not know its role yet."""
     spec: Any = OffsetSpec
-    asked: dict[TopicPartition, Any] = admin.list_offsets({one: spec.latest() for one in places})
-    return asked
+    futures: dict[TopicPartition, Any] = admin.list_offsets(
+        {partition: spec.latest() for partition in partitions}
+    )
+    return futures
 
 
 class Offsets:
-    """The ends of some topics' partitions; partitions are asked for again now and then."""
+    """Reads the ends of topics. It reads the list of partitions again after REFRESH_SECONDS."""
 
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
         self._topics = topics
-        self._places: list[TopicPartition] = []
-        self._asked_at = -REFRESH_SECONDS
+        self._partitions: list[TopicPartition] = []
+        self._listed_at = -REFRESH_SECONDS
 
     def ends(self) -> dict[str, dict[int, int]]:
-        """topic -> partition -> the offset after its last record. A broker that has just started,
-        and does not know yet what it leads, is asked until it does. Raises KafkaException."""
+        """Return topic -> partition -> the offset after its last record.
+
+        It retries while a new broker does not know its partitions yet. Raises KafkaException."""
         end = time.monotonic() + TIMEOUT
         while True:
             try:
-                return self._ask()
+                return self._request()
             except KafkaException:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.05)
 
-    def _ask(self) -> dict[str, dict[int, int]]:
-        if time.monotonic() - self._asked_at > REFRESH_SECONDS:
+    def _request(self) -> dict[str, dict[int, int]]:
+        if time.monotonic() - self._listed_at > REFRESH_SECONDS:
             metadata = self._admin.list_topics(timeout=TIMEOUT)
-            self._places = [
+            self._partitions = [
                 TopicPartition(topic, partition)
                 for topic in self._topics
                 for partition in metadata.topics[topic].partitions
             ]
-            self._asked_at = time.monotonic()
-        asked = latest(self._admin, self._places)
-        found: dict[str, dict[int, int]] = {topic: {} for topic in self._topics}
-        for place, future in asked.items():
-            found[place.topic][place.partition] = future.result(TIMEOUT).offset
-        return found
+            self._listed_at = time.monotonic()
+        futures = latest_offsets(self._admin, self._partitions)
+        ends: dict[str, dict[int, int]] = {topic: {} for topic in self._topics}
+        for partition, future in futures.items():
+            ends[partition.topic][partition.partition] = future.result(TIMEOUT).offset
+        return ends

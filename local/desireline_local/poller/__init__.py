@@ -1,1 +1,1 @@
-"""Stands in for Lambda's event source mapping of Kafka, which the local AWS does not have."""
+"""A stand-in for Lambda's event source mapping of Kafka, which the local AWS does not have."""

@@ -1,5 +1,5 @@
-"""`python -m desireline_local.poller ENDPOINT BOOTSTRAP PORT`: polls for every Kafka mapping that
-the local AWS has, and tells at http://127.0.0.1:PORT/status how far it is."""
+"""`python -m desireline_local.poller ENDPOINT BOOTSTRAP PORT`: poll for every Kafka mapping of the
+local AWS, and serve the progress at http://127.0.0.1:PORT/status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from desireline_local.aws.cloud import client
 from desireline_local.kafka.broker import LOOPBACK
 from desireline_local.kafka.offsets import Offsets
 from desireline_local.poller.consume import MappingConsumer
-from desireline_local.poller.event_source import kafka_mappings
+from desireline_local.poller.event_source import kafka_event_sources
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     endpoint, bootstrap, port = sys.argv[1:4]
     lambdas, s3 = client(endpoint, "lambda"), client(endpoint, "s3")
     pages = lambdas.get_paginator("list_event_source_mappings").paginate()
-    mappings = kafka_mappings(one for page in pages for one in page["EventSourceMappings"])
+    mappings = kafka_event_sources(one for page in pages for one in page["EventSourceMappings"])
     consumers = [
         MappingConsumer(mapping, bootstrap=bootstrap, lambdas=lambdas, s3=s3)
         for mapping in mappings
@@ -82,7 +82,7 @@ def _serve(port: int, status: Any) -> None:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Silent."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer((LOOPBACK, port), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""A batch of Kafka records as Lambda is given it, and what its answer says of it."""
+"""Convert a batch of Kafka records to a Lambda event, and read the function's answer."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from confluent_kafka import Message
 
 CREATE_TIME = "CREATE_TIME"
 ENVELOPE = 250
-"""Bytes of the event around a record's own."""
+"""Bytes that a record adds to the event besides its own."""
 
 
 class BadResponseError(Exception):
-    """The answer is no partial response, or names a record that is not in the batch: the whole
-    batch counts as failed."""
+    """The answer is not a partial response, or names a record outside the batch. The whole batch
+    then counts as failed."""
 
 
 def event_of(batch: Iterable[Message], *, source: str, bootstrap: str) -> dict[str, Any]:
-    """The MSK event: docs.aws.amazon.com/lambda/latest/dg/with-msk.html."""
+    """Build the MSK event: docs.aws.amazon.com/lambda/latest/dg/with-msk.html."""
     records: dict[str, list[dict[str, Any]]] = {}
     for message in batch:
-        records.setdefault(place(message), []).append(_record(message))
+        records.setdefault(partition_key(message), []).append(_record(message))
     return {
         "eventSource": "aws:kafka",
         "eventSourceArn": source,
@@ -33,7 +33,7 @@ def event_of(batch: Iterable[Message], *, source: str, bootstrap: str) -> dict[s
 
 
 def failed_of(batch: Sequence[Message], answer: Any) -> list[Message]:
-    """The records that the answer reports as failed, in their order: only those are tried again
+    """Return the records that the answer reports as failed, in order. Lambda retries only those
     (docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html).
 
     Raises BadResponseError.
@@ -42,20 +42,20 @@ def failed_of(batch: Sequence[Message], answer: Any) -> list[Message]:
         return []
     try:
         failures = answer.get("batchItemFailures") or ()
-        reported = {
-            (str(one["itemIdentifier"]["partition"]), int(one["itemIdentifier"]["offset"]))
-            for one in failures
+        identifiers = {
+            (str(item["itemIdentifier"]["partition"]), int(item["itemIdentifier"]["offset"]))
+            for item in failures
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadResponseError(json.dumps(answer)[:500]) from error
-    failed = [one for one in batch if (place(one), one.offset()) in reported]
-    if len(failed) != len(reported):
+    failed = [record for record in batch if (partition_key(record), record.offset()) in identifiers]
+    if len(failed) != len(identifiers):
         raise BadResponseError(json.dumps(answer)[:500])
     return failed
 
 
 def size(message: Message) -> int:
-    """What the record takes in the event, bytes: never less than it really does."""
+    """Return an upper bound of the record's bytes in the event."""
     pairs: Any = message.headers() or ()
     headers = sum(len(name) + 5 * len(value or b"") + 8 for name, value in pairs)
     coded = len(message.value() or b"") + len(message.key() or b"")
@@ -63,21 +63,21 @@ def size(message: Message) -> int:
 
 
 def partition_of(message: Message) -> int:
-    """The number of its partition, which every consumed record has."""
+    """Return the record's partition, which every consumed record has."""
     partition = message.partition()
     assert partition is not None
     return partition
 
 
 def offset_of(message: Message) -> int:
-    """Its offset, which every consumed record has."""
+    """Return the record's offset, which every consumed record has."""
     offset = message.offset()
     assert offset is not None
     return offset
 
 
-def place(message: Message) -> str:
-    """topic-partition, as the event and its answer write it."""
+def partition_key(message: Message) -> str:
+    """Return topic-partition, the key in the event and in the answer."""
     return f"{message.topic()}-{message.partition()}"
 
 

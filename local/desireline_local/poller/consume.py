@@ -1,5 +1,5 @@
-"""One mapping's consumer: reads its topic, and has batches delivered, several at once, but only
-one at a time of each partition."""
+"""The consumer of one mapping: it reads the topic, and delivers batches concurrently, but only one
+at a time for each partition."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from desireline_local.poller.batch import partition_of, size
 from desireline_local.poller.deliver import PAYLOAD_LIMIT, Batch, Counts, Delivery
-from desireline_local.poller.event_source import KafkaMapping
-from desireline_local.poller.progress import Progress
+from desireline_local.poller.event_source import KafkaEventSource
+from desireline_local.poller.progress import PartitionProgress
 
 IDLE_SECONDS = 0.2
 FETCH = 500
 BUFFERED_BATCHES = 2
-"""A partition of which more is waiting is not read on."""
+"""The number of batches in a partition's buffer, above which its reading pauses."""
 TIMEOUT = 120.0
-"""Longer than a broker takes to come back: it may go while it is asked for offsets."""
+"""Longer than a broker's restart, which may happen during a request for offsets."""
 
 log = logging.getLogger(__name__)
 
 
 class MappingConsumer(threading.Thread):
-    """Consumes one topic for one function, from its group's committed offsets on.
+    """Consumes one topic for one function, from the committed offsets of its group.
 
-    At most `mapping.pollers` batches are under way at once; one that fails and is tried again
-    counts no longer, so that a poisoned partition holds up no other. An offset is committed when
-    all before it are taken or set aside.
+    At most `mapping.pollers` batches are under way at once. A batch that is retried does not count,
+    so a poison record does not delay other partitions. An offset is committed when all records
+    before it are handled or dead letters.
     """
 
-    def __init__(self, mapping: KafkaMapping, *, bootstrap: str, lambdas: Any, s3: Any) -> None:
+    def __init__(self, mapping: KafkaEventSource, *, bootstrap: str, lambdas: Any, s3: Any) -> None:
         super().__init__(name=f"{mapping.function}:{mapping.topic}", daemon=True)
         self.mapping = mapping
         self._deliver = Delivery(mapping, bootstrap=bootstrap, lambdas=lambdas, s3=s3)
-        self._progress = Progress()
+        self._progress = PartitionProgress()
         self._waiting: dict[int, deque[Message]] = {}
         self._paused: set[int] = set()
         self._held: set[int] = set()
@@ -56,7 +56,7 @@ class MappingConsumer(threading.Thread):
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
-                # Who was killed is waited for as long; who is held up by a busy machine is kept.
+                # A killed member delays its group this long; a slow machine must not lose members.
                 "session.timeout.ms": 15_000,
                 "topic.metadata.refresh.interval.ms": 5_000,
                 "log_level": 2,
@@ -65,7 +65,7 @@ class MappingConsumer(threading.Thread):
 
     @property
     def counts(self) -> Counts:
-        """What it did so far."""
+        """The counts so far."""
         return self._deliver.counts
 
     @property
@@ -94,17 +94,18 @@ class MappingConsumer(threading.Thread):
             self._consumer.close()
 
     def _fetch(self) -> None:
-        """Buffer what there is now, or the first record to come: `consume` alone would wait until
-        it has as many as it may take."""
+        """Buffer the available records, or wait for the first one.
+
+        `consume` alone would wait for a full batch."""
         timeout = IDLE_SECONDS
         if self._since is not None and self.mapping.window:
             timeout = max(0.001, min(timeout, self._since + self.mapping.window - time.monotonic()))
         first = self._consumer.poll(timeout)
         if first is None:
             return
-        found = [first, *self._consumer.consume(FETCH, timeout=0)]
+        messages = [first, *self._consumer.consume(FETCH, timeout=0)]
         with self._changed:
-            for message in found:
+            for message in messages:
                 if (error := message.error()) is not None:
                     if error.fatal():
                         raise KafkaException(error)
@@ -113,44 +114,44 @@ class MappingConsumer(threading.Thread):
                 self._since = self._since or time.monotonic()
 
     def _dispatch(self) -> None:
-        """Start as many batches as may be under way."""
+        """Start batches up to the limit of `pollers`."""
         with self._changed:
             while self._healthy < self.mapping.pollers and not self._interrupted.is_set():
-                taken = self._take()
-                if not taken:
+                batch = self._take()
+                if not batch:
                     return
                 self._healthy += 1
-                self._start(taken, healthy=True)
+                self._start(batch, healthy=True)
 
     def _take(self) -> list[Message]:
-        """A batch of partitions that are not held: up to its size, its bytes, its window."""
-        idle = [self._waiting[one] for one in sorted(self._waiting.keys() - self._held)]
+        """Take a batch from partitions without a running batch, by size, bytes and window."""
+        idle = [self._waiting[number] for number in sorted(self._waiting.keys() - self._held)]
         count = sum(len(queue) for queue in idle)
         since = self._since or 0.0
         if not count or (
             count < self.mapping.batch_size and time.monotonic() < since + self.mapping.window
         ):
             return []
-        taken: list[Message] = []
+        batch: list[Message] = []
         room = PAYLOAD_LIMIT
         for queue in idle:
-            while queue and len(taken) < self.mapping.batch_size:
+            while queue and len(batch) < self.mapping.batch_size:
                 needed = size(queue[0])
-                if taken and needed > room:
+                if batch and needed > room:
                     break
                 room -= needed
-                taken.append(queue.popleft())
+                batch.append(queue.popleft())
         self._since = time.monotonic() if any(self._waiting.values()) else None
-        return taken
+        return batch
 
     def _start(self, messages: Sequence[Message], *, healthy: bool) -> None:
         self._held |= {partition_of(message) for message in messages}
-        self._progress.took(messages)
+        self._progress.start(messages)
         self.counts.busy = True
         threading.Thread(target=self._work, args=(messages, healthy), daemon=True).start()
 
     def _work(self, messages: Sequence[Message], healthy: bool) -> None:
-        """Deliver one batch; its partitions are held until then."""
+        """Deliver one batch, and hold its partitions meanwhile."""
         held = {partition_of(message) for message in messages}
         counted = healthy
 
@@ -173,7 +174,7 @@ class MappingConsumer(threading.Thread):
         try:
             self._deliver(messages, batch)
         except InterruptedError:
-            log.info("%s: interrupted; what is not committed comes again", self.name)
+            log.info("%s: interrupted; uncommitted records will be read again", self.name)
         except Exception:
             log.exception("%s: the poller fails", self.name)
             self.end()
@@ -186,17 +187,18 @@ class MappingConsumer(threading.Thread):
             self._dispatch()
 
     def _commit(self) -> None:
-        """Commit what is new. Like all calls of the consumer only from its own thread: it lets no
-        other in while it polls."""
+        """Commit new offsets.
+
+        Only the consumer's own thread may call this, because polling blocks other threads."""
         topic = self.mapping.topic
         if moved := self._progress.uncommitted():
             try:
                 self._consumer.commit(
-                    offsets=[TopicPartition(topic, *one) for one in moved.items()],
+                    offsets=[TopicPartition(topic, *item) for item in moved.items()],
                     asynchronous=False,
                 )
             except KafkaException as error:
-                log.warning("%s: not committed, will come again: %s", self.name, error)
+                log.warning("%s: commit failed, will be retried: %s", self.name, error)
 
     def _pause_and_resume(self) -> None:
         with self._changed:
@@ -217,26 +219,26 @@ class MappingConsumer(threading.Thread):
         self._consumer.resume([TopicPartition(self.mapping.topic, one) for one in partitions])
 
     def _assigned(self, consumer: Consumer, partitions: Sequence[Any]) -> None:
-        for place in self._answer(consumer.committed, list(partitions)):
-            start = place.offset
+        for partition in self._answer(consumer.committed, list(partitions)):
+            start = partition.offset
             if start < 0:
-                start, _ = self._answer(consumer.get_watermark_offsets, place)
-            self._progress.begin(place.partition, start)
+                start, _ = self._answer(consumer.get_watermark_offsets, partition)
+            self._progress.begin(partition.partition, start)
 
     def _answer(self, ask: Callable[..., Any], about: Any) -> Any:
-        """What the broker says, once it does: one that has just started may refuse for a while."""
+        """Repeat a request until the broker answers: a new broker may refuse for a while."""
         while True:
             try:
                 return ask(about, timeout=TIMEOUT)
             except KafkaException as error:
-                log.warning("%s: asked again: %s", self.name, error)
+                log.warning("%s: retrying a request: %s", self.name, error)
                 if self._ending.wait(IDLE_SECONDS):
                     raise
 
     def _revoked(self, _: Consumer, __: Sequence[Any]) -> None:
-        """What is buffered comes again from the committed offset on, also to ourselves.
+        """Finish running batches, and drop the buffer, which will be read again.
 
-        A partition that is paused would stay so when it is assigned anew, however much later."""
+        Paused partitions are resumed, because the pause would outlast a new assignment."""
         self._interrupted.set()
         self._come_to_rest()
         with self._changed:
@@ -248,7 +250,7 @@ class MappingConsumer(threading.Thread):
             self._interrupted.clear()
 
     def _come_to_rest(self) -> None:
-        """Wait for the invocations that are under way, and commit what they achieved."""
+        """Wait for the running invocations, and commit their progress."""
         with self._changed:
             self._changed.wait_for(lambda: not self._held)
         self._commit()

@@ -1,7 +1,7 @@
-"""The object that a Kafka mapping writes to its on-failure bucket.
+"""Build the object that a Kafka mapping writes to its on-failure bucket.
 
-docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html: the metadata of the failure, and the
-whole event as a string, so that every record is there with its key, headers and timestamp.
+It has the metadata of the failure and the whole event as a string, with each record's key, headers
+and timestamp: docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from desireline_local.poller.event_source import KafkaMapping
+from desireline_local.poller.event_source import KafkaEventSource
 
 EXHAUSTED = "RetryAttemptsExhausted"
 TOO_OLD = "MaxRecordAgeExceeded"
 TOO_LARGE = "MaximumPayloadSizeExceeded"
 
 
-def object_key(mapping: KafkaMapping, event: Mapping[str, Any], now: datetime) -> str:
-    """aws/lambda/MAPPING/TOPIC-PARTITION/YYYY/MM/DD/..., by the event's first partition."""
+def object_key(mapping: KafkaEventSource, event: Mapping[str, Any], now: datetime) -> str:
+    """Return aws/lambda/MAPPING/TOPIC-PARTITION/YYYY/MM/DD/..., by the event's first partition."""
     shard = next(iter(event["records"]))
     return f"aws/lambda/{mapping.id}/{shard}/{now:%Y/%m/%d}/{now:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
 
 
 def document(
-    mapping: KafkaMapping, event: Mapping[str, Any], *, condition: str, tried: int
+    mapping: KafkaEventSource, event: Mapping[str, Any], *, condition: str, tried: int
 ) -> dict[str, Any]:
-    """The object's JSON."""
+    """Build the object's JSON. condition: the reason. tried: the number of invocations."""
     payload = json.dumps(event)
     records = event["records"]
     return {

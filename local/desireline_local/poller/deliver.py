@@ -1,4 +1,4 @@
-"""One batch to one function: invoked until each record is taken or set aside."""
+"""Deliver one batch to one function, until each record is handled or a dead letter."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from confluent_kafka import Message
 
 from desireline_local.poller.batch import BadResponseError, event_of, failed_of, partition_of, size
 from desireline_local.poller.dead_letter import EXHAUSTED, TOO_LARGE, TOO_OLD, document, object_key
-from desireline_local.poller.event_source import UNLIMITED, KafkaMapping
+from desireline_local.poller.event_source import UNLIMITED, KafkaEventSource
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024 - 1024
-"""Lambda's 6 MB, less what is around the records."""
+"""Lambda's limit of 6 MB, less the bytes around the records."""
 FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 2.0
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Counts:
-    """What a mapping did so far."""
+    """The counts of a mapping so far."""
 
     records: int = 0
     invocations: int = 0
@@ -38,11 +38,11 @@ class Counts:
 
 
 class Batch:
-    """What is being delivered, and what its owner does as it goes on.
+    """The callbacks of a running delivery.
 
-    finished: these records need not come again. stuck: it fails, others should not wait for it.
-    split: hands records of other partitions to another thread. interrupted: whether to give up,
-    leaving what is not finished to be read again.
+    finished: receives the handled records. stuck: called if the batch fails, so that other batches
+    need not wait for it. split: hands records of other partitions to another thread. interrupted:
+    set if the delivery has to stop; unfinished records are then read again.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Batch:
 
 
 class Delivery:
-    """Delivers batches of one mapping; may be used by several threads at once."""
+    """Delivers batches of one mapping. Several threads may use it at once."""
 
-    def __init__(self, mapping: KafkaMapping, *, bootstrap: str, lambdas: Any, s3: Any) -> None:
+    def __init__(self, mapping: KafkaEventSource, *, bootstrap: str, lambdas: Any, s3: Any) -> None:
         self.counts = Counts()
         self._mapping = mapping
         self._bootstrap = bootstrap
@@ -70,7 +70,7 @@ class Delivery:
         self._s3 = s3
 
     def __call__(self, messages: Sequence[Message], batch: Batch, *, attempt: int = 0) -> None:
-        """Return when each of these is finished. Raises InterruptedError."""
+        """Deliver the records, and return when each is finished. Raises InterruptedError."""
         left = list(messages)
         while left := self._without_unfit(left, batch, attempt):
             if batch.interrupted.is_set():
@@ -86,27 +86,29 @@ class Delivery:
                 continue
             left, attempt = failed, attempt + counts
             if self._mapping.retries != UNLIMITED and attempt > self._mapping.retries:
-                self._set_aside(left, batch, EXHAUSTED, attempt)
+                self._dead_letter(left, batch, EXHAUSTED, attempt)
                 return
             batch.interrupted.wait(min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(attempt, 10)))
 
     def _bisect(self, failed: list[Message], batch: Batch, attempt: int) -> list[Message]:
-        """Split what failed; deliver one part elsewhere or first, and return the other.
+        """Split the failed records, start one part, and return the other.
 
-        Parts of different partitions do not wait for one another; within one, order holds.
+        A part of other partitions goes to another thread. Within one partition the first half is
+        delivered first, to keep the order.
         """
         partitions = sorted({partition_of(message) for message in failed})
         if len(partitions) > 1:
-            kept = set(partitions[: len(partitions) // 2])
-            batch.split([one for one in failed if partition_of(one) not in kept])
-            return [one for one in failed if partition_of(one) in kept]
+            own = set(partitions[: len(partitions) // 2])
+            batch.split([message for message in failed if partition_of(message) not in own])
+            return [message for message in failed if partition_of(message) in own]
         middle = len(failed) // 2
         self(failed[:middle], batch, attempt=attempt)
         return failed[middle:]
 
     def _invoke(self, messages: list[Message]) -> tuple[list[Message], int]:
-        """What failed in one invocation, and whether it counts as an attempt: a throttle or an
-        unreachable service does not."""
+        """Invoke the function once. Returns the failed records, and 1 if it counts as an attempt.
+
+        A throttled call or an unreachable service does not count."""
         event = event_of(messages, source=self._mapping.source, bootstrap=self._bootstrap)
         self.counts.invocations += 1
         try:
@@ -126,19 +128,19 @@ class Delivery:
                 failed_of(messages, json.loads(body or b"null")) if self._mapping.partial else []
             )
         except (BadResponseError, ValueError) as error:
-            log.warning("%s: no partial response: %s", self._mapping.function, error)
+            log.warning("%s: invalid partial response: %s", self._mapping.function, error)
             return messages, 1
         self.counts.records += len(messages) - len(failed)
         return failed, 1
 
     def _without_unfit(self, messages: list[Message], batch: Batch, attempt: int) -> list[Message]:
-        """Those that Lambda may still be given; the others are set aside."""
+        """Write too large and too old records as dead letters, and return the others."""
         for condition, unfit in (
-            (TOO_LARGE, [one for one in messages if size(one) > PAYLOAD_LIMIT]),
-            (TOO_OLD, [one for one in messages if self._too_old(one)]),
+            (TOO_LARGE, [message for message in messages if size(message) > PAYLOAD_LIMIT]),
+            (TOO_OLD, [message for message in messages if self._too_old(message)]),
         ):
             if unfit:
-                self._set_aside(unfit, batch, condition, attempt)
+                self._dead_letter(unfit, batch, condition, attempt)
                 messages = _without(messages, unfit)
         return messages
 
@@ -146,13 +148,15 @@ class Delivery:
         limit = self._mapping.max_age
         return limit != UNLIMITED and time.time() - message.timestamp()[1] / 1000 > limit
 
-    def _set_aside(self, messages: list[Message], batch: Batch, condition: str, tried: int) -> None:
-        """Write the records to the on-failure bucket; it is tried until it works, because what is
-        neither handled nor set aside would be lost. Raises InterruptedError."""
+    def _dead_letter(
+        self, messages: list[Message], batch: Batch, condition: str, tried: int
+    ) -> None:
+        """Write the records to the on-failure bucket. It retries until the write succeeds, because
+        else the records would be lost. Raises InterruptedError."""
         event = event_of(messages, source=self._mapping.source, bootstrap=self._bootstrap)
         body = json.dumps(document(self._mapping, event, condition=condition, tried=tried))
         key = object_key(self._mapping, event, datetime.now(UTC))
-        log.error("%s: %d records set aside: %s", self._mapping.function, len(messages), condition)
+        log.error("%s: %d dead letters: %s", self._mapping.function, len(messages), condition)
         while self._mapping.bucket:
             if batch.interrupted.is_set():
                 raise InterruptedError
@@ -167,6 +171,6 @@ class Delivery:
 
 
 def _without(messages: list[Message], others: list[Message]) -> list[Message]:
-    """The messages that are none of the others."""
-    excluded = {id(one) for one in others}
-    return [one for one in messages if id(one) not in excluded]
+    """Return the messages without the others."""
+    excluded = {id(message) for message in others}
+    return [message for message in messages if id(message) not in excluded]

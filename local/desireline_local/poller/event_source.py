@@ -1,4 +1,4 @@
-"""What a Kafka event source mapping says, as ListEventSourceMappings tells it."""
+"""Read the settings of Kafka event source mappings from ListEventSourceMappings."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 
 UNLIMITED = -1
 RETRIES_BEFORE_A_DESTINATION = 10
-"""What Lambda applies to unlimited retries with an on-failure destination."""
+"""Lambda's number of retries, if they are unlimited and an on-failure destination exists."""
 BUCKET = "arn:aws:s3:::"
 
 
 @dataclass(frozen=True, slots=True)
-class KafkaMapping:
-    """The settings that the poller honours. Times in seconds.
+class KafkaEventSource:
+    """The settings of a mapping that the poller applies. Times in seconds.
 
-    retries: -1 for until the record's age; max_age: -1 for ever. partial: whether the function's
-    partial batch responses count, which takes provisioned pollers, as on AWS; so do retries, age
-    and bisection. bucket: of the on-failure destination, None without one. pollers: how many
-    batches may be under way at once.
+    retries: -1 for unlimited. max_age: -1 for unlimited. partial: whether partial batch responses
+    count. As on AWS, partial responses, retries, age and bisection need provisioned pollers.
+    bucket: of the on-failure destination, or None. pollers: the number of concurrent batches.
     """
 
     id: str
@@ -38,38 +37,39 @@ class KafkaMapping:
     pollers: int = 1
 
 
-def kafka_mappings(listed: Iterable[Mapping[str, Any]]) -> list[KafkaMapping]:
-    """The enabled Kafka mappings among those listed; one has exactly one topic."""
+def kafka_event_sources(listed: Iterable[Mapping[str, Any]]) -> list[KafkaEventSource]:
+    """Return the enabled Kafka mappings among those listed. Each has exactly one topic."""
+    active = ("Enabled", "Enabling", "Creating")
     return [
-        _mapping(one)
-        for one in listed
-        if one.get("Topics") and one.get("State", "Enabled") in ("Enabled", "Enabling", "Creating")
+        _event_source(item)
+        for item in listed
+        if item.get("Topics") and item.get("State", "Enabled") in active
     ]
 
 
-def _mapping(one: Mapping[str, Any]) -> KafkaMapping:
-    provisioned = one.get("ProvisionedPollerConfig") or {}
-    target = str(((one.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination"))
+def _event_source(item: Mapping[str, Any]) -> KafkaEventSource:
+    provisioned = item.get("ProvisionedPollerConfig") or {}
+    target = str(((item.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination"))
     bucket = target.removeprefix(BUCKET) if target.startswith(BUCKET) else None
-    managed = one.get("AmazonManagedKafkaEventSourceConfig") or {}
-    name = str(one["FunctionArn"]).split(":function:")[1]
-    retries = int(one.get("MaximumRetryAttempts", UNLIMITED))
+    managed = item.get("AmazonManagedKafkaEventSourceConfig") or {}
+    name = str(item["FunctionArn"]).split(":function:")[1]
+    retries = int(item.get("MaximumRetryAttempts", UNLIMITED))
     if retries == UNLIMITED and bucket:
         retries = RETRIES_BEFORE_A_DESTINATION
-    return KafkaMapping(
-        id=one["UUID"],
+    return KafkaEventSource(
+        id=item["UUID"],
         function=name,
-        arn=one["FunctionArn"],
-        source=one.get("EventSourceArn", ""),
-        topic=one["Topics"][0],
-        group=managed.get("ConsumerGroupId") or one["UUID"],
-        batch_size=int(one.get("BatchSize") or 100),
-        window=float(one.get("MaximumBatchingWindowInSeconds") or 0),
+        arn=item["FunctionArn"],
+        source=item.get("EventSourceArn", ""),
+        topic=item["Topics"][0],
+        group=managed.get("ConsumerGroupId") or item["UUID"],
+        batch_size=int(item.get("BatchSize") or 100),
+        window=float(item.get("MaximumBatchingWindowInSeconds") or 0),
         retries=retries if provisioned else UNLIMITED,
-        max_age=int(one.get("MaximumRecordAgeInSeconds", UNLIMITED)) if provisioned else UNLIMITED,
-        bisect=bool(provisioned) and _true(one.get("BisectBatchOnFunctionError")),
+        max_age=int(item.get("MaximumRecordAgeInSeconds", UNLIMITED)) if provisioned else UNLIMITED,
+        bisect=bool(provisioned) and _true(item.get("BisectBatchOnFunctionError")),
         partial=bool(provisioned)
-        and "ReportBatchItemFailures" in (one.get("FunctionResponseTypes") or ()),
+        and "ReportBatchItemFailures" in (item.get("FunctionResponseTypes") or ()),
         bucket=bucket,
         pollers=int(provisioned.get("MaximumPollers", 1)),
     )

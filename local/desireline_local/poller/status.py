@@ -1,4 +1,4 @@
-"""How far the pollers are, asked over their address."""
+"""A client of the pollers' status."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from desireline.contracts import Function
 
 
 class PollerStatus:
-    """url: where the poller's process answers. It keeps no connection."""
+    """A client. url: address of the poller's process. It opens a connection for each request."""
 
     def __init__(self, url: str) -> None:
         keep_none = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.Client(base_url=url, timeout=60, limits=keep_none)
 
     def look(self) -> dict[str, Any]:
-        """Every mapping with its lag and counts, and how much was ever produced."""
-        found: dict[str, Any] = self._http.get("/status").raise_for_status().json()
-        return found
+        """Return every mapping with its lag and counts, and the number of produced records."""
+        status: dict[str, Any] = self._http.get("/status").raise_for_status().json()
+        return status
 
     def ready(self) -> bool:
-        """Whether it answers."""
+        """Return whether the poller answers."""
         return bool(self.look())
 
     def behind(self, *, without: frozenset[str] = frozenset()) -> int:
-        """Records that the mappings of functions other than `without` have still to handle."""
+        """Count the unhandled records of all functions except `without`."""
         return _behind(self.look(), without)
 
 

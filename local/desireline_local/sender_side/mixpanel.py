@@ -1,8 +1,8 @@
-"""Plays Mixpanel's raw event export on a loopback port: for `desireline pull mixpanel`, and for
-tests, with everything that goes wrong on the way.
+"""A stand-in for Mixpanel's raw event export on a loopback port, for `desireline pull mixpanel` and
+for tests with failures.
 
-It answers as https://docs.mixpanel.com/reference/raw-event-export says: Basic authentication, one
-day as both `from_date` and `to_date`, JSON lines, packed with gzip above 1,400 bytes.
+It answers as https://docs.mixpanel.com/reference/raw-event-export describes: Basic authentication,
+one day as both `from_date` and `to_date`, JSON lines, gzip above 1,400 bytes.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ PACKED_ABOVE = 1_400
 Event = dict[str, Any] | bytes
 
 
-class PlayedMixpanel:
-    """days: what has happened, by date. answers: what the next requests are met with, in order:
-    a status, 'cut' (the connection breaks in the middle), 'early' (it gives up in the middle),
-    'half-gzip' (a whole answer with half of its packed body), 'short' (whole lines, fewer than
-    announced), 'hang'; then all is well."""
+class MixpanelStandIn:
+    """The stand-in. days: its events by date. requested: the days of the requests.
+
+    answers: the answers to the next requests, in order: a status, 'cut' (the connection breaks in
+    the middle), 'early' (the body ends early with an error line), 'half-gzip' (a complete answer
+    with half of its gzip body), 'short' (whole lines, fewer than announced), 'hang'. Later requests
+    get the events."""
 
     def __init__(self, port: int = 0) -> None:
         self.days: dict[str, list[Event]] = defaultdict(list)
         self.answers: list[int | str] = []
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.packed = True
         self.ends = threading.Event()
         handler = type("Handler", (_Handler,), {"mixpanel": self})
@@ -44,7 +46,7 @@ class PlayedMixpanel:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @contextmanager
-    def playing(self) -> Iterator[PlayedMixpanel]:
+    def serving(self) -> Iterator[MixpanelStandIn]:
         """Answer requests until the block ends."""
         thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         thread.start()
@@ -56,37 +58,39 @@ class PlayedMixpanel:
             self._server.server_close()
             thread.join()
 
-    def happens(self, day: str, *events: Event) -> None:
-        """Events of a day, as Mixpanel would write them, or bytes that are none."""
+    def add_events(self, day: str, *events: Event) -> None:
+        """Add events of a day, or bytes that are not events."""
         self.days[day] += events
 
     def body(self, day: str) -> bytes:
-        """The lines of a day."""
-        lines = [one if isinstance(one, bytes) else orjson.dumps(one) for one in self.days[day]]
+        """Return the lines of a day."""
+        lines = [it if isinstance(it, bytes) else orjson.dumps(it) for it in self.days[day]]
         return b"".join(line + b"\n" for line in lines)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    mixpanel: PlayedMixpanel
+    mixpanel: MixpanelStandIn
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:  # noqa: N802 — the base class' name
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        given = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        expected = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if url.path != "/api/2.0/export":
             self._answer(404, b"no such path")
-        elif self.headers["authorization"] != f"Basic {given}":
+        elif self.headers["authorization"] != f"Basic {expected}":
             self._answer(401, b'{"error": "Invalid service account credentials"}')
         elif query.get("project_id") != PROJECT or query["from_date"] != query["to_date"]:
             self._answer(400, b'{"error": "bad parameters"}')
         else:
             answers = self.mixpanel.answers
-            self.mixpanel.asked.append(query["from_date"])
-            self._meet(answers.pop(0) if answers else 200, self.mixpanel.body(query["from_date"]))
+            self.mixpanel.requested.append(query["from_date"])
+            self._respond(
+                answers.pop(0) if answers else 200, self.mixpanel.body(query["from_date"])
+            )
 
-    def _meet(self, answer: int | str, body: bytes) -> None:
-        """Answer, or do what goes wrong instead."""
+    def _respond(self, answer: int | str, body: bytes) -> None:
+        """Answer, or fail as the test requires."""
         lines = body.splitlines(keepends=True)
         half = b"".join(lines[: len(lines) // 2])
         match answer:
@@ -132,4 +136,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *_: object) -> None:
-        """Silent."""
+        """Log nothing."""

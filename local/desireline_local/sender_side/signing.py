@@ -1,4 +1,4 @@
-"""Signs webhooks as their senders do: for the demo, tests and `desireline send`."""
+"""Sign webhooks as their senders do, for the demo, tests and `desireline send`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def sign(
     url: str = "",
     headers: Mapping[str, str] = NONE,
 ) -> dict[str, str]:
-    """The headers that `source` would send with this body, those given included; now: wall time,
+    """Return the headers that `source` sends with this body, `headers` included. now: wall time,
     epoch ms.
 
-    Raises ValueError for a source whose scheme is not known.
+    Raises ValueError for an unknown source.
     """
     sender = known([source])[source]
     sent = {"content-type": "application/json", **headers}

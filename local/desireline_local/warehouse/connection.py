@@ -14,7 +14,7 @@ def connect(port: int) -> Any:
 
 
 def parameters(port: int) -> dict[str, Any]:
-    """Return what a client needs to find the stand-in."""
+    """Return the parameters of a connection to the stand-in."""
     return {
         "account": "local",
         "host": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""Runs the warehouse's migrations on the stand-in: schemachange itself, told where to connect.
+"""Run the warehouse's migrations on the stand-in: schemachange with the stand-in's address.
 
 `python -m desireline_local.warehouse.migrate PORT ARRIVALS_TOPIC ARCHIVE_URL`
 """
@@ -20,7 +20,7 @@ MIGRATIONS = PROJECT / "warehouse" / "migrations"
 
 
 def variables(arrivals_topic: str, archive_url: str) -> dict[str, str]:
-    """What the scripts leave open: names that a deployment decides."""
+    """Return the scripts' variables: names that depend on the deployment."""
     return {
         "database": DATABASE,
         "arrivals_topic": arrivals_topic,
@@ -31,13 +31,13 @@ def variables(arrivals_topic: str, archive_url: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Create the database, then deploy. Exits as schemachange does."""
+    """Create the database, then run schemachange, which exits."""
     port, arrivals_topic, archive_url = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     connector: Any = snowflake.connector
     stock = connector.connect
 
-    def connect(**given: Any) -> Any:
-        return stock(**{**given, **parameters(port)})
+    def connect(**options: Any) -> Any:
+        return stock(**{**options, **parameters(port)})
 
     connector.connect = connect
     with connect() as connection:

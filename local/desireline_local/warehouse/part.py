@@ -16,7 +16,7 @@ _PACKAGE = "desireline_local.warehouse"
 
 
 class WarehouseError(Exception):
-    """The stand-in, the migrations or the local Snowpipe did not come up."""
+    """The stand-in, the migrations or the local Snowpipe did not start."""
 
 
 class WarehousePart:
@@ -29,16 +29,16 @@ class WarehousePart:
 
     @property
     def address(self) -> str:
-        """host:port, as `desireline_local.warehouse.connection.connect` takes the port of."""
+        """host:port of the server."""
         return f"{LOOPBACK}:{self.port}"
 
     def launch(self) -> None:
-        """Start the server, without waiting."""
+        """Start the server, and return at once."""
         command = [sys.executable, "-m", f"{_PACKAGE}.server", str(self.port)]
         self.processes["warehouse"] = spawn(command, log=self._home / "warehouse.log")
 
     def connect(self, aws: str, arrivals_topic: str, archive_url: str) -> None:
-        """Migrate, and start the Snowpipe on what arrives. Raises WarehouseError."""
+        """Run the migrations, and start the Snowpipe on arriving files. Raises WarehouseError."""
         self.wait()
         log = self._home / "migrations.log"
         migration = spawn(
@@ -57,7 +57,7 @@ class WarehousePart:
         self._wait_for("ready", log)
 
     def stop(self) -> None:
-        """End both."""
+        """End the server and the Snowpipe."""
         stop(list(self.processes.values()))
 
     def wait(self) -> None:
@@ -68,7 +68,9 @@ class WarehousePart:
                 if probe.connect_ex((LOOPBACK, self.port)) == 0:
                     return
             time.sleep(0.05)
-        raise WarehouseError("the warehouse stand-in does not listen")
+        raise WarehouseError(
+            f"the warehouse stand-in does not listen: read {self._home / 'warehouse.log'}"
+        )
 
     def _wait_for(self, word: str, log: Path) -> None:
         end = time.monotonic() + START_SECONDS

@@ -1,4 +1,4 @@
-"""A CREATE PIPE statement, read by sqlglot, and the INSERT that its COPY amounts to."""
+"""Parse CREATE PIPE statements with sqlglot, and translate their COPY into an INSERT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PIPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Pipe:
-    """name; prefix: of the keys that it loads; skip_file: whether one bad line skips the file."""
+    """A pipe. stage: names the keys that it loads. skip_file: whether a bad line skips the file."""
 
     name: str
     table: str
@@ -28,7 +28,7 @@ class Pipe:
     skip_file: bool
 
     def insert(self, source: str, key: str) -> str:
-        """The INSERT from a table `source` of (line number _n, line _v), for the file `key`."""
+        """Build the INSERT from a table `source` of (line number _n, line _v), for file `key`."""
         chosen = ", ".join(
             column.transform(_read_from, key).sql("snowflake") for column in self.select
         )
@@ -36,21 +36,21 @@ class Pipe:
 
 
 def pipes(script: Path, variables: dict[str, str]) -> list[Pipe]:
-    """The pipes of a migration script, in its own words."""
+    """Parse the pipes of a migration script."""
     text = jinja2.Template(script.read_text()).render(variables)
     text = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return [_pipe(one) for one in text.split(";") if _PIPE.search(one)]
+    return [_pipe(statement) for statement in text.split(";") if _PIPE.search(statement)]
 
 
 def _pipe(statement: str) -> Pipe:
-    found = _PIPE.search(statement)
-    assert found is not None
-    copy = sqlglot.parse_one(found[3].strip(), read="snowflake")
+    match = _PIPE.search(statement)
+    assert match is not None
+    copy = sqlglot.parse_one(match[3].strip(), read="snowflake")
     target = copy.this
     select = copy.args["files"][0].this
     options = {option.this.name.upper(): option for option in copy.args.get("params", ())}
     return Pipe(
-        name=found[1].upper(),
+        name=match[1].upper(),
         table=target.this.sql("snowflake"),
         columns=tuple(column.name for column in target.expressions),
         select=tuple(select.expressions),
@@ -60,7 +60,7 @@ def _pipe(statement: str) -> Pipe:
 
 
 def _read_from(node: Any, key: str) -> Any:
-    """$1 and the METADATA$ columns, which the stand-in's COPY does not have."""
+    """Replace $1 and the METADATA$ columns, which the stand-in's COPY does not support."""
     if isinstance(node, exp.Parameter) and node.name == "1":
         return exp.column("_v")
     if isinstance(node, exp.Column):

@@ -1,4 +1,4 @@
-"""fakesnow as a server on loopback, one database for all sessions, with what we need changed.
+"""Run fakesnow as a server on loopback, with one database for all sessions and some patches.
 
 `python -m desireline_local.warehouse.server PORT`
 """
@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 _BEFORE = r"^(?:\s|--[^\n]*(?:\n|$)|/\*(?:.|\n)*?\*/)*"
-"""White space and comments, which a script may have before a statement."""
+"""White space and comments before a statement."""
 
 NOT_MODELLED = [
     _BEFORE + r"(create|alter|drop|desc|describe)\s+(or\s+replace\s+)?(warehouse|role|user|pipe|"
@@ -31,7 +31,7 @@ NOT_MODELLED = [
     _BEFORE + r"use\s+(role|warehouse|secondary)\b",
     _BEFORE + r"alter\s+session\s+(set|unset)\s+query_tag",
 ]
-"""Statements about objects of an account: accepted, and nothing happens."""
+"""Statements about objects of an account, which the server accepts and ignores."""
 
 RESULTS_KEPT = 64
 MESSAGE_LIMIT = 2_000
@@ -41,7 +41,7 @@ server: Any = importlib.import_module("fakesnow.server")
 
 
 class Results(collections.OrderedDict[str, Any]):
-    """The cache of results, bounded: stock keeps them all."""
+    """A bounded cache of results; fakesnow's own cache grows without limit."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, value)
@@ -50,7 +50,7 @@ class Results(collections.OrderedDict[str, Any]):
 
 
 def build() -> Any:
-    """The application. Everything is patched that its contract tests name."""
+    """Build the application. The contract tests cover each patch."""
     _keep_null_times()
     snow: Any = FakeSnow(nop_regexes=NOT_MODELLED)
     snow.results_cache = Results()
@@ -60,26 +60,26 @@ def build() -> Any:
 
 
 def _keep_null_times() -> None:
-    """NULL timestamps stay NULL; stock drops the mask, and clients read 1970."""
+    """Keep NULL timestamps. fakesnow drops the mask, and clients would read 1970."""
     arrow: Any = fakesnow.arrow
     stock = arrow.timestamp_to_sf_struct
 
     def struct(times: Any) -> Any:
         if isinstance(times, pa.ChunkedArray):
             times = pa.concat_arrays(times.chunks) if times.num_chunks != 1 else times.chunk(0)
-        made = stock(times)
+        result = stock(times)
         if times.null_count == 0:
-            return made
-        fields = [made.type.field(i) for i in range(made.type.num_fields)]
-        parts = [pc.fill_null(made.field(i), 0) for i in range(made.type.num_fields)]
+            return result
+        fields = [result.type.field(i) for i in range(result.type.num_fields)]
+        parts = [pc.fill_null(result.field(i), 0) for i in range(result.type.num_fields)]
         return pa.StructArray.from_arrays(parts, fields=fields, mask=pc.is_null(times))
 
     arrow.timestamp_to_sf_struct = struct
 
 
 def _errors_as_errors() -> None:
-    """An unhandled error is Snowflake's error; stock answers 500, which connectors retry for ten
-    minutes."""
+    """Answer unhandled errors as Snowflake does. fakesnow answers 500, which connectors retry for
+    ten minutes."""
     stock = server.query_request
 
     async def query(request: Request) -> Response:
@@ -97,8 +97,8 @@ def _errors_as_errors() -> None:
         )
 
     routes = server.app.router.routes
-    (place,) = [i for i, route in enumerate(routes) if getattr(route, "path", "") == QUERY]
-    routes[place] = Route(QUERY, query, methods=["POST"])
+    (index,) = [i for i, route in enumerate(routes) if getattr(route, "path", "") == QUERY]
+    routes[index] = Route(QUERY, query, methods=["POST"])
 
 
 if __name__ == "__main__":

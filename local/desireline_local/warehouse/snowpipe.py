@@ -1,7 +1,7 @@
-"""The local Snowpipe: executes the repository's own CREATE PIPE statements when files arrive.
+"""The local Snowpipe: it executes the repository's CREATE PIPE statements when files arrive.
 
-Models: AUTO_INGEST by SNS, each file once for a pipe (14 days), ON_ERROR = SKIP_FILE, the
-METADATA$ columns, a load history. Does not model latency, cost, schema evolution.
+It models AUTO_INGEST by SNS, one load per file and pipe (14 days), ON_ERROR = SKIP_FILE, the
+METADATA$ columns and a load history. It does not model latency, cost and schema evolution.
 
 `python -m desireline_local.warehouse.snowpipe PORT AWS_ENDPOINT ARRIVALS_TOPIC ARCHIVE_URL`
 """
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What became of a file: LOADED, SKIPPED (seen before) or FAILED, with the first error."""
+    """The result of a file: LOADED, SKIPPED (loaded before) or FAILED, with the first error."""
 
     file: str
     status: str
@@ -51,7 +51,7 @@ class Load:
 
 
 class Snowpipe:
-    """connection: to the warehouse. s3: a client of the archive's cloud."""
+    """Loads files. connection: to the warehouse. s3: a client. loaded: the pipes."""
 
     def __init__(self, connection: Any, s3: Any, loaded: list[Pipe]) -> None:
         self._connection = connection
@@ -68,7 +68,7 @@ class Snowpipe:
         pipe = self._by_topic.get(f"{key.partition('/')[0].replace('.', '_')}_stage")
         if pipe is None:
             return Load(key, "SKIPPED", error="no pipe for this prefix")
-        if self._known(pipe, key):
+        if self._is_loaded(pipe, key):
             return Load(key, "SKIPPED")
         body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         load = self._load(pipe, key, body)
@@ -78,14 +78,14 @@ class Snowpipe:
         )
         return load
 
-    def _known(self, pipe: Pipe, key: str) -> bool:
-        found = rows(
+    def _is_loaded(self, pipe: Pipe, key: str) -> bool:
+        history = rows(
             self._connection,
             f"select 1 from {HISTORY} where pipe = %s and file = %s and status = 'LOADED'"
             " and loaded_at > dateadd('day', -14, sysdate())",
             (pipe.name, key),
         )
-        return bool(found)
+        return bool(history)
 
     def _load(self, pipe: Pipe, key: str, body: bytes) -> Load:
         lines, error = _lines(body)
@@ -99,7 +99,7 @@ class Snowpipe:
         return Load(key, "LOADED", len(lines), error)
 
     def _copy(self, lines: list[tuple[int, bytes]]) -> None:
-        """Into a table of (line number, line), by the stand-in's own PUT and COPY."""
+        """Copy lines into a table of (line number, line), by the stand-in's own PUT and COPY."""
         self._run(f"create or replace table {BATCH} (_w variant)")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "batch.json.gz"
@@ -115,7 +115,7 @@ class Snowpipe:
 
 
 def _lines(body: bytes) -> tuple[list[tuple[int, bytes]], str | None]:
-    """The file's lines that are JSON, numbered, and what is wrong with the first that is not."""
+    """Return the valid JSON lines with their numbers, and the error of the first invalid line."""
     good, error = [], None
     try:
         text = gzip.decompress(body)
@@ -132,7 +132,7 @@ def _lines(body: bytes) -> tuple[list[tuple[int, bytes]], str | None]:
 
 
 class Arrivals:
-    """What the archive bucket's topic tells, by a queue of ours that is subscribed to it."""
+    """The notifications of the archive bucket's topic, read from a subscribed queue."""
 
     def __init__(self, sqs: Any, sns: Any, topic: str) -> None:
         self._sqs = sqs
@@ -141,7 +141,7 @@ class Arrivals:
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
 
     def take(self) -> Iterator[tuple[str, str]]:
-        """Bucket and key of each new object; a message is gone once its objects were yielded."""
+        """Yield bucket and key of each new object. A message is deleted after its objects."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS
         )
@@ -154,7 +154,7 @@ class Arrivals:
 
 
 def main() -> None:
-    """Load what arrives until SIGTERM."""
+    """Load arriving files until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     port, endpoint, topic, archive_url = int(sys.argv[1]), *sys.argv[2:5]
     ending = threading.Event()

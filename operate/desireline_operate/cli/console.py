@@ -1,4 +1,4 @@
-"""What all commands share: the console, and how they end."""
+"""The console and the exit codes that all commands share."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from desireline_operate.deployment import Deployment, NotRunningError
 
 DeploymentName = Annotated[
     str | None,
-    typer.Option("--deployment", help="a deployment on AWS by its name; the local cloud without"),
+    typer.Option("--deployment", help="name of a deployment on AWS; default: the local cloud"),
 ]
 
 NOT_RUNNING = 3
-"""Exit codes: 0 done, 1 tried and failed, 2 asked for what there is not, 3 no running cloud,
-130 interrupted."""
+"""Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no running cloud, 130 interrupted."""
 INTERRUPTED = 130
 
 _CONTROLS = {code: "�" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
 
-class _Letters(Console):
-    """Prints every text letter by letter, for names and values are other people's words: no markup
-    and no emoji are seen in them, and no control character of theirs reaches the terminal."""
+class _LiteralConsole(Console):
+    """A console that prints text literally, because senders choose names and values.
+
+    It interprets no markup and no emoji, and replaces control characters."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
 
-    def render_str(self, text: str, **how: Any) -> Text:
-        return super().render_str(text.translate(_CONTROLS), **how)
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(text.translate(_CONTROLS), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -50,18 +50,19 @@ class _Letters(Console):
                 yield Segment(segment.text.translate(_CONTROLS), segment.style)
 
 
-console = _Letters()
-errors = _Letters(stderr=True)
+console = _LiteralConsole()
+errors = _LiteralConsole(stderr=True)
 
-UNANSWERED = (
+EXPECTED_ERRORS = (
     *(httpx.HTTPError, BotoCoreError, ClientError, DesirelineError),
     *(ConnectionError, TimeoutError),
 )
 
 
 class Commands(TyperGroup):
-    """Commands none of which ends with a traceback because somebody pressed Ctrl-C, because what it
-    asks does not answer, or because a file is not there."""
+    """A group whose commands end without a traceback.
+
+    It turns Ctrl-C, expected errors and missing files into a message and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -71,29 +72,33 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from error
         except BrokenPipeError:
             raise
-        except UNANSWERED as error:
-            raise fail(f"what this asks does not answer: {error}") from error
+        except EXPECTED_ERRORS as error:
+            raise fail(f"a service did not answer or refused the request: {error}") from error
         except OSError as error:
             raise fail(reason(error), 2) from error
 
 
 def fail(message: str, code: int = 1) -> typer.Exit:
-    """Say what is wrong; raise what this returns."""
+    """Print an error and return the exception that ends the command; the caller raises it."""
     errors.print(Text.assemble(("desireline:", "red"), f" {message}"), soft_wrap=True)
     return typer.Exit(code)
 
 
 def the_deployment(name: str | None) -> Deployment:
-    """Return the deployment of that name on AWS, or the running cloud if none is named; or end the
-    command."""
+    """Return the named deployment on AWS, or without a name the running local cloud.
+
+    Ends the command with exit code 2 if it is not available."""
     try:
         return deployment.running() if name is None else deployment.on_aws(name)
     except NotRunningError as error:
         raise fail(f"{error}, or name a deployment on AWS with --deployment", 2) from error
     except (DesirelineError, BotoCoreError) as error:
-        raise fail(f"deployment '{name}' was not found: {error}", 2) from error
+        raise fail(
+            f"deployment '{name}' was not found: {error}. Check its name and your AWS credentials",
+            2,
+        ) from error
 
 
 def reason(error: OSError) -> str:
-    """What is wrong with a file, without its number."""
+    """Describe a file's error without the error number."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)

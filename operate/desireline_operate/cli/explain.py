@@ -1,4 +1,4 @@
-"""`desireline explain`: everything that is known of a subject, and why each decision was made."""
+"""`desireline explain`: the timeline of a subject, with the reason of each decision."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from desireline.identity.find import UnknownSubjectError, subject_of
-from desireline.show.timeline import explain as explained
+from desireline.show.timeline import read_timeline
 from desireline_operate.cli.console import DeploymentName, console, errors, fail, the_deployment
-from desireline_operate.explain_view import rendered
+from desireline_operate.explain_view import render_timeline
 
-HOW = (
-    ": a person is user:ID or an email address, an account group:ID; "
-    "what came just now takes a second or two"
+HINT = (
+    ". Write user:ID or an email address for a person, group:ID for an account. "
+    "New events appear after 1 to 2 seconds"
 )
 NO_WAREHOUSE = (
     "Past events are missing: set SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER, SNOWFLAKE_PRIVATE_KEY_FILE "
@@ -32,12 +32,12 @@ def explain(
     chosen = the_deployment(deployment)
     store = chosen.store()
     try:
-        found = subject_of(store, chosen.fragments(), subject)
+        subject_id = subject_of(store, chosen.fragments(), subject)
         with chosen.history() as history:
-            explanation = explained(store, history, found)
+            timeline = read_timeline(store, history, subject_id)
     except UnknownSubjectError as error:
-        raise fail(f"nothing is known of '{subject}'{HOW}", 2) from error
-    for part in rendered(explanation):
+        raise fail(f"no data about '{subject}'{HINT}", 2) from error
+    for part in render_timeline(timeline):
         console.print(part)
     if chosen.connect is None:
         errors.print(NO_WAREHOUSE)

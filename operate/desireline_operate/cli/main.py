@@ -1,4 +1,4 @@
-"""`desireline`: the operators' commands, and those that installed packages register."""
+"""`desireline`: the operators' commands, and the commands that installed packages register."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from desireline_operate.cli import (
 from desireline_operate.cli.console import Commands
 
 REGISTERED = "desireline.commands"
-"""The entry points that add a command each; the laptop cloud has some."""
+"""The entry point group whose entries add one command each, such as the local cloud's."""
 
 app = typer.Typer(
     cls=Commands,
@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Desireline: start it on this machine, send it webhooks, operate it, ask it why.",
+    help="Start Desireline on this machine, send it webhooks, operate it, explain its decisions.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the local cloud is not running, "
     "130 interrupted.",
 )

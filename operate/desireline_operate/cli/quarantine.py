@@ -1,4 +1,4 @@
-"""`desireline quarantine`: what could not be taken further, and how it counts after all."""
+"""`desireline quarantine`: list, show, repair and replay events that were rejected."""
 
 from __future__ import annotations
 
@@ -27,39 +27,38 @@ from desireline.recover.quarantine.request import DEFAULT_DAYS, InvalidPlanError
 from desireline.rows import CaseRow
 from desireline_operate import compose
 from desireline_operate.cli.console import DeploymentName, console, errors, fail, the_deployment
-from desireline_operate.cli.times import moment, shown
+from desireline_operate.cli.times import format_time, parse_time
 from desireline_operate.deployment import Deployment
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="What could not be taken further: list, show, repair, replay.",
+    help="List, show, repair and replay the events in quarantine.",
 )
 
 MOST = 100_000
 Ids = Annotated[
-    list[str] | None, typer.Argument(help="ids of cases; without, those that the options choose")
+    list[str] | None,
+    typer.Argument(help="ids of cases; default: the cases that the options select"),
 ]
-Source = Annotated[
-    list[str] | None, typer.Option(help="only of this sender; may be given several times")
-]
+Source = Annotated[list[str] | None, typer.Option(help="only this sender; repeat it for several")]
 Stage = Annotated[
     list[str] | None,
-    typer.Option(help="only what it set aside: receive, resolve, score, intervene; likewise"),
+    typer.Option(help="only this stage: receive, resolve, score or intervene; repeatable"),
 ]
 Reason = Annotated[
-    list[str] | None, typer.Option(help="only for this reason, as the list names it; likewise")
+    list[str] | None, typer.Option(help="only this reason, as the list prints it; repeatable")
 ]
 Event = Annotated[
-    list[str] | None, typer.Option(help="only of this name, as the sender says it; likewise")
+    list[str] | None, typer.Option(help="only this event, by the sender's name; repeatable")
 ]
-Since = Annotated[str | None, typer.Option(help="arrived at or after: a time, or 4h, 2d (ago)")]
-Until = Annotated[str | None, typer.Option(help="arrived before: a time, or 4h, 2d (ago)")]
+Since = Annotated[str | None, typer.Option(help="arrived at or after this time, or 4h, 2d ago")]
+Until = Annotated[str | None, typer.Option(help="arrived before this time, or 4h, 2d ago")]
 Plan = Annotated[
     Path | None,
-    typer.Option(exists=True, file_okay=False, help="a tracking plan with the corrected mapping"),
+    typer.Option(exists=True, file_okay=False, help="folder of the corrected tracking plan"),
 ]
-Go = Annotated[bool, typer.Option("--go", help="do it; without, only show what would come of it")]
+Go = Annotated[bool, typer.Option("--go", help="replay; default: only count the cases")]
 
 
 @app.command("list")
@@ -71,52 +70,51 @@ def list_cases(
     event: Event = None,
     since: Since = None,
     until: Until = None,
-    state: Annotated[State | None, typer.Option(help="only these")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="cases shown, newest first")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    state: Annotated[State | None, typer.Option(help="only cases in this state")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="number of cases, newest first")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     deployment: DeploymentName = None,
 ) -> None:
-    """Count what is in quarantine, by kind, and list the newest cases. The last 7 days without
-    --since."""
+    """Count the cases in quarantine by kind, and list the newest. Default: the last 7 days."""
     chosen = the_deployment(deployment)
-    with _told():
+    with _errors_as_messages():
         filters = _filters(source, stage, reason, event, since=since, until=until, state=state)
         cases = Cases(chosen.store())
-        groups, found = cases.groups(filters), cases.cases(filters, limit) if limit else []
+        groups, newest = cases.groups(filters), cases.cases(filters, limit) if limit else []
     if as_json:
         _print_json(
-            {"groups": [*map(case_json.group, groups)], "cases": [*map(case_json.case, found)]}
+            {"groups": [*map(case_json.group, groups)], "cases": [*map(case_json.case, newest)]}
         )
         return
     table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
-    for one in groups:
-        table.add_row(*one.group, str(one.found), str(one.repaired), shown(one.last))
+    for kind in groups:
+        table.add_row(*kind.group, str(kind.found), str(kind.repaired), format_time(kind.last))
     for column in table.columns:
         column.overflow = "fold"
-    console.print(table if groups else "Nothing is in quarantine.")
-    if found:
+    console.print(table if groups else "No cases in quarantine.")
+    if newest:
         console.print()
-        console.print(_listed(found), soft_wrap=True)
+        console.print(_case_lines(newest), soft_wrap=True)
 
 
 @app.command()
 def show(
     case_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     deployment: DeploymentName = None,
 ) -> None:
-    """Show a case: the raw body, what the mapping saw of it, where in the plan it broke."""
+    """Show a case: its raw body, the mapped report, and the rule of the plan that it breaks."""
     chosen = the_deployment(deployment)
-    with _told():
-        (case,) = _named(Cases(chosen.store()), [case_id])
+    with _errors_as_messages():
+        (case,) = _cases_by_id(Cases(chosen.store()), [case_id])
         shower = ShowCase(bodies=_bodies(chosen), senders=compose.senders(), plan=compose.plan())
-        found = case_json.shown(shower(case))
+        details = case_json.shown(shower(case))
     if as_json:
-        _print_json(found)
+        _print_json(details)
         return
-    for part, said in found.items():
+    for part, value in details.items():
         console.print(part, style="bold")
-        text = said if isinstance(said, str) else _json(said)
+        text = value if isinstance(value, str) else _json(value)
         console.print(_indented(_pretty(text) if part == "body" else text))
 
 
@@ -131,32 +129,34 @@ def repair(
     event: Event = None,
     since: Since = None,
     until: Until = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     deployment: DeploymentName = None,
 ) -> None:
-    """Preview a correction on the very events: before, after, and what still fails.
+    """Preview a correction on the cases: before, after, and the cases that still fail.
 
     The correction is another tracking plan (--plan FOLDER), or the deployed one after a fix.
-    Nothing is changed.
+    The command changes nothing.
     """
     chosen = the_deployment(deployment)
-    with _told():
+    with _errors_as_messages():
         cases = Cases(chosen.store())
-        selected = _chosen(
+        selected = _select_cases(
             cases, ids, _filters(source, stage, reason, event, since=since, until=until)
         )
-        found = _repair(chosen, cases, plan).preview(selected)
+        results = _repair(chosen, cases, plan).preview(selected)
     if as_json:
-        _print_json([*map(case_json.difference, found)])
+        _print_json([*map(case_json.difference, results)])
         return
-    for one in found:
-        case = one.case
+    for result in results:
+        case = result.case
         name = Text.assemble((case.id, "bold"), f" {case.source} {case.event_name}")
         console.print(name, soft_wrap=True)
-        console.print(f"  - {_outcome(one.before)}", soft_wrap=True)
-        console.print(f"  + {_outcome(one.after)}", soft_wrap=True)
-    failing = sum(bool(one.after.reason) for one in found)
-    console.print(f"{len(found) - failing} of {len(found)} are repaired, {failing} still fail.")
+        console.print(f"  - {_outcome(result.before)}", soft_wrap=True)
+        console.print(f"  + {_outcome(result.after)}", soft_wrap=True)
+    failing = sum(bool(result.after.reason) for result in results)
+    console.print(
+        f"{len(results) - failing} of {len(results)} cases are repaired, {failing} still fail."
+    )
 
 
 @app.command()
@@ -173,21 +173,23 @@ def replay(
     go: Go = False,
     deployment: DeploymentName = None,
 ) -> None:
-    """Replay exactly the cases that are repaired, under the ids and times of their first arrival.
+    """Replay the repaired cases with the ids and times of their first arrival.
 
-    They are marked: a second replay passes them over, and nothing is sent because of them. It may
-    be interrupted and given again.
+    A second replay skips the cases that this one marks. Replayed events send no messages. If
+    the command is interrupted, run it again.
     """
     chosen = the_deployment(deployment)
-    with _told():
+    with _errors_as_messages():
         cases = Cases(chosen.store())
-        selected = _chosen(
+        selected = _select_cases(
             cases, ids, _filters(source, stage, reason, event, since=since, until=until)
         )
         repairing = _repair(chosen, cases, plan)
         if not go:
-            sound = sum(not one.after.reason for one in repairing.preview(selected))
-            console.print(f"{sound} of {len(selected)} cases would be replayed: run it with --go.")
+            sound = sum(not result.after.reason for result in repairing.preview(selected))
+            console.print(
+                f"{sound} of {len(selected)} cases can be replayed. Add --go to replay them."
+            )
             return
         name = f"repair-{uuid.uuid4().hex[:12]}"
         done = None
@@ -195,27 +197,27 @@ def replay(
             for done in repairing.replay(selected, name):
                 status.update(f"replaying: {done.replayed} of {len(selected)}")
     if done is None:
-        console.print("There is nothing to replay.")
+        console.print("No cases to replay.")
         return
     marked = f", marked {name}" if done.replayed else ""
-    console.print(f"{done.replayed} cases are replayed{marked}.")
+    console.print(f"Replayed {done.replayed} cases{marked}.")
     if done.already:
-        console.print(f"{done.already} had been replayed before.")
+        console.print(f"Skipped {done.already} cases that an earlier replay has replayed.")
     for why, count in sorted(done.failing.items()):
-        console.print(f"{count} still fail: {why}")
+        console.print(f"{count} cases still fail: {why}")
 
 
 @contextmanager
-def _told() -> Any:
-    """Errors as a person is told them."""
+def _errors_as_messages() -> Any:
+    """Turn errors into a message and an exit code."""
     try:
         yield
     except RetryableError as error:
-        raise fail(f"stopped, and may be run again: {error}") from error
+        raise fail(f"stopped: {error}. Run the command again") from error
     except (InvalidPlanError, LookupError, ValueError) as error:
         raise fail(str(error), 2) from error
     except KeyboardInterrupt as error:
-        errors.print("interrupted, and may be run again")
+        errors.print("interrupted; run the command again to continue")
         raise typer.Exit(130) from error
 
 
@@ -229,14 +231,14 @@ def _filters(
     until: str | None,
     state: State | None = None,
 ) -> Filters:
-    last = moment(until, "--until") or time.time_ns() // 1_000_000 + 1
+    last = parse_time(until, "--until") or time.time_ns() // 1_000_000 + 1
     return Filters(
         sources=_set(source),
         stages=_set(stage),
         reasons=_set(reason),
         events=_set(event),
         state=state,
-        since=moment(since, "--since") or last - DEFAULT_DAYS * DAY,
+        since=parse_time(since, "--since") or last - DEFAULT_DAYS * DAY,
         until=last,
     )
 
@@ -245,20 +247,23 @@ def _set(names: list[str] | None) -> frozenset[str] | None:
     return frozenset(names) if names else None
 
 
-def _chosen(cases: Cases, ids: list[str] | None, filters: Filters) -> list[CaseRow]:
-    """Those named; else all that wait and that the options choose."""
+def _select_cases(cases: Cases, ids: list[str] | None, filters: Filters) -> list[CaseRow]:
+    """Return the cases with these ids; without ids the open cases that the filters select."""
     if ids:
-        return _named(cases, ids)
+        return _cases_by_id(cases, ids)
     return [case for case in cases.cases(filters, MOST) if not case.replayed]
 
 
-def _named(cases: Cases, ids: Iterable[str]) -> list[CaseRow]:
-    wanted = list(ids)
-    found = cases.named(wanted)
-    missing = set(wanted) - {case.id for case in found}
+def _cases_by_id(cases: Cases, ids: Iterable[str]) -> list[CaseRow]:
+    requested = list(ids)
+    rows = cases.named(requested)
+    missing = set(requested) - {case.id for case in rows}
     if missing:
-        raise LookupError(f"no such case: {', '.join(sorted(missing))}")
-    return found
+        raise LookupError(
+            f"unknown case: {', '.join(sorted(missing))}. "
+            "List the ids with `desireline quarantine list`"
+        )
+    return rows
 
 
 def _repair(deployment: Deployment, cases: Cases, plan: Path | None) -> Repair:
@@ -282,13 +287,13 @@ def _bodies(deployment: Deployment) -> AnyOf:
     )
 
 
-def _listed(cases: Iterable[CaseRow]) -> Text:
-    """Two lines a case: a terminal of eighty characters holds an id and little else."""
+def _case_lines(cases: Iterable[CaseRow]) -> Text:
+    """Format each case in two lines, so that they fit 80 columns."""
     lines = Text()
     for case in cases:
         state = f"repaired by {case.replayed}" if case.replayed else State.OPEN.value
         lines.append(case.id, "bold")
-        lines.append(f"  {shown(case.arrived)}  {case.source}  {state}\n")
+        lines.append(f"  {format_time(case.arrived)}  {case.source}  {state}\n")
         why = f"{case.reason}: {case.detail}" if case.detail else case.reason
         lines.append(f"    {case.event_name or '-'}  {why}\n")
     lines.rstrip()
@@ -298,16 +303,17 @@ def _listed(cases: Iterable[CaseRow]) -> Text:
 def _outcome(outcome: RepairResult) -> str:
     if outcome.reason:
         return f"{outcome.reason}: {outcome.detail}" if outcome.detail else outcome.reason
-    said = []
+    events = []
     for event in outcome.events:
-        of = event.get("event", event)
-        occurred = shown(int(of["occurred_at"])) if "occurred_at" in of else ""
-        said.append(f"{of.get('name', '')} {_flat(of.get('properties', {}))} {occurred}".strip())
-    return "; ".join(said)
+        body = event.get("event", event)
+        occurred = format_time(int(body["occurred_at"])) if "occurred_at" in body else ""
+        properties = _compact_json(body.get("properties", {}))
+        events.append(f"{body.get('name', '')} {properties} {occurred}".strip())
+    return "; ".join(events)
 
 
-def _flat(found: Any) -> str:
-    return orjson.dumps(found).decode()
+def _compact_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _pretty(text: str) -> str:
@@ -317,12 +323,12 @@ def _pretty(text: str) -> str:
         return text
 
 
-def _json(found: Any) -> str:
-    return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def _print_json(found: Any) -> None:
-    sys.stdout.write(_json(found) + "\n")
+def _print_json(value: Any) -> None:
+    sys.stdout.write(_json(value) + "\n")
 
 
 def _indented(text: str) -> str:

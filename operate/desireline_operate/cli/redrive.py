@@ -1,4 +1,4 @@
-"""Send dead letters their way again."""
+"""`desireline redrive`: send dead letters to their topics and functions again."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from desireline.recover.redrive.follow_up import WORDS, Became, Outcome
 from desireline.recover.redrive.redrive import Order, Report, Survey
 from desireline.recover.redrive.selection import Fate, Selection
 from desireline_operate.cli.console import DeploymentName, console, fail, the_deployment
-from desireline_operate.cli.times import moment
+from desireline_operate.cli.times import parse_time
 from desireline_operate.compose import Redriving
 
 ALWAYS_SHOWN = (Became.FOLDED, Became.DUPLICATE, Became.FAILED)
 
 
 OfTopic = Annotated[
-    str | None, typer.Option("--topic", help="only of this topic, or of this table's stream")
+    str | None, typer.Option("--topic", help="only this topic, or this table's stream")
 ]
 OfFunction = Annotated[
     str | None,
-    typer.Option("--function", help="only what this function did not take: resolve_identity"),
+    typer.Option("--function", help="only dead letters of this function, as resolve_identity"),
 ]
 Since = Annotated[
-    str | None, typer.Option(help="only set aside since: 2026-01-05T10:00 (UTC), 90m, 4h, 2d")
+    str | None, typer.Option(help="only written since: 2026-01-05T10:00 (UTC), 90m, 4h, 2d")
 ]
-Until = Annotated[str | None, typer.Option(help="only set aside before: as --since")]
-Reason = Annotated[str | None, typer.Option(help="only given up for this: RetryAttemptsExhausted")]
+Until = Annotated[str | None, typer.Option(help="only written before; format as --since")]
+Reason = Annotated[str | None, typer.Option(help="only this reason, as RetryAttemptsExhausted")]
 EventIds = Annotated[
     list[str] | None,
-    typer.Option("--event-id", help="only these events; may be given several times"),
+    typer.Option("--event-id", help="only this event; repeat it for several"),
 ]
-Limit = Annotated[int, typer.Option(min=1, help="records in one run at most")]
-Rate = Annotated[float, typer.Option(min=0.1, help="records a second")]
-Wait = Annotated[float, typer.Option(min=0, help="seconds to wait until all are through")]
-Force = Annotated[bool, typer.Option("--force", help="also what was redriven twice and came back")]
-Why = Annotated[str, typer.Option(help="what was wrong and is right now; it is kept")]
-Go = Annotated[bool, typer.Option("--go", help="do it; without, only count")]
+Limit = Annotated[int, typer.Option(min=1, help="records per run at most")]
+Rate = Annotated[float, typer.Option(min=0.1, help="records per second")]
+Wait = Annotated[float, typer.Option(min=0, help="seconds to wait for the outcome")]
+Force = Annotated[bool, typer.Option("--force", help="also records that failed after two redrives")]
+Why = Annotated[str, typer.Option(help="the cause and its fix; it is stored")]
+Go = Annotated[bool, typer.Option("--go", help="send the records; default: only count")]
 
 
 def redrive(
@@ -61,19 +61,19 @@ def redrive(
     deployment: DeploymentName = None,
     go: Go = False,
 ) -> None:
-    """Count dead letters; with --go send them their way again, and wait for what comes of it.
+    """Count dead letters; with --go send them again, and wait for the outcome.
 
-    Each record goes to the topic it came from, with the same key and bytes; what a table's stream
-    brought is handed to its function. What was counted once is not counted again, so a run may be
-    interrupted at any point and repeated. Ends with 1 if a record failed again or is not through.
+    A Kafka record goes to its topic with the same key and bytes. A record of a table's stream
+    goes to its function. No event counts twice, so an interrupted run can be repeated. The
+    exit code is 1 if a record fails again or is still under way at the end.
     """
     if go and not why.strip():
-        raise fail("--go needs --why: what was wrong, and why it is right now", 2)
+        raise fail("--go needs --why: state the cause of the failures and its fix", 2)
     selection = Selection(
         topic=topic,
         function=function,
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
+        since=parse_time(since, "--since"),
+        until=parse_time(until, "--until"),
         reason=reason,
         ids=frozenset(event_id or ()),
         limit=limit,
@@ -82,43 +82,43 @@ def redrive(
     chosen = the_deployment(deployment)
     try:
         tools = Redriving(chosen)
-        found = _surveyed(tools, selection)
-        if found.chosen and not go:
-            console.print("Nothing was done: --go does it.")
-        elif found.chosen:
+        survey = _survey(tools, selection)
+        if survey.chosen and not go:
+            console.print("Nothing was sent. Add --go to send these records.")
+        elif survey.chosen:
             order = Order(id=str(uuid.uuid4()), who=chosen.operator(), why=why.strip(), rate=rate)
-            _gone(tools, found, order, wait)
+            _send_and_wait(tools, survey, order, wait)
     except DesirelineError as error:
-        raise fail(f"stopped, and may be run again: {error}") from error
+        raise fail(f"stopped: {error}. Run the command again to continue") from error
 
 
-def _surveyed(tools: Redriving, selection: Selection) -> Survey:
+def _survey(tools: Redriving, selection: Selection) -> Survey:
     with _progress() as progress:
-        found = tools.redrive.survey(selection, _bar(progress, "objects read"))
-    for place in found.unreadable:
-        console.print(f"no dead letter of a mapping: {place}")
-    if not found.groups:
+        survey = tools.redrive.survey(selection, _bar(progress, "objects read"))
+    for key in survey.unreadable:
+        console.print(f"skipped, not a dead letter of an event source mapping: {key}")
+    if not survey.groups:
         console.print("No dead letters.")
-        return found
+        return survey
     table = Table("function", "topic", "given up because", "versions", "age", box=None)
     for heading in ("records", "folded already"):
         table.add_column(heading, justify="right")
     table.add_column("")
-    rows = sorted(found.groups.items(), key=lambda row: str(row[0]))
+    rows = sorted(survey.groups.items(), key=lambda row: str(row[0]))
     for kind, count in rows:
-        folded = str(found.folded[kind]) if kind.topic == Topic.EVENTS_RECEIVED else ""
+        folded = str(survey.folded[kind]) if kind.topic == Topic.EVENTS_RECEIVED else ""
         names = (kind.function, kind.topic, kind.reason, kind.version, kind.age)
         table.add_row(*names, str(count), folded, kind.fate)
     console.print(table)
-    console.print(f"{len(found.chosen)} of {found.groups.total()} records to redrive.")
-    if any(kind.fate is Fate.LATER for kind in found.groups):
-        console.print("Run it again for those beyond the limit.")
-    return found
+    console.print(f"{len(survey.chosen)} of {survey.groups.total()} records to redrive.")
+    if any(kind.fate is Fate.LATER for kind in survey.groups):
+        console.print("Run the command again for the records beyond --limit.")
+    return survey
 
 
-def _gone(tools: Redriving, found: Survey, order: Order, wait: float) -> None:
+def _send_and_wait(tools: Redriving, survey: Survey, order: Order, wait: float) -> None:
     with _progress() as progress:
-        sending = tools.redrive.send(found, order, _bar(progress, "sent"))
+        sending = tools.redrive.send(survey, order, _bar(progress, "sent"))
     console.print(
         f"Redrive {order.id}: {len(sending.sent)} records into their topics, "
         f"{len(sending.taken) + len(sending.failed)} to their functions."
@@ -126,19 +126,19 @@ def _gone(tools: Redriving, found: Survey, order: Order, wait: float) -> None:
     with _progress() as progress:
         outcome = tools.see_through(sending, wait, _bar(progress, "through"))
     tools.redrive.record(sending, dict(outcome.total))
-    _show(outcome)
+    _print_outcome(outcome)
     if not outcome.good:
         raise typer.Exit(1)
 
 
-def _show(outcome: Outcome) -> None:
-    words = [word for word in WORDS if outcome.total[word] or word in ALWAYS_SHOWN]
+def _print_outcome(outcome: Outcome) -> None:
+    columns = [name for name in WORDS if outcome.total[name] or name in ALWAYS_SHOWN]
     table = Table("function", "topic", box=None)
-    for word in words:
-        table.add_column(word, justify="right")
-    places = sorted({(function, topic) for function, topic, _ in outcome.counts})
-    for place in places:
-        table.add_row(*place, *(str(outcome.counts[*place, word]) for word in words))
+    for name in columns:
+        table.add_column(name, justify="right")
+    targets = sorted({(function, topic) for function, topic, _ in outcome.counts})
+    for target in targets:
+        table.add_row(*target, *(str(outcome.counts[*target, name]) for name in columns))
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""`desireline replay`: raw webhooks again, so that what was lost counts."""
+"""`desireline replay`: map raw webhooks again to recover lost events."""
 
 from __future__ import annotations
 
@@ -20,23 +20,21 @@ from desireline.ports import RawBodies
 from desireline.recover.replay_webhooks import Counts, ReplayWebhooks, Selection
 from desireline_operate import compose
 from desireline_operate.cli.console import DeploymentName, console, errors, fail, the_deployment
-from desireline_operate.cli.times import moment
+from desireline_operate.cli.times import parse_time
 from desireline_operate.deployment import Deployment
-from desireline_operate.replays import EVERYTHING, Kept, size
+from desireline_operate.replays import EVERYTHING, StoredReplay, count_steps
 
 
 class Origin(StrEnum):
-    """Where raw webhooks lie."""
+    """Where a replay reads raw webhooks from."""
 
     KAFKA = "kafka"
     ARCHIVE = "archive"
 
 
-Sources = Annotated[
-    list[str] | None, typer.Option(help="only of this sender; may be given several times")
-]
+Sources = Annotated[list[str] | None, typer.Option(help="only this sender; repeat it for several")]
 Events = Annotated[
-    list[str] | None, typer.Option(help="only this event of the plan; may be given several times")
+    list[str] | None, typer.Option(help="only this event of the plan; repeat it for several")
 ]
 
 
@@ -51,47 +49,49 @@ def replay(
         ),
     ] = Origin.KAFKA,
     since: Annotated[
-        str | None, typer.Option(help="arrived at or after: 2026-03-01T08:00, or 4h (ago)")
+        str | None, typer.Option(help="arrived at or after: 2026-03-01T08:00, or a span back as 4h")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="arrived before")] = None,
+    until: Annotated[str | None, typer.Option(help="arrived before; format as --since")] = None,
     source: Sources = None,
     event: Events = None,
     subject: Annotated[
-        str | None, typer.Option(help="of a subject: its id, group:ID, user:ID, an email address")
+        str | None, typer.Option(help="only this subject: its id, group:ID, user:ID or an email")
     ] = None,
     person: Annotated[
-        str | None, typer.Option(help="of a person: user:ID, an email address")
+        str | None, typer.Option(help="only this person: user:ID or an email address")
     ] = None,
-    rate: Annotated[int, typer.Option(min=1, help="events a second at most")] = 1_000,
+    rate: Annotated[int, typer.Option(min=1, help="events per second at most")] = 1_000,
     resume: Annotated[
-        str | None, typer.Option(metavar="ID", help="go on with a replay that was given up")
+        str | None, typer.Option(metavar="ID", help="continue an interrupted replay")
     ] = None,
     deployment: DeploymentName = None,
-    go: Annotated[bool, typer.Option("--go/--dry-run", help="do it; without, only count")] = False,
+    go: Annotated[bool, typer.Option("--go/--dry-run", help="replay; default: only count")] = False,
 ) -> None:
-    """Map raw webhooks again and produce their events again, under the ids and times of their
-    first arrival.
+    """Map raw webhooks again and produce their events with the ids and times of their first
+    arrival.
 
-    What was counted is not counted again; what was lost is counted. Nothing is sent: the events
-    carry a mark that no playbook starts on. It reads what there was when it began.
+    Events that were lost count now; no event counts twice. Replayed events carry a mark, and
+    no playbook starts on marked events. A replay reads the webhooks up to its start.
     """
     chosen = the_deployment(deployment)
     try:
         if resume:
-            kept = Kept.read(resume)
-            if kept.deployment != chosen.name:
-                raise ValueError(f"{resume} is a replay of {kept.deployment}")
+            stored = StoredReplay.read(resume)
+            if stored.deployment != chosen.name:
+                raise ValueError(
+                    f"{resume} is a replay of {stored.deployment}: name it with --deployment"
+                )
         else:
             selection = _selection(chosen, source, event, subject, person)
-            kept = _begun(chosen, origin, since, until, selection)
-        counts = _work(chosen, kept, _paced(rate), go=go or bool(resume))
+            stored = _new_replay(chosen, origin, since, until, selection)
+        counts = _run(chosen, stored, _pacer(rate), go=go or bool(resume))
     except (ValueError, OSError, UnknownSubjectError, ValidationError) as error:
         raise fail(str(error), 2) from error
-    _show(counts)
+    _print_counts(counts)
     if go or resume:
-        console.print(f"{counts.events.total()} events are in events.received, marked {kept.id}.")
+        console.print(f"{counts.events.total()} events are in events.received, marked {stored.id}.")
     else:
-        console.print("Nothing was done: run it with --go.")
+        console.print("Nothing was produced. Add --go to replay these events.")
 
 
 def _selection(
@@ -101,85 +101,87 @@ def _selection(
     subject: str | None,
     person: str | None,
 ) -> Selection:
-    found: frozenset[str] | None = None
+    fragments: frozenset[str] | None = None
     if subject and person:
-        raise ValueError("--subject or --person, not both")
-    if asked := subject or person:
+        raise ValueError("--subject and --person exclude each other: give one of them")
+    if identifier := subject or person:
         of = fragments_of_subject if subject else fragments_of_person
-        found = of(deployment.store(), deployment.fragments(), asked)
+        fragments = of(deployment.store(), deployment.fragments(), identifier)
     unknown = set(sources or ()) - set(compose.senders())
     unknown |= set(events or ()) - set(compose.plan().events)
     if unknown:
-        raise ValueError(f"neither a sender nor an event of the plan: {', '.join(sorted(unknown))}")
+        raise ValueError(f"unknown sender or event of the plan: {', '.join(sorted(unknown))}")
     return Selection(
-        frozenset(sources) if sources else None, frozenset(events) if events else None, found
+        frozenset(sources) if sources else None, frozenset(events) if events else None, fragments
     )
 
 
-def _begun(
+def _new_replay(
     deployment: Deployment,
     origin: Origin,
     since: str | None,
     until: str | None,
     selection: Selection,
-) -> Kept:
-    first = moment(since, "--since") or 0
-    last = moment(until, "--until") or EVERYTHING
+) -> StoredReplay:
+    first = parse_time(since, "--since") or 0
+    last = parse_time(until, "--until") or EVERYTHING
     try:
         span = _bodies(deployment, origin).span(first, last)
     except RetryableError as error:
-        raise fail(f"nothing was done: {error}") from error
+        raise fail(f"nothing was produced: {error}. Run the command again") from error
     name = f"replay-{uuid.uuid4().hex[:12]}"
-    return Kept(
+    return StoredReplay(
         id=name, deployment=deployment.name, origin=origin.value, selection=selection, left=span
     )
 
 
-def _work(deployment: Deployment, kept: Kept, pace: Callable[[int], None], *, go: bool) -> Counts:
+def _run(
+    deployment: Deployment, stored: StoredReplay, pace: Callable[[int], None], *, go: bool
+) -> Counts:
     use_case = ReplayWebhooks(
-        bodies=_bodies(deployment, Origin(kept.origin)),
+        bodies=_bodies(deployment, Origin(stored.origin)),
         senders=compose.senders(),
         mapper=compose.mapper(deployment),
         producer=deployment.producer(),
     )
     counts = Counts()
-    total = size(kept.left)
+    total = count_steps(stored.left)
     if go:
-        kept.write()
+        stored.write()
     try:
         with Progress(
             TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-            TextColumn("{task.fields[said]}"), TimeElapsedColumn(), console=console,
+            TextColumn("{task.fields[text]}"), TimeElapsedColumn(), console=console,
         ) as bars:  # fmt: skip
-            task = bars.add_task("replaying" if go else "counting", total=total, said="")
+            task = bars.add_task("replaying" if go else "counting", total=total, text="")
             for step in use_case(
-                kept.left, kept.selection, replay_id=kept.id, go=go, counts=counts
+                stored.left, stored.selection, replay_id=stored.id, go=go, counts=counts
             ):
-                kept = kept.after(step)
+                stored = stored.after(step)
                 if go:
-                    kept.write()
-                said = f"{kept.bodies} bodies, {kept.events} events"
-                bars.update(task, completed=total - size(step.left), said=said)
+                    stored.write()
+                text = f"{stored.bodies} bodies, {stored.events} events"
+                bars.update(task, completed=total - count_steps(step.left), text=text)
                 if go:
-                    pace(kept.events)
+                    pace(stored.events)
     except RetryableError as error:
-        raise fail(f"stopped: {error}{_how_to_go_on(kept, go=go)}") from error
+        raise fail(f"stopped: {error}{_resume_hint(stored, go=go)}") from error
     except KeyboardInterrupt as error:
-        errors.print(f"interrupted{_how_to_go_on(kept, go=go)}", soft_wrap=True)
+        errors.print(f"interrupted{_resume_hint(stored, go=go)}", soft_wrap=True)
         raise typer.Exit(130) from error
     return counts
 
 
-def _how_to_go_on(kept: Kept, *, go: bool) -> str:
-    return f"; go on with: desireline replay --resume {kept.id}" if go else ""
+def _resume_hint(stored: StoredReplay, *, go: bool) -> str:
+    return f"; continue with: desireline replay --resume {stored.id}" if go else ""
 
 
 def _bodies(deployment: Deployment, origin: Origin) -> RawBodies:
     return compose.raw_bodies(deployment, archived=origin is Origin.ARCHIVE)
 
 
-def _paced(rate: int) -> Callable[[int], None]:
-    """Waits until so many events may have been produced."""
+def _pacer(rate: int) -> Callable[[int], None]:
+    """Return a function that waits so that at most `rate` events per second are produced."""
     began = time.monotonic()
 
     def pace(events: int) -> None:
@@ -188,7 +190,7 @@ def _paced(rate: int) -> Callable[[int], None]:
     return pace
 
 
-def _show(counts: Counts) -> None:
+def _print_counts(counts: Counts) -> None:
     table = Table("source", "event", "events", box=None)
     for (source, name), count in sorted(counts.events.items()):
         table.add_row(source, name, str(count))
@@ -196,6 +198,6 @@ def _show(counts: Counts) -> None:
         console.print(table)
     console.print(f"{counts.events.total()} events in {counts.bodies} raw webhooks.")
     for (source, reason), count in sorted(counts.refused.items()):
-        console.print(f"{count} of {source} stay out of the plan: {reason}")
+        console.print(f"{count} events of {source} still break the plan: {reason}")
     if counts.unreadable:
-        console.print(f"{counts.unreadable} raw webhooks cannot be read by any sender any more.")
+        console.print(f"{counts.unreadable} raw webhooks are of no sender in this version.")

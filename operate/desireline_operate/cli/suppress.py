@@ -1,4 +1,4 @@
-"""`desireline suppress`: of whom nothing is taken any more."""
+"""`desireline suppress`: suppress the events of and messages to a person."""
 
 from __future__ import annotations
 
@@ -13,69 +13,75 @@ from desireline.ports import Store
 from desireline.receive.suppress import aliases_of, holding, lift, suppress
 from desireline.rows import EdgeSuppressionRow, SuppressionRow
 from desireline_operate.cli.console import DeploymentName, console, fail, the_deployment
-from desireline_operate.cli.times import shown
+from desireline_operate.cli.times import format_time
 from desireline_operate.deployment import Deployment
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="People of whom nothing is taken: at the door, and at the gate before every send.",
+    help="Suppress people: Desireline drops their events and sends them no messages.",
 )
 
-Who = Annotated[str, typer.Argument(help="user:ID, billing:ID, crm:ID, anonymous:ID or an email")]
+Identifier = Annotated[
+    str, typer.Argument(help="user:ID, billing:ID, crm:ID, anonymous:ID or an email")
+]
 Only = Annotated[
-    bool, typer.Option("--only", help="this alias alone, not all that are known of the person")
+    bool, typer.Option("--only", help="only this alias, not the person's other aliases")
 ]
 
 
 @app.command()
 def add(
-    who: Who,
+    identifier: Identifier,
     reason: Annotated[
-        str, typer.Option(help="why, in a word; it is stored, so name nobody")
+        str, typer.Option(help="the reason in one word; it is stored, so write no names")
     ] = "requested",
     only: Only = False,
     deployment: DeploymentName = None,
 ) -> None:
-    """Take nothing of this person any more; it holds everywhere within a minute."""
-    store, found = _person(the_deployment(deployment), who, only=only)
-    done = suppress(store, found, reason=reason, now=_now())
-    _tell(who, len(done), len(found), "suppressed from now on", "was suppressed already")
+    """Suppress this person from now on. It takes effect everywhere within a minute."""
+    store, fragments = _person(the_deployment(deployment), identifier, only=only)
+    done = suppress(store, fragments, reason=reason, now=_now_ms())
+    if done:
+        console.print(f"Suppressed {len(done)} of {len(fragments)} aliases of {identifier}.")
+    else:
+        console.print(f"{identifier} is already suppressed.")
 
 
 @app.command()
-def remove(who: Who, only: Only = False, deployment: DeploymentName = None) -> None:
-    """Take this person's events again, within a minute. What was refused meanwhile is gone."""
-    store, found = _person(the_deployment(deployment), who, only=only)
-    done = lift(store, found, now=_now())
-    _tell(who, len(done), len(found), "no longer suppressed", "was not suppressed")
+def remove(identifier: Identifier, only: Only = False, deployment: DeploymentName = None) -> None:
+    """Lift the suppression within a minute. Events that arrived meanwhile stay lost."""
+    store, fragments = _person(the_deployment(deployment), identifier, only=only)
+    done = lift(store, fragments, now=_now_ms())
+    if done:
+        console.print(
+            f"Lifted the suppression of {len(done)} of {len(fragments)} aliases of {identifier}."
+        )
+    else:
+        console.print(f"{identifier} is not suppressed.")
 
 
 @app.command(name="list")
 def show(deployment: DeploymentName = None) -> None:
-    """List the suppressed aliases: their fragments, for the list knows no names."""
+    """List the suppressed aliases by their fragments. The list stores no names."""
     store = the_deployment(deployment).store()
     held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key()))
-    rows = store.get_all([SuppressionRow.place(who) for who in held])
+    rows = store.get_all([SuppressionRow.place(fragment) for fragment in held])
     table = Table("alias (fragment)", "since", "reason", box=None)
-    for who, at in sorted(held.items(), key=lambda pair: pair[1]):
-        row = rows.get(SuppressionRow.place(who))
-        table.add_row(who, f"{shown(at)} UTC", row.reason if row else "")
+    for fragment, at in sorted(held.items(), key=lambda pair: pair[1]):
+        row = rows.get(SuppressionRow.place(fragment))
+        table.add_row(fragment, f"{format_time(at)} UTC", row.reason if row else "")
     console.print(table if held else "Nobody is suppressed.")
 
 
-def _person(deployment: Deployment, who: str, *, only: bool) -> tuple[Store, list[str]]:
-    """The tables, and the fragments that are meant."""
+def _person(deployment: Deployment, identifier: str, *, only: bool) -> tuple[Store, list[str]]:
+    """Return the store, and the fragments of the alias or of all aliases of its person."""
     store = deployment.store()
-    alias = alias_of(deployment.fragments(), who)
+    alias = alias_of(deployment.fragments(), identifier)
     if alias is None:
-        raise fail(f"{who} is no alias of anybody: write user:ID, anonymous:ID or an email", 2)
+        raise fail(f"'{identifier}' is not an alias: write user:ID, anonymous:ID or an email", 2)
     return store, [alias.fragment] if only else aliases_of(store, alias.type, alias.fragment)
 
 
-def _tell(who: str, done: int, of: int, what: str, else_: str) -> None:
-    console.print(f"{who} {else_}." if not done else f"{done} of {of} aliases of {who}: {what}.")
-
-
-def _now() -> int:
+def _now_ms() -> int:
     return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""How commands are told times, and tell them."""
+"""Parse the times of command options, and format times for output."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from desireline_operate.cli.console import fail
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DIGITS = 6
-"""More of them are no span that anybody means, and soon none that a clock can hold."""
+"""Digits of a span at most: longer numbers would overflow a timedelta."""
 
 
-def span(text: str) -> timedelta | None:
-    """A span of time, as in 90m, 4h, 2d; None for anything else."""
+def parse_span(text: str) -> timedelta | None:
+    """Parse a span of time as in 90m, 4h or 2d. Returns None for any other text."""
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS and unit in _UNITS):
         return None
     return timedelta(**{_UNITS[unit]: int(number)})
 
 
-def moment(text: str | None, option: str) -> int | None:
-    """A time as epoch ms: ISO 8601, UTC without a zone, or a span back from now, as in 90m, 4h,
-    2d."""
+def parse_time(text: str | None, option: str) -> int | None:
+    """Parse an option's time into epoch ms: ISO 8601 (UTC without a zone), or a span back from
+    now as in 90m, 4h or 2d. Ends the command for any other text."""
     if text is None:
         return None
-    back = span(text)
+    back = parse_span(text)
     try:
-        found = datetime.fromisoformat(text) if back is None else datetime.now(UTC) - back
-        found = found if found.tzinfo else found.replace(tzinfo=UTC)
-        return round(found.timestamp() * 1000)
+        time = datetime.fromisoformat(text) if back is None else datetime.now(UTC) - back
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        return round(time.timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise fail(
-            f"{option} '{text}' is no time: write 2026-01-05T10:00, or 90m, 4h, 2d", 2
+            f"{option} '{text}' is not a time: write 2026-01-05T10:00, or 90m, 4h, 2d", 2
         ) from error
 
 
-def shown(at: int) -> str:
-    """Epoch ms as a person reads it, in UTC."""
+def format_time(at: int) -> str:
+    """Format epoch ms as date and time in UTC."""
     return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,1 +1,1 @@
-"""What a deployment costs: list prices, and the bill of what a run was counted to do."""
+"""The cost of a deployment: list prices, and the bill for the counted usage of a run."""

@@ -1,4 +1,4 @@
-"""From what a run was counted to do to dollars, by component."""
+"""Compute the bill of a run, in dollars by component, from its counted usage."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pydantic import BaseModel, ConfigDict
 from desireline.contracts import CONSUMED_TOPICS, TOPICS, Function, Topic
 from desireline_operate.cost.prices import Prices
 
-SAMPLED = 0.05
-"""X-Ray's default rule: a trace a second, and of the rest so many."""
-CROSSING = 2 / 3
-"""Of what goes between three zones without regard to them, so much goes to another one."""
+SAMPLED_SHARE = 0.05
+"""The share of requests that X-Ray traces by default, besides one request a second."""
+CROSSING_SHARE = 2 / 3
+"""The share of traffic that goes to another zone, if clients ignore the three zones."""
 MONTH_DAYS = 30
 FULL_CORE_MB = 1769
-"""Of memory, at which Lambda gives a function one core; with less it gives a share of one."""
+"""With this much memory a function gets one core from Lambda; with less it gets a share of one."""
 CALL_SECONDS = 0.005
-"""For which a function waits for a call of a service: DynamoDB promises a single-digit number of
-milliseconds."""
+"""The time that a function waits for one call: DynamoDB promises single-digit milliseconds."""
 FLUSH_SECONDS = 0.01
-"""For which one that produces waits for all in-sync replicas of three zones."""
+"""The time that a producer waits for all in-sync replicas in three zones."""
 PRODUCERS = frozenset(
     {
         Function.RECEIVE_WEBHOOK,
@@ -32,16 +31,18 @@ PRODUCERS = frozenset(
     }
 )
 BEHIND_KAFKA = frozenset({*CONSUMED_TOPICS, Function.RECEIVE_TOPIC})
-"""X-Ray traces no function that a mapping of Kafka invokes."""
+"""Functions that an event source mapping of Kafka invokes; X-Ray does not trace them."""
 QUEUE_REQUESTS = 2
-"""With which a mapping takes a batch from a queue: it receives and deletes."""
+"""Requests per batch of a queue: the mapping receives it and deletes it."""
 
 
 class Counted(BaseModel):
-    """What a run did. By function: invocations, cpu_seconds that they work without cold starts,
-    milliseconds that passed in its environments, log_bytes, called: calls of services that it made;
-    by table: units; by topic: kafka_bytes, as the broker keeps them. archived_bytes: of the
-    archive, unpacked. calls: by service and operation, whoever made them."""
+    """The counted usage of a run.
+
+    By function: invocations, cpu_seconds (without cold starts), milliseconds (that passed in its
+    environments), log_bytes, called (its calls of services). By table: units. By topic:
+    kafka_bytes, as the broker stores them. archived_bytes: of the archive, uncompressed. calls:
+    by service and operation, of all callers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,10 +61,10 @@ class Counted(BaseModel):
 
     @classmethod
     def of(cls, usage: Mapping[str, Any], *, deployment: str, **others: Any) -> Self:
-        """Out of the launcher's count, whose names bear the deployment's.
+        """Build the usage from the launcher's counts, whose names start with the deployment's.
 
-        All invocations work as long as those that found an environment: a cold start is as rare on
-        AWS as it is frequent in a short run. Raises ValueError where none was warm."""
+        All invocations count with the CPU time of warm ones: cold starts are rare on AWS and
+        frequent in a short run. Raises ValueError if a function had no warm invocation."""
         named = {
             name: {
                 key.removeprefix(f"{deployment}-").replace("-", "_"): n for key, n in kept.items()
@@ -74,7 +75,9 @@ class Counted(BaseModel):
         warm = named.pop("warm", {})
         for function, count in named.get("invocations", {}).items():
             if not warm.get(function):
-                raise ValueError(f"each of {count} invocations of {function} was a cold start")
+                raise ValueError(
+                    f"all {count} invocations of {function} were cold starts: run it for longer"
+                )
         named["cpu_seconds"] = {
             function: seconds / warm[function] * named["invocations"][function]
             for function, seconds in named.get("cpu_seconds", {}).items()
@@ -84,7 +87,7 @@ class Counted(BaseModel):
 
 
 def bill(counted: Counted, prices: Prices, memory_mb: Mapping[str, int]) -> dict[str, float]:
-    """Dollars by component, for all that was counted. memory_mb: of each function."""
+    """Return the dollars by component for the counted usage. memory_mb: of each function."""
     invocations = sum(counted.invocations.values())
     traced = sum(n for name, n in counted.invocations.items() if name not in BEHIND_KAFKA)
     crossing = sum(size * (1 + _readers(topic)) for topic, size in counted.kafka_bytes.items())
@@ -98,12 +101,12 @@ def bill(counted: Counted, prices: Prices, memory_mb: Mapping[str, int]) -> dict
         + prices.of("dynamodb_read", sum(counted.read_units.values())),
         "step_functions": prices.of("transition", counted.transitions),
         "messages": prices.of("sns_publish", _of(calls, "sns.Publish"))
-        + prices.of("sqs_request", _of(calls, "sqs.Send") + _taken(counted)),
+        + prices.of("sqs_request", _of(calls, "sqs.Send") + _queue_requests(counted)),
         "logs": prices.of("log_ingestion", sum(counted.log_bytes.values())),
-        "traces": prices.of("trace", SAMPLED * traced),
+        "traces": prices.of("trace", SAMPLED_SHARE * traced),
         "kafka": prices.of("kafka_in", sum(counted.kafka_bytes.values()))
         + prices.of("kafka_stored", kept)
-        + prices.of("zone_crossing", CROSSING * crossing),
+        + prices.of("zone_crossing", CROSSING_SHARE * crossing),
         "archive": prices.of("s3_put", calls["s3.PUT"])
         + prices.of("snowpipe", counted.archived_bytes),
         "secrets": prices.of("secrets_request", _of(calls, "secretsmanager.")),
@@ -111,9 +114,11 @@ def bill(counted: Counted, prices: Prices, memory_mb: Mapping[str, int]) -> dict
 
 
 def _gb_seconds(counted: Counted, memory_mb: Mapping[str, int]) -> float:
-    """What is billed as time. The time that passed here is no measure: it waits for an emulator and
-    for cores that all share. So: the time that a core worked, stretched where the function has no
-    whole one, and what its calls and flushes wait for in AWS."""
+    """Estimate the billed GB-seconds.
+
+    The elapsed time on this machine includes waiting for the emulator and for shared cores, so it
+    is not used. The estimate adds the CPU time, stretched for functions with less than one core,
+    and the time that calls and flushes take on AWS."""
     worked = sum(
         seconds * max(memory_mb[function], FULL_CORE_MB)
         for function, seconds in counted.cpu_seconds.items()
@@ -128,7 +133,7 @@ def _gb_seconds(counted: Counted, memory_mb: Mapping[str, int]) -> float:
     return (worked + flushed + called) / 1024
 
 
-def _taken(counted: Counted) -> int:
+def _queue_requests(counted: Counted) -> int:
     return QUEUE_REQUESTS * counted.invocations.get(Function.DELIVER_ACTION, 0)
 
 
@@ -137,7 +142,7 @@ def _of(calls: Mapping[str, int], prefix: str) -> int:
 
 
 def _readers(topic: str) -> int:
-    """How many functions read all of a topic."""
+    """Count the functions that read all of a topic."""
     return sum(topic in topics for topics in CONSUMED_TOPICS.values())
 
 

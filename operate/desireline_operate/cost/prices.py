@@ -1,4 +1,4 @@
-"""The list prices, as data; `prices.yaml` is the one place that knows them."""
+"""The list prices, read from `prices.yaml`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MONTH_HOURS = 730
 
 
 class Price(BaseModel):
-    """usd for `per` of the unit. read: when the source was read last."""
+    """A list price: usd for `per` units. read: the day on which the source was last read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,41 +24,41 @@ class Price(BaseModel):
     source: str
 
     def of(self, count: float) -> float:
-        """Dollars for so many."""
+        """Return the dollars for a number of units."""
         return self.usd * count / self.per
 
 
-class Standing(BaseModel):
-    """Something that is paid all the time. price: its name; hourly: by the hour, else by the
-    month."""
+class StandingCost(BaseModel):
+    """A cost without any traffic. price: the name of its price. hourly: billed by the hour, else
+    by the month."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    what: str
+    item: str
     price: str
     count: int
     hourly: bool = False
 
 
 class Prices(BaseModel):
-    """All prices of a region, by name, and what stands."""
+    """All prices of a region by name, and its standing costs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     region: str
     prices: dict[str, Price]
-    floor: tuple[Standing, ...]
+    floor: tuple[StandingCost, ...]
 
     def of(self, name: str, count: float) -> float:
-        """Dollars for so many of this. Raises KeyError for what has no price."""
+        """Return the dollars for a number of units. Raises KeyError for an unknown price."""
         return self.prices[name].of(count)
 
-    def monthly(self, standing: Standing) -> float:
-        """Dollars a month."""
+    def monthly(self, standing: StandingCost) -> float:
+        """Return a standing cost in dollars per month."""
         return self.of(standing.price, standing.count * (MONTH_HOURS if standing.hourly else 1))
 
 
 @cache
 def list_prices() -> Prices:
-    """What `prices.yaml` says."""
+    """Read `prices.yaml`."""
     return Prices.model_validate(yaml.safe_load(FILE.read_text()))

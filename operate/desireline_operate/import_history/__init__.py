@@ -1,6 +1,6 @@
-"""History import: months of past events out of files, into events.received, once each.
+"""History import: past events from files to events.received, each counted once.
 
-`files` says what a file is, `chunks` cuts it at the ends of records, `rows` reads a chunk,
-`sources` say how a row becomes a report, `worker` maps and produces, `journal` remembers what is
-done, and `use_case` brings them together.
+`files` recognises a file's format, `chunks` cuts it at the ends of records, `rows` parses a chunk.
+`formats` turns a row into a report, `worker` maps and produces, `journal` records finished chunks.
+`import_file` runs these steps for one file.
 """

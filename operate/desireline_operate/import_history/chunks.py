@@ -1,7 +1,7 @@
-"""Cutting a file into chunks at the ends of records: what one worker takes at a time.
+"""Cut a file into chunks at the ends of records. A worker imports one chunk at a time.
 
-The cuts are a function of the bytes alone, so that a second run finds the same chunks and takes
-only those that are not done. A file is read once, and never held whole.
+The cuts depend only on the bytes. So a second run finds the same chunks, and imports only the
+unfinished ones. A file is read once, and is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from desireline_operate.import_history.files import Container, FileError, Histor
 
 CHUNK_BYTES = 1 << 20
 RECORD_LIMIT = 64 << 20
-"""Bytes: a file in which no record ends for so long is not what it says."""
+"""Bytes of a record at most: a longer one is a sign of a wrong format or an open quote."""
 PARQUET_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Whole records. number: from 0. line: of the first record, from 1 (rows, in Parquet). share:
-    how much of the file is read when this is, 0 to 1."""
+    """Whole records. number: from 0. line: of the first record, from 1 (in Parquet: its row).
+    share: the part of the file up to the end of this chunk, 0 to 1."""
 
     number: int
     line: int
@@ -33,7 +33,7 @@ class Chunk:
 
 
 def chunks(file: HistoryFile, *, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """The file's chunks, in order. Raises FileError where it is damaged."""
+    """Yield the file's chunks in order. Raises FileError if the file is damaged."""
     if file.container is Container.PARQUET:
         yield from _parquet(file.path)
         return
@@ -43,13 +43,15 @@ def chunks(file: HistoryFile, *, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
             opened: Any = gzip.GzipFile(fileobj=raw) if file.gzipped else raw
             line, lead = file.first_line, opened.read(file.header_bytes)
             if len(lead) < file.header_bytes:
-                raise FileError(f"{file.path} is shorter than its header")
+                raise FileError(f"{file.path} is shorter than its header: copy the file again")
             quoted = file.container is Container.CSV
             for number, data in enumerate(_whole_records(opened, size, quoted=quoted)):
                 yield Chunk(number, line, min(1.0, raw.tell() / total), data)
                 line += data.count(b"\n")
     except (OSError, EOFError, gzip.BadGzipFile) as error:
-        raise FileError(f"{file.path} cannot be read to its end: {error}") from error
+        raise FileError(
+            f"{file.path} cannot be read to its end: {error}. Copy the file again"
+        ) from error
 
 
 def _whole_records(stream: BinaryIO, size: int, *, quoted: bool) -> Iterator[bytes]:
@@ -61,14 +63,18 @@ def _whole_records(stream: BinaryIO, size: int, *, quoted: bool) -> Iterator[byt
             yield rest[:end]
             rest = rest[end:]
         elif len(rest) > RECORD_LIMIT:
-            raise FileError(f"no record ends within {RECORD_LIMIT >> 20} MB: a quote left open?")
+            raise FileError(
+                f"no record ends within {RECORD_LIMIT >> 20} MB: look for a quote left open"
+            )
     if rest:
         yield rest
 
 
 def _cut(data: bytes, *, quoted: bool) -> int:
-    """Behind the last record that ends in the data, 0 if none does. In CSV a line break ends a
-    record where the quotes before it are even: a quote in a quoted field is written twice."""
+    """Return the position after the last whole record in the data, or 0 without one.
+
+    In CSV a line break ends a record only after an even number of quotes: a quote inside a quoted
+    field is written twice."""
     end = data.rfind(b"\n") + 1
     if not quoted:
         return end
@@ -81,7 +87,7 @@ def _cut(data: bytes, *, quoted: bool) -> int:
 
 
 def _parquet(path: Path) -> Iterator[Chunk]:
-    """Batches of rows as Arrow's stream format, times as milliseconds since the epoch."""
+    """Yield batches of rows in Arrow's stream format, with times in epoch milliseconds."""
     import pyarrow as pa  # noqa: PLC0415 — only with the extra "parquet"
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -96,11 +102,11 @@ def _parquet(path: Path) -> Iterator[Chunk]:
             row += batch.num_rows
             yield Chunk(number, row - batch.num_rows + 1, row / total, buffer.getvalue())
     except (pa.ArrowException, OSError) as error:
-        raise FileError(f"{path} is no Parquet that can be read: {error}") from error
+        raise FileError(f"{path} is not readable as Parquet: {error}. Export it again") from error
 
 
 def _plain(batch: Any, pa: Any) -> Any:
-    """The batch without times and decimals, which JSON has not: epoch milliseconds, floats."""
+    """Convert times to epoch milliseconds and decimals to floats, because JSON has neither."""
     columns = []
     for column in batch.columns:
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):

@@ -1,4 +1,4 @@
-"""What a file is: its container, its format, what lies in its first lines."""
+"""Recognise a file: its container, its format, its header and its first record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FileError(Exception):
 
 
 class Container(StrEnum):
-    """How records lie in a file."""
+    """The container of a file's records."""
 
     NDJSON = "NDJSON"
     CSV = "CSV"
@@ -32,7 +32,7 @@ class Container(StrEnum):
 
 
 class Format(StrEnum):
-    """What records are. MAPPED: what a mapping file says."""
+    """The format of a file's records. MAPPED: a mapping file describes them."""
 
     SEGMENT = "segment"
     SEGMENT_WAREHOUSE = "segment_warehouse"
@@ -43,8 +43,8 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFile:
-    """columns: of CSV. header_bytes: what is before the first record; first_line: that record's.
-    first: the first record, empty where there is none."""
+    """A file to import. columns: of CSV. header_bytes: bytes before the first record. first_line:
+    the line of the first record. first: the first record; None in an empty file."""
 
     path: Path
     container: Container
@@ -57,12 +57,12 @@ class HistoryFile:
 
     @property
     def format(self) -> Format | None:
-        """What its first record looks like; None where nothing says it."""
-        return _format(self.first) if isinstance(self.first, dict) else None
+        """Recognise the format by the first record; None if it fits no format."""
+        return _detect_format(self.first) if isinstance(self.first, dict) else None
 
 
-def look_at(path: Path, *, delimiter: str | None = None) -> HistoryFile:
-    """What the file is, by its first bytes. Raises FileError."""
+def inspect_file(path: Path, *, delimiter: str | None = None) -> HistoryFile:
+    """Recognise the file by its first bytes. Raises FileError."""
     try:
         with path.open("rb") as raw:
             magic = raw.read(4)
@@ -70,16 +70,16 @@ def look_at(path: Path, *, delimiter: str | None = None) -> HistoryFile:
             gzipped = magic.startswith(GZIP)
             head = (gzip.GzipFile(fileobj=raw) if gzipped else raw).read(HEAD)
     except (EOFError, gzip.BadGzipFile) as error:
-        raise FileError(f"{path} cannot be read: {error}") from error
+        raise FileError(f"cannot read {path}: {error}. Copy the file again") from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
     if magic == PARQUET:
         return HistoryFile(path=path, container=Container.PARQUET, first=_first_of_parquet(path))
     text = head.removeprefix(BOM)
     lead = len(head) - len(text)
     start = text.lstrip()[:1]
     if start == b"[":
-        raise FileError(f"{path} is one JSON array: write an object a line, jq -c '.[]' does")
+        raise FileError(f"{path} is one JSON array: write one object per line with jq -c '.[]'")
     if start in (b"{", b""):
         first = _parsed(text.lstrip().partition(b"\n")[0])
         return HistoryFile(
@@ -89,13 +89,13 @@ def look_at(path: Path, *, delimiter: str | None = None) -> HistoryFile:
 
 
 def digest(path: Path, report: Callable[[int], None] = lambda _: None) -> str:
-    """SHA-256 of the file's bytes."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of the file's bytes. report: receives the size of each block."""
+    sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 22):
-            found.update(block)
+            sha256.update(block)
             report(len(block))
-    return found.hexdigest()
+    return sha256.hexdigest()
 
 
 def _csv(
@@ -105,11 +105,13 @@ def _csv(
     try:
         header = line.decode()
     except UnicodeDecodeError as error:
-        raise FileError(f"{path} is neither JSON, CSV in UTF-8 nor Parquet") from error
+        raise FileError(
+            f"{path} is neither JSON, CSV in UTF-8 nor Parquet: convert it to one of them"
+        ) from error
     used = delimiter or max(",;\t|", key=header.count)
     columns = next(csv.reader([header], delimiter=used), [])
     if len(columns) < 2 or header.count('"') % 2:
-        raise FileError(f"{path} has no header of columns in its first line")
+        raise FileError(f"{path} has no header in its first line: write the names of the columns")
     rest = text[len(line) :].decode(errors="replace")
     row = next(csv.reader(io.StringIO(rest, newline=""), delimiter=used), None)
     first = dict(zip(columns, row, strict=False)) if row else None
@@ -130,11 +132,11 @@ def _first_of_parquet(path: Path) -> Any:
         import pyarrow as pa  # noqa: PLC0415 — only with the extra "parquet"
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as error:
-        raise FileError("Parquet needs pyarrow: the extra 'parquet' has it") from error
+        raise FileError("Parquet needs pyarrow: install the extra 'parquet'") from error
     try:
         rows = next(pq.ParquetFile(path).iter_batches(batch_size=1), None)
     except (pa.ArrowException, OSError) as error:
-        raise FileError(f"{path} is no Parquet that can be read: {error}") from error
+        raise FileError(f"{path} is not readable as Parquet: {error}. Export it again") from error
     return rows.to_pylist()[0] if rows is not None and rows.num_rows else None
 
 
@@ -145,12 +147,12 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _format(first: dict[str, Any]) -> Format | None:
+def _detect_format(first: dict[str, Any]) -> Format | None:
     if "event_params" in first and "event_timestamp" in first:
         return Format.GA4
     if isinstance(first.get("properties"), dict) and "event" in first and "type" not in first:
-        given = first["properties"]
-        if "time" in given and ("distinct_id" in given or "$insert_id" in given):
+        properties = first["properties"]
+        if "time" in properties and ("distinct_id" in properties or "$insert_id" in properties):
             return Format.MIXPANEL
     if "type" in first and ("messageId" in first or "anonymousId" in first or "userId" in first):
         return Format.SEGMENT

@@ -1,4 +1,4 @@
-"""How a row becomes a report: for each format, and for whatever a mapping file says."""
+"""Turn rows into reports, for each known format and for formats that a mapping file describes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Report = Callable[[Any], SenderReport]
 
 
 class MappingError(Exception):
-    """The mapping file cannot be used; the message says why."""
+    """The mapping file cannot be used; the message says why and what to do."""
 
 
-class FileWords(BaseModel):
-    """What a mapping file says of the file besides: how times are written (strptime), in which zone
-    those without one are, what parts cells."""
+class FileOptions(BaseModel):
+    """The part `file` of a mapping file. time_format: the format of times (strptime). time_zone:
+    of times without a zone. delimiter: between cells."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     time_format: str | None = None
@@ -43,15 +43,16 @@ class FileWords(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
-    """What a worker needs to know of a source; it travels to other processes.
+    """The description of a source that is sent to the worker processes.
 
-    words: a mapping file's, else None. zone: Mixpanel's project's. account_property: what holds an
-    account's key there and in GA4. left_out: events that are not wanted, by their name there.
+    mapping: the content of a mapping file, else None. zone: of the Mixpanel project.
+    account_property: the property of Mixpanel or GA4 that holds an account's key. left_out: events
+    to skip, by the source's names. table: the name of a table in Segment's warehouse.
     """
 
     format: Format
-    words: Mapping[str, Any] | None = None
-    file: FileWords = FileWords()
+    mapping: Mapping[str, Any] | None = None
+    file: FileOptions = FileOptions()
     zone: str = "UTC"
     account_property: str = ""
     left_out: frozenset[str] = frozenset()
@@ -60,7 +61,8 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """name: what the events say they are from. mapped_as: whose mappings hold."""
+    """A source of rows. name: the sender of the events. mapped_as: the sender whose mappings
+    apply. report: turns a row into a report. left_out: events to skip."""
 
     name: str
     mapped_as: str
@@ -68,39 +70,43 @@ class Source:
     left_out: frozenset[str]
 
 
-def read_mapping(path: Path, plan: TrackingPlan) -> tuple[Mapping[str, Any], FileWords]:
-    """A mapping file: a sender of the plan with `message`, and `file` besides. Raises
-    MappingError."""
+def read_mapping(path: Path, plan: TrackingPlan) -> tuple[Mapping[str, Any], FileOptions]:
+    """Read a mapping file: a sender of the plan with `message`, and the part `file`.
+
+    Raises MappingError."""
     try:
         content = yaml.safe_load(path.read_text())
         if not isinstance(content, dict):
-            raise MappingError(f"{path} is no mapping of names")
-        file = FileWords(**content.pop("file", {}))
-        words = SenderWords(**content)
+            raise MappingError(f"{path} must be a YAML mapping with `sender` and `message`")
+        file = FileOptions(**content.pop("file", {}))
+        sender = SenderWords(**content)
         time_zone(file.time_zone)
     except OSError as error:
         raise MappingError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, ValidationError, TypeError) as error:
         raise MappingError(f"{path}: {error}") from error
-    if words.message is None:
-        raise MappingError(f"{path} has no `message`: it says where things are in a row")
-    unknown = sorted({m.becomes for m in words.mappings} - plan.events.keys())
+    if sender.message is None:
+        raise MappingError(f"{path} has no `message`: add it with the paths of the row's fields")
+    unknown = sorted({mapping.becomes for mapping in sender.mappings} - plan.events.keys())
     if unknown:
-        raise MappingError(f"{path} maps to {', '.join(unknown)}, which the plan does not have")
+        raise MappingError(
+            f"{path} maps to {', '.join(unknown)}, which the plan does not have: "
+            "correct the names, or add the events to the plan"
+        )
     return content, file
 
 
-def with_words(plan: TrackingPlan, spec: SourceSpec) -> TrackingPlan:
-    """The plan and the mapping file's sender."""
-    if spec.words is None:
+def plan_with_mapping(plan: TrackingPlan, spec: SourceSpec) -> TrackingPlan:
+    """Return the plan with the mapping file's sender added."""
+    if spec.mapping is None:
         return plan
-    words = SenderWords(**spec.words)
+    sender = SenderWords(**spec.mapping)
     fields = {name: getattr(plan, name) for name in TrackingPlan.model_fields}
-    return TrackingPlan(**{**fields, "senders": {**plan.senders, words.sender: words}})
+    return TrackingPlan(**{**fields, "senders": {**plan.senders, sender.sender: sender}})
 
 
 def source_of(spec: SourceSpec, plan: TrackingPlan) -> Source:
-    """The source, ready to report rows."""
+    """Build the source that a spec describes."""
     match spec.format:
         case Format.SEGMENT:
             return Source("segment", "segment", segment.reported, spec.left_out)
@@ -117,24 +123,26 @@ def source_of(spec: SourceSpec, plan: TrackingPlan) -> Source:
             )
             return Source("mixpanel_export", "mixpanel_export", export, spec.left_out)
         case Format.GA4:
-            report = _by_paths(plan.senders[ga4.NAME], FileWords())
+            report = _by_paths(plan.senders[ga4.NAME], FileOptions())
             flat = partial(ga4.message, account_property=spec.account_property)
             return Source(ga4.NAME, ga4.NAME, lambda row: report(flat(row)), spec.left_out)
         case Format.MAPPED:
-            words = SenderWords(**(spec.words or {}))
-            return Source(words.sender, words.sender, _by_paths(words, spec.file), spec.left_out)
+            sender = SenderWords(**(spec.mapping or {}))
+            return Source(sender.sender, sender.sender, _by_paths(sender, spec.file), spec.left_out)
 
 
-def _by_paths(words: SenderWords, file: FileWords) -> Report:
-    """Report rows by the paths of a sender. Identifiers are read as text if the file has text. A
-    row without an identifier gets a hash of its content."""
-    assert words.message is not None
-    paths, times = words.message, _times(file)
+def _by_paths(sender: SenderWords, file: FileOptions) -> Report:
+    """Return a function that reports rows by the paths of a sender.
+
+    It reads identifiers as text if the file has text. A row without an identifier gets a hash of
+    its content."""
+    assert sender.message is not None
+    paths, times = sender.message, _times(file)
 
     def report(row: Mapping[str, Any]) -> SenderReport:
         texts = row.get(TEXT, row)
-        made = report_by_paths(paths, row, texts=texts, times=times)
-        return made if made.id else made._replace(id=_content_hash(texts))
+        result = report_by_paths(paths, row, texts=texts, times=times)
+        return result if result.id else result._replace(id=_content_hash(texts))
 
     return report
 
@@ -146,8 +154,8 @@ def _content_hash(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(written).hexdigest()
 
 
-def _times(file: FileWords) -> Callable[[Any], int | None]:
-    """How this file's times are read."""
+def _times(file: FileOptions) -> Callable[[Any], int | None]:
+    """Return a function that parses this file's times into epoch ms, or None for other values."""
     zone, form = time_zone(file.time_zone), file.time_format
     if form is None and file.time_zone == "UTC":
         return epoch_any
@@ -156,17 +164,19 @@ def _times(file: FileWords) -> Callable[[Any], int | None]:
         if not isinstance(value, str):
             return epoch_any(value) if form is None else None
         try:
-            found = datetime.strptime(value, form) if form else datetime.fromisoformat(value)
+            time = datetime.strptime(value, form) if form else datetime.fromisoformat(value)
         except ValueError:
             return None
-        return epoch_any((found if found.tzinfo else found.replace(tzinfo=zone)).isoformat())
+        return epoch_any((time if time.tzinfo else time.replace(tzinfo=zone)).isoformat())
 
     return read
 
 
 def time_zone(name: str) -> ZoneInfo:
-    """Raises MappingError."""
+    """Return the time zone of that name. Raises MappingError."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise MappingError(f"no time zone '{name}': write Europe/Berlin") from error
+        raise MappingError(
+            f"unknown time zone '{name}': write a name such as Europe/Berlin"
+        ) from error

@@ -1,12 +1,12 @@
-"""Google Analytics 4, as BigQuery exports it: a row an event, parameters as a list of keys and
-typed values. https://support.google.com/analytics/answer/7029846
+"""Google Analytics 4, as BigQuery exports it: one row per event, with its parameters as a list of
+keys and typed values. https://support.google.com/analytics/answer/7029846
 
-Identity. `user_pseudo_id` is the browser's or the app's, `user_id` what the site itself told; no
-address is in an export.
+Identity. `user_pseudo_id` identifies the browser or the app. The site itself sets `user_id`. An
+export contains no email addresses.
 
-Identifiers of events. An export has none. What tells two events of one user apart is their
-microsecond, their name, the batch they came in and their place in it, and their parameters; all of
-it together is the identifier, the same in JSON (where integers are texts) and in Parquet.
+Event ids. An export has none, so the id is a hash: of the user, the name, the microsecond, the
+position in the batch, and the parameters. JSON (where integers are texts) and Parquet give the same
+hash.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _VALUES = ("string_value", "int_value", "double_value", "float_value")
 
 
 def message(row: Mapping[str, Any], *, account_property: str = "") -> dict[str, Any]:
-    """A row in a form in which `tracking_plan/senders/ga4.yaml` says where things are.
+    """Flatten a row into the form whose paths `tracking_plan/senders/ga4.yaml` names.
 
     account_property: the parameter or user property that holds an account's key."""
     params = _named(row.get("event_params"))
@@ -55,19 +55,21 @@ def _path(location: str) -> str | None:
 
 
 def _named(listed: Any) -> dict[str, Any]:
-    """A list of keys and typed values as a dictionary; of the values the one that is there.
-    BigQuery writes 64-bit integers as texts in JSON."""
-    found: dict[str, Any] = {}
-    for one in listed if isinstance(listed, list) else ():
-        if not isinstance(one, dict) or not isinstance(one.get("key"), str):
+    """Turn a list of keys and typed values into a dictionary.
+
+    An entry has a value in one of four typed fields. BigQuery writes 64-bit integers as texts in
+    JSON."""
+    result: dict[str, Any] = {}
+    for entry in listed if isinstance(listed, list) else ():
+        if not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
             continue
-        value = as_object(one.get("value"))
+        values = as_object(entry.get("value"))
         for kind in _VALUES:
-            given = value.get(kind)
-            if given is not None:
-                found[one["key"]] = _integer(given) if kind == "int_value" else given
+            value = values.get(kind)
+            if value is not None:
+                result[entry["key"]] = _integer(value) if kind == "int_value" else value
                 break
-    return found
+    return result
 
 
 def _integer(value: Any) -> Any:
@@ -78,10 +80,10 @@ def _integer(value: Any) -> Any:
 
 
 def _milliseconds(microseconds: Any) -> int | None:
-    found = _integer(microseconds)
-    if not isinstance(found, int) or isinstance(found, bool):
+    number = _integer(microseconds)
+    if not isinstance(number, int) or isinstance(number, bool):
         return None
-    return found // 1000 if found // 1000 >= EARLIEST else None
+    return number // 1000 if number // 1000 >= EARLIEST else None
 
 
 def _id(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Importing a file: its chunks to processes, a few at a time; what they did into its journal."""
+"""Import a file: hand its chunks to worker processes, and write the results to its journal."""
 
 from __future__ import annotations
 
@@ -19,44 +19,50 @@ import orjson
 from desireline.errors import UnavailableError
 from desireline_operate.import_history.chunks import CHUNK_BYTES, Chunk, chunks
 from desireline_operate.import_history.journal import Journal
-from desireline_operate.import_history.worker import Done, Place, Work, begin, take
+from desireline_operate.import_history.worker import (
+    ChunkResult,
+    ImportTarget,
+    ImportTask,
+    import_chunk,
+    start_worker,
+)
 
 AHEAD = 2
-"""Chunks a process has waiting, so that it never waits for the one that reads."""
+"""Chunks that wait for each process, so that no process waits for the reader."""
 
 Report = Callable[[float, int], None]
-"""Told how much of the file is done, 0 to 1, and how many events of it are in Kafka."""
+"""Receives the finished share of the file, 0 to 1, and the number of its events in Kafka."""
 
 
-def silent(share: float, events: int) -> None:
-    """Tells nobody."""
+def ignore_progress(share: float, events: int) -> None:
+    """Ignore a progress report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """rate: events a second at most, 0 for as fast as it goes."""
+    """Options of an import. rate: events per second at most; 0: no limit."""
 
     chunk_bytes: int = CHUNK_BYTES
     rate: float = 0.0
 
 
 class Processes:
-    """The processes of an import. A context manager; leaving it early ends them."""
+    """The worker processes of an import. A context manager: leaving it ends the processes."""
 
-    def __init__(self, place: Place, count: int) -> None:
+    def __init__(self, target: ImportTarget, count: int) -> None:
         self.count = count
         self._pool = ProcessPoolExecutor(
             count,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=begin,
-            initargs=(place, os.getpid()),
+            initializer=start_worker,
+            initargs=(target, os.getpid()),
         )
 
     def __enter__(self) -> Processes:
         try:
-            with _ctrl_c_waits():
+            with _ctrl_c_delayed():
                 for _ in range(self.count):
-                    self._pool.submit(int)  # one more is started for each that finds none idle
+                    self._pool.submit(int)  # the pool starts a process if none is idle
         except KeyboardInterrupt:
             self.__exit__()
             raise
@@ -65,15 +71,16 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def give(self, work: Work, chunk: Chunk) -> Future[Done]:
-        """Have a chunk taken."""
-        return self._pool.submit(take, work, chunk)
+    def submit(self, task: ImportTask, chunk: Chunk) -> Future[ChunkResult]:
+        """Hand a chunk to one of the processes."""
+        return self._pool.submit(import_chunk, task, chunk)
 
 
 @contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C is for this process: those that it starts in here are deaf to it, and are told by it;
-    here it comes at the end."""
+def _ctrl_c_delayed() -> Iterator[None]:
+    """Delay Ctrl-C to the end of the block.
+
+    Processes that start in the block ignore Ctrl-C; this process ends them."""
     pressed: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -87,77 +94,83 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 
 def cores() -> int:
-    """How many processes may run at once here."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def journal_name(work: Work, *, cluster: str, plan_version: str) -> str:
-    """By what makes an import another one: the bytes, how they are read, where they go."""
-    told = {
-        "digest": work.digest,
+def journal_name(task: ImportTask, *, cluster: str, plan_version: str) -> str:
+    """Name the journal by the file's bytes, the way of reading them, and the Kafka cluster.
+
+    If one of them changes, a new journal begins."""
+    identity = {
+        "digest": task.digest,
         "cluster": cluster,
         "plan": plan_version,
-        "format": work.spec.format,
-        "words": work.spec.words,
-        "file": work.spec.file.model_dump(),
-        "zone": work.spec.zone,
-        "account": work.spec.account_property,
-        "left_out": sorted(work.spec.left_out),
-        "table": work.spec.table,
+        "format": task.spec.format,
+        "words": task.spec.mapping,
+        "file": task.spec.file.model_dump(),
+        "zone": task.spec.zone,
+        "account": task.spec.account_property,
+        "left_out": sorted(task.spec.left_out),
+        "table": task.spec.table,
     }
-    found = hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return f"{work.digest[:16]}-{found[:16]}.ndjson"
+    key = hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return f"{task.digest[:16]}-{key[:16]}.ndjson"
 
 
 def import_file(
-    work: Work,
+    task: ImportTask,
     journal: Journal,
     processes: Processes,
     *,
     options: Options,
-    report: Report = silent,
+    report: Report = ignore_progress,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Take what the journal does not have. Raises FileError, UnavailableError; what is in the
-    journal is safe then, and a second run goes on."""
+    """Import the chunks that the journal does not list.
+
+    Raises FileError, UnavailableError. The chunks in the journal are then durable, and a second
+    run continues after them."""
     if journal.finished:
         return
     began, events = time.monotonic(), 0
-    for done in _taken(work, journal, processes, options.chunk_bytes):
-        journal.add(done)
-        events += done.accepted
-        report(done.share, events)
+    for result in _chunk_results(task, journal, processes, options.chunk_bytes):
+        journal.add(result)
+        events += result.accepted
+        report(result.share, events)
         if options.rate:
             pause(max(0.0, events / options.rate - (time.monotonic() - began)))
     journal.finish()
 
 
-def _taken(work: Work, journal: Journal, processes: Processes, chunk_bytes: int) -> Iterator[Done]:
-    """Chunks as they are done, in any order."""
-    waiting: set[Future[Done]] = set()
-    with _told():
-        for chunk in chunks(work.file, size=chunk_bytes):
+def _chunk_results(
+    task: ImportTask, journal: Journal, processes: Processes, chunk_bytes: int
+) -> Iterator[ChunkResult]:
+    """Yield the results of unfinished chunks, in the order in which they finish."""
+    waiting: set[Future[ChunkResult]] = set()
+    with _killed_as_unavailable():
+        for chunk in chunks(task.file, size=chunk_bytes):
             if chunk.number in journal.done:
                 continue
-            waiting.add(processes.give(work, chunk))
+            waiting.add(processes.submit(task, chunk))
             if len(waiting) >= processes.count * AHEAD:
                 ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (one.result() for one in ready)
+                yield from (future.result() for future in ready)
         while waiting:
             ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (one.result() for one in ready)
+            yield from (future.result() for future in ready)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _killed_as_unavailable() -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool as error:
-        raise UnavailableError("a process of the import was killed") from error
+        raise UnavailableError("a worker process of the import was killed") from error
 
 
-def rejects_beside(file: Path, folder: Path | None) -> Path:
-    """Where rows that were not taken go."""
+def rejects_path(file: Path, folder: Path | None) -> Path:
+    """Return the path of the file for rejected rows. folder: None for the folder of the file."""
     return (folder or file.parent) / f"{file.name}.rejects.ndjson"

@@ -1,9 +1,10 @@
-"""What of a file is in Kafka: a journal, a line a chunk; and beside it the rows not taken.
+"""The journal of an import: one line for each chunk that is in Kafka. Rejected rows go to a second
+file.
 
-A journal is of one file (its SHA-256), one way to read it and one Kafka cluster; changed bytes, a
-changed mapping or a cluster made anew begin another one. A line is written when Kafka has the
-chunk, after its rejects. What a crash cut off is dropped when it is opened again: the chunk is
-taken once more, and counted once.
+A journal belongs to one file (its SHA-256), one way to read it and one Kafka cluster. Changed
+bytes, a changed mapping or a new cluster begin another journal. A chunk's line is written after its
+rejected rows, when Kafka has the chunk. If a crash cuts a line off, the next run drops it and
+imports the chunk again; its events still count once.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from desireline_operate.import_history.worker import Done
+from desireline_operate.import_history.worker import ChunkResult
 
 
 class Totals:
-    """Of a file: rows by what became of them."""
+    """The numbers of a file's rows: accepted, rejected by reason, left out by name."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -28,22 +29,23 @@ class Totals:
         self.left_out: Counter[str] = Counter()
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """A journal's line."""
+        """Add a line of a journal."""
         self.accepted += line["accepted"]
         self.rejected.update(line["rejected"])
         self.left_out.update(line["left_out"])
 
     def __add__(self, other: Totals) -> Totals:
         both = Totals()
-        for one in (self, other):
-            both.accepted += one.accepted
-            both.rejected.update(one.rejected)
-            both.left_out.update(one.left_out)
+        for totals in (self, other):
+            both.accepted += totals.accepted
+            both.rejected.update(totals.rejected)
+            both.left_out.update(totals.left_out)
         return both
 
 
 class Journal:
-    """A context manager. done: numbers of chunks. totals: over all runs."""
+    """An import's journal, a context manager. done: the numbers of finished chunks. totals: of all
+    runs."""
 
     def __init__(self, path: Path, rejects: Path) -> None:
         self._path = path
@@ -72,42 +74,47 @@ class Journal:
             if file is not None:
                 file.close()
 
-    def add(self, done: Done) -> None:
-        """Kafka has this chunk."""
-        if done.rejects:
-            self._write_rejects(done)
-        self._line(
+    def add(self, result: ChunkResult) -> None:
+        """Record a chunk that is in Kafka, and write its rejected rows."""
+        if result.rejects:
+            self._write_rejects(result)
+        self._append(
             {
-                "chunk": done.number,
-                "accepted": done.accepted,
-                "rejected": dict(Counter(one.reason for one in done.rejects)),
-                "left_out": dict(done.left_out),
+                "chunk": result.number,
+                "accepted": result.accepted,
+                "rejected": dict(Counter(reject.reason for reject in result.rejects)),
+                "left_out": dict(result.left_out),
                 "rejects_bytes": self._rejects_bytes,
             }
         )
 
     def finish(self) -> None:
-        """The whole file is in Kafka."""
+        """Record that the whole file is in Kafka."""
         if not self.finished:
-            self._line({"finished": True})
+            self._append({"finished": True})
 
-    def _line(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: Mapping[str, Any]) -> None:
         assert self._lines is not None
         self._lines.write(orjson.dumps(line) + b"\n")
         self._lines.flush()
-        self._take(line)
+        self._apply(line)
 
-    def _write_rejects(self, done: Done) -> None:
+    def _write_rejects(self, result: ChunkResult) -> None:
         if self._rejects is None:
             opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731 — personal data
             self._rejects = open(self._rejects_path, "ab", opener=opener)  # noqa: PTH123, SIM115
-        for one in done.rejects:
-            line = {"line": one.line, "reason": one.reason, "detail": one.detail, "row": one.text}
+        for reject in result.rejects:
+            line = {
+                "line": reject.line,
+                "reason": reject.reason,
+                "detail": reject.detail,
+                "row": reject.text,
+            }
             self._rejects_bytes += self._rejects.write(orjson.dumps(line) + b"\n")
         self._rejects.flush()
 
     def _read(self) -> int:
-        """Take over what is there; where the last whole line ends."""
+        """Apply the stored lines. Returns the position after the last whole line."""
         if not self._path.exists():
             return 0
         end = 0
@@ -119,10 +126,10 @@ class Journal:
             if not raw.endswith(b"\n"):
                 break
             end += len(raw)
-            self._take(line)
+            self._apply(line)
         return end
 
-    def _take(self, line: Mapping[str, Any]) -> None:
+    def _apply(self, line: Mapping[str, Any]) -> None:
         if "finished" in line:
             self.finished = True
             return

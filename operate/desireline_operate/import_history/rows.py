@@ -1,4 +1,4 @@
-"""The records of a chunk, one by one; what cannot be read is told with its line and its text."""
+"""Parse the records of a chunk. A record that cannot be parsed keeps its line and text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from desireline_operate.import_history.files import Container, HistoryFile
 
 TEXT = "$text"
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
-_WORDS = {"true": True, "TRUE": True, "True": True, "false": False, "FALSE": False, "False": False}
+_TRUTHS = {"true": True, "TRUE": True, "True": True, "false": False, "FALSE": False, "False": False}
 
 
 class Row(NamedTuple):
-    """A record. value: None where it cannot be read, and `broken` says why. raw: as it was read,
-    for whoever has to set it aside."""
+    """A record. value: None if the record cannot be parsed; `broken` is then the reason. raw: the
+    record as read, for the file of rejected rows."""
 
     line: int
     value: Any
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it stands in the file, or so that it can be read like that."""
+        """Return the record's text in the file, or an equivalent text."""
         match self.raw:
             case bytes():
                 return self.raw.decode(errors="replace")
@@ -45,7 +45,7 @@ Reader = Callable[[Chunk], Iterator[Row]]
 
 
 def reader(file: HistoryFile) -> Reader:
-    """What reads the chunks of this file."""
+    """Return the function that parses the chunks of this file."""
     match file.container:
         case Container.NDJSON:
             return _lines
@@ -72,8 +72,10 @@ def _lines(chunk: Chunk) -> Iterator[Row]:
 
 
 def _cells(chunk: Chunk, columns: Sequence[str], delimiter: str) -> Iterator[Row]:
-    """Empty cells are none at all. What is a number or a truth is one; `$text` has all as text, for
-    identifiers, which must not lose a zero. Lines are those that end with a line feed."""
+    """Parse CSV. Empty cells are left out; numbers and truth values are converted.
+
+    The key `$text` holds all cells as text, because an identifier must not lose its leading zeros.
+    A line ends with a line feed."""
     text = chunk.data.decode(errors="replace")
     damaged = "\ufffd" in text
     reading = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter)
@@ -100,9 +102,9 @@ def _cells(chunk: Chunk, columns: Sequence[str], delimiter: str) -> Iterator[Row
 
 
 def _typed(cell: str) -> Any:
-    if cell[0] in "-0123456789" and (found := _NUMBER.fullmatch(cell)):
-        return float(cell) if found[2] else int(cell)
-    return _WORDS.get(cell, cell)
+    if cell[0] in "-0123456789" and (number := _NUMBER.fullmatch(cell)):
+        return float(cell) if number[2] else int(cell)
+    return _TRUTHS.get(cell, cell)
 
 
 def _written(cells: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
-"""Rows of Segment's warehouse tables as the calls that they were.
+"""Turn rows of Segment's warehouse tables back into Segment calls.
 https://segment.com/docs/connections/storage/warehouses/schema/
 
-`tracks` and each event's own table are track calls, `identifies`, `groups`, `pages` and `screens`
-what they say; a row does not say which, so the columns do. `id` is the call's messageId, so that an
-event which also came by webhook is the same event. Nested names lie flat: `context_page_path`.
+`tracks` and each event's own table hold track calls; `identifies`, `groups`, `pages` and `screens`
+hold the calls of that name. A row does not name its table, so the columns decide. `id` is the
+call's messageId: an event that also came by webhook counts once. Nested names are flat, as in
+`context_page_path`.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ _TABLES = {"identifies": "identify", "groups": "group", "pages": "page", "screen
 
 
 def call(row: Mapping[str, Any], *, table: str = "") -> dict[str, Any]:
-    """The call. table: the table's name where the file's name tells it; else the columns say."""
+    """Return a row's call. table: the name of the file, which may be a table's name; if it is not,
+    the columns decide."""
     texts: Mapping[str, Any] = row.get(TEXT, row)
     kind = _TABLES.get(table) or _kind(row)
     own = {k: v for k, v in row.items() if k not in _COMMON and not k.startswith("context_")}
     context = _context(texts)
     group = texts.get("group_id")
-    made: dict[str, Any] = {
+    result: dict[str, Any] = {
         "type": kind,
         "messageId": texts.get("id"),
         "userId": texts.get("user_id"),
@@ -41,16 +43,16 @@ def call(row: Mapping[str, Any], *, table: str = "") -> dict[str, Any]:
         "context": context,
     }
     if kind == "track":
-        made["event"] = row.get("event_text") or row.get("event")
+        result["event"] = row.get("event_text") or row.get("event")
     if kind in ("identify", "group"):
-        made["traits"] = own
+        result["traits"] = own
     else:
-        made["properties"] = own
+        result["properties"] = own
     if kind == "group":
-        made["groupId"] = group
+        result["groupId"] = group
     elif group:
         context["groupId"] = group
-    return made
+    return result
 
 
 def _kind(row: Mapping[str, Any]) -> str:
@@ -76,7 +78,8 @@ def _context(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _time(value: Any) -> Any:
-    """Warehouses write '2026-01-05 10:00:00.000 UTC'; Parquet gives milliseconds."""
+    """Convert a time to ISO 8601: warehouses write '2026-01-05 10:00:00.000 UTC', and Parquet has
+    epoch milliseconds."""
     if isinstance(value, str):
         return value.removesuffix(" UTC").strip()
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""What one process of an import does: read a chunk, map its rows, produce, wait for Kafka.
+"""The work of one import process: read a chunk, map its rows, produce events, wait for Kafka.
 
-One idempotent producer a process. A chunk is reported when all in-sync replicas have all of it;
-what is interrupted before is taken again by the next run and counted once.
+Each process has one idempotent producer. A chunk is finished when all in-sync replicas have all of
+it. The next run imports an interrupted chunk again, and its events still count once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ from desireline.receive.mapping.event_mapper import (
 from desireline.records import Outgoing
 from desireline_operate.import_history.chunks import Chunk
 from desireline_operate.import_history.files import HistoryFile
-from desireline_operate.import_history.formats import Source, SourceSpec, source_of, with_words
+from desireline_operate.import_history.formats import (
+    Source,
+    SourceSpec,
+    plan_with_mapping,
+    source_of,
+)
 from desireline_operate.import_history.rows import Row, reader
 
 FLUSH_SECONDS = 30.0
@@ -42,10 +47,11 @@ _BROKEN_ROW = (AttributeError, IndexError, KeyError, OverflowError, RecursionErr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where events go. bootstrap: empty if they are only mapped. received_at, stamped: journey and
-    wall time of the import, epoch ms. mark: the import's id, which says on every record that it is
-    history and starts nothing."""
+class ImportTarget:
+    """The Kafka cluster to which an import produces, and what all its events share.
+
+    bootstrap: empty for a dry run. received_at, stamped: journey and wall time of the import,
+    epoch ms. mark: the import's id; it marks every record as history, which starts no playbook."""
 
     bootstrap: str
     auth: Auth
@@ -58,8 +64,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """The file that a chunk is of, and how its rows are read. digest: of the file's bytes."""
+class ImportTask:
+    """A file to import and the description of its source. digest: SHA-256 of the file's bytes."""
 
     file: HistoryFile
     spec: SourceSpec
@@ -68,7 +74,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that was not taken, as it stands in the file."""
+    """A rejected row. text: the row as in the file."""
 
     line: int
     reason: str
@@ -77,8 +83,9 @@ class Reject:
 
 
 @dataclass(slots=True)
-class Done:
-    """What became of a chunk's rows: each is in exactly one of these."""
+class ChunkResult:
+    """The result of a chunk. Each row is accepted, rejected or left out. share: the part of the
+    file up to the end of the chunk, 0 to 1."""
 
     number: int
     share: float
@@ -87,41 +94,47 @@ class Done:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-class Rows:
-    """Maps rows of one source."""
+class RowMapper:
+    """Maps the rows of one source to events."""
 
-    def __init__(self, source: Source, mapper: EventMapper, place: Place, raw_id: str) -> None:
+    def __init__(
+        self, source: Source, mapper: EventMapper, target: ImportTarget, raw_id: str
+    ) -> None:
         self._source = source
         self._mapper = mapper
-        self._place = place
-        self._arrival = Arrival(raw_id, place.received_at, place.stamped)
+        self._target = target
+        self._arrival = Arrival(raw_id, target.received_at, target.stamped)
 
-    def mapped(self, rows: Iterable[Row], done: Done) -> Iterator[tuple[str, bytes]]:
-        """Fragment and event of each row that is one; the rest goes into `done`."""
+    def map_rows(
+        self, rows: Iterable[Row], chunk_result: ChunkResult
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield fragment and event of each accepted row. Count the others in `chunk_result`."""
         for row in rows:
             if row.broken:
-                done.rejects.append(Reject(row.line, row.broken, "", row.text))
+                chunk_result.rejects.append(Reject(row.line, row.broken, "", row.text))
                 continue
             try:
-                result = self._map(row, done)
+                result = self._map(row, chunk_result)
             except _BROKEN_ROW as error:
-                done.rejects.append(Reject(row.line, UNREADABLE, type(error).__name__, row.text))
+                chunk_result.rejects.append(
+                    Reject(row.line, UNREADABLE, type(error).__name__, row.text)
+                )
                 continue
             if isinstance(result, Mapped):
                 yield result.fragment, result.event
             elif isinstance(result, Rejected):
                 broken_rule = result.error
-                done.rejects.append(
+                chunk_result.rejects.append(
                     Reject(row.line, broken_rule.reason, broken_rule.detail, row.text)
                 )
 
-    def _map(self, row: Row, done: Done) -> Mapped | Rejected | None:
-        """Map a row. What is no event and no error is counted in `done`, and None is returned."""
+    def _map(self, row: Row, chunk_result: ChunkResult) -> Mapped | Rejected | None:
+        """Map a row. Returns None for a row that is left out, and counts it in `chunk_result`."""
         source = self._source
         report = source.report(row.value)
         name = report.event or report.call
         if report.event in source.left_out or report.call in source.left_out:
-            done.left_out[name] += 1
+            chunk_result.left_out[name] += 1
             return None
         if report.occurred_at is None:
             return Rejected(row.line, report, _NO_TIME)
@@ -131,43 +144,45 @@ class Rows:
             self._arrival,
             row.line,
             mapped_as=source.mapped_as,
-            suppressed=self._place.suppressed,
+            suppressed=self._target.suppressed,
         )
         if isinstance(result, Withheld):
-            done.left_out[f"{WITHHELD}, {result.reason}"] += 1
+            chunk_result.left_out[f"{WITHHELD}, {result.reason}"] += 1
             return None
         if isinstance(result, Ignored):
-            done.left_out[name] += 1
+            chunk_result.left_out[name] += 1
             return None
         return result
 
 
 class Worker:
-    """Takes chunks of any of an import's files. producer: None where events are only mapped."""
+    """Imports chunks of any of an import's files. producer: None for a dry run."""
 
-    def __init__(self, place: Place, producer: Producer | None, plan: TrackingPlan) -> None:
-        self._place = place
+    def __init__(self, target: ImportTarget, producer: Producer | None, plan: TrackingPlan) -> None:
+        self._target = target
         self._producer = producer
         self._plan = plan
-        self._mark: dict[str, bytes] = {Header.REPLAY: place.mark.encode()}
-        self._rows: dict[str, Rows] = {}
+        self._mark: dict[str, bytes] = {Header.REPLAY: target.mark.encode()}
+        self._rows: dict[str, RowMapper] = {}
 
-    def __call__(self, work: Work, chunk: Chunk) -> Done:
-        """Raises UnavailableError when Kafka does not take the chunk; any of it may be there."""
-        done = Done(chunk.number, chunk.share)
-        if work.digest not in self._rows:
-            self._rows = {work.digest: self._rows_of(work)}
-        rows = self._rows[work.digest]
-        events = list(rows.mapped(reader(work.file)(chunk), done))
-        done.accepted = len(events)
+    def __call__(self, task: ImportTask, chunk: Chunk) -> ChunkResult:
+        """Import a chunk. Raises UnavailableError if Kafka does not accept all of it; a part of its
+        events may then be in Kafka."""
+        chunk_result = ChunkResult(chunk.number, chunk.share)
+        if task.digest not in self._rows:
+            self._rows = {task.digest: self._rows_of(task)}
+        rows = self._rows[task.digest]
+        events = list(rows.map_rows(reader(task.file)(chunk), chunk_result))
+        chunk_result.accepted = len(events)
         if self._producer is not None and events:
             self._produce(self._producer, events)
-        return done
+        return chunk_result
 
-    def _rows_of(self, work: Work) -> Rows:
-        plan = with_words(self._plan, work.spec)
-        mapper = EventMapper.with_secret(plan, self._place.secret)
-        return Rows(source_of(work.spec, plan), mapper, self._place, f"import-{work.digest[:32]}")
+    def _rows_of(self, task: ImportTask) -> RowMapper:
+        plan = plan_with_mapping(self._plan, task.spec)
+        mapper = EventMapper.with_secret(plan, self._target.secret)
+        raw_id = f"import-{task.digest[:32]}"
+        return RowMapper(source_of(task.spec, plan), mapper, self._target, raw_id)
 
     def _produce(self, producer: Producer, events: list[tuple[str, bytes]]) -> None:
         mark, topic = self._mark, Topic.EVENTS_RECEIVED.value
@@ -187,21 +202,22 @@ class Worker:
 _workers: list[Worker] = []
 
 
-def begin(place: Place, parent: int) -> None:
-    """Called first in a process of its own, which was started deaf to Ctrl-C; it ends with its
-    parent, also where that has ended before this is called."""
+def start_worker(target: ImportTarget, parent: int) -> None:
+    """Prepare a worker process, which ignores Ctrl-C.
+
+    The process ends with its parent, even if the parent has ended before this call."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     producer = None
-    if place.bootstrap:
+    if target.bootstrap:
         producer = KafkaProducer(
-            place.bootstrap, place.auth, probe=Topic.EVENTS_RECEIVED, region=place.region
+            target.bootstrap, target.auth, probe=Topic.EVENTS_RECEIVED, region=target.region
         )
-    _workers[:] = [Worker(place, producer, load_plan())]
+    _workers[:] = [Worker(target, producer, load_plan())]
 
 
-def take(work: Work, chunk: Chunk) -> Done:
-    """One chunk, in such a process."""
-    return _workers[0](work, chunk)
+def import_chunk(task: ImportTask, chunk: Chunk) -> ChunkResult:
+    """Import a chunk in a process that `start_worker` has prepared."""
+    return _workers[0](task, chunk)
 
 
 def _end_with(parent: int) -> None:

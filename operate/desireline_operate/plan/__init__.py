@@ -1,1 +1,1 @@
-"""The tracking plan as a document that people keep: rendered, checked, compared, released."""
+"""The tracking plan as a document that people edit: check it, compare it, release it."""

@@ -1,7 +1,7 @@
-"""What changed from one plan to the next, and what breaks.
+"""Compare two plans: list the changes, and mark the breaking ones.
 
-A change is breaking when events that were taken are refused, messages become other events, or
-those that read events find less than before or something else: warehouse, models, playbooks.
+A change is breaking if the new plan refuses events that the old one accepts, if messages become
+other events, or if the readers of events (warehouse, models, playbooks) get less or other data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from desireline.plan.tracking_plan import (
     SenderWords,
     TrackingPlan,
 )
-from desireline_operate.plan.locations import an
+from desireline_operate.plan.locations import with_article
 from desireline_operate.plan.versions import Level
 
 PATCH, MINOR, MAJOR = Level.PATCH, Level.MINOR, Level.MAJOR
@@ -27,7 +27,8 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: what it is about, what happened to it, and what it asks for."""
+    """One change. subject: the changed part. text: the change. level: the part of the version that
+    it raises."""
 
     subject: str
     text: str
@@ -42,18 +43,18 @@ class Change:
 
 
 def changes(old: TrackingPlan, new: TrackingPlan) -> list[Change]:
-    """All changes, breaking ones first. The version itself is none."""
-    found = [*_consent(old, new), *_traits(old, new), *_events(old, new), *_senders(old, new)]
-    return sorted(found, key=lambda change: -change.level)
+    """List all changes, breaking ones first. A change of the version is not listed."""
+    result = [*_consent(old, new), *_traits(old, new), *_events(old, new), *_senders(old, new)]
+    return sorted(result, key=lambda change: -change.level)
 
 
-def asked(found: list[Change]) -> Level | None:
-    """The level that all the changes together ask for; None without changes."""
-    return max((change.level for change in found), default=None)
+def required_level(changes: list[Change]) -> Level | None:
+    """Return the level that the changes together require; None without changes."""
+    return max((change.level for change in changes), default=None)
 
 
 def _consent(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:
-    """Events are withheld that were taken, or taken that were withheld."""
+    """Compare the needed consent: a change withholds events that were accepted, or the reverse."""
     before, after = old.needed_consent, new.needed_consent
     if before != after:
         text = f"is needed for {after or 'nothing'}, no longer for {before or 'nothing'}"
@@ -67,12 +68,12 @@ def _traits(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:
         for name in _both(before, after):
             subject = f"{whose} trait {name}"
             match before.get(name), after.get(name):
-                case None, kept:
-                    yield Change(subject, f"is kept as {kept}", MINOR)
-                case kept, None:
-                    yield Change(subject, f"is no longer kept as {kept}", MAJOR)
+                case None, target:
+                    yield Change(subject, f"is stored as {target}", MINOR)
+                case target, None:
+                    yield Change(subject, f"is no longer stored as {target}", MAJOR)
                 case was, now if was != now:
-                    yield Change(subject, f"is kept as {now}, no longer as {was}", MAJOR)
+                    yield Change(subject, f"is stored as {now}, no longer as {was}", MAJOR)
 
 
 def _events(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:
@@ -89,18 +90,18 @@ def _events(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:
 def _event(old: PlannedEvent, new: PlannedEvent) -> Iterator[Change]:
     name = old.name
     if old.description != new.description:
-        yield Change(name, "is described in other words", PATCH)
+        yield Change(name, "has another description", PATCH)
     if old.category != new.category:
         yield Change(name, f"moves from {old.category} to {new.category}", MAJOR)
     if old.conversion != new.conversion:
         was, now = old.conversion or "no", new.conversion or "no"
         yield Change(name, f"is {now} conversion, no longer {was} conversion", MAJOR)
     if old.high_intent != new.high_intent:
-        shows = "shows" if new.high_intent else "no longer shows"
-        yield Change(name, f"{shows} high intent", MAJOR)
+        marks = "marks" if new.high_intent else "no longer marks"
+        yield Change(name, f"{marks} high intent", MAJOR)
     if old.owns_account != new.owns_account:
-        owns = "owns" if new.owns_account else "no longer owns"
-        yield Change(name, f"means that who does it {owns} the account", MAJOR)
+        makes = "makes" if new.owns_account else "no longer makes"
+        yield Change(name, f"{makes} its person the account's owner", MAJOR)
     yield from _parameters(old, new)
 
 
@@ -120,7 +121,8 @@ def _parameters(old: PlannedEvent, new: PlannedEvent) -> Iterator[Change]:
 
 def _parameter(subject: str, old: Parameter, new: Parameter) -> Iterator[Change]:
     if old.type != new.type:
-        yield Change(subject, f"is {an(new.type)}, no longer {an(old.type)}", MAJOR)
+        now, was = with_article(new.type), with_article(old.type)
+        yield Change(subject, f"is {now}, no longer {was}", MAJOR)
     if old.unit != new.unit:
         was, now = old.unit or "no unit", new.unit or "no unit"
         yield Change(subject, f"is in {now}, no longer in {was}", MAJOR)
@@ -141,18 +143,18 @@ def _parameter(subject: str, old: Parameter, new: Parameter) -> Iterator[Change]
 
 
 def _limit(
-    subject: str, what: str, old: float | None, new: float | None, *, narrower: int
+    subject: str, limit: str, old: float | None, new: float | None, *, narrower: int
 ) -> Iterator[Change]:
-    """narrower: the sign of a change that lets fewer values through."""
+    """Compare a limit. narrower: the sign of a change that allows fewer values."""
     if old == new:
         return
     if new is None:
-        yield Change(subject, f"has no {what} any more; it was {old:g}", MINOR)
+        yield Change(subject, f"no longer has a {limit}; it was {old:g}", MINOR)
     elif old is None:
-        yield Change(subject, f"has the {what} {new:g}", MAJOR)
+        yield Change(subject, f"has the {limit} {new:g}", MAJOR)
     else:
         level = MAJOR if (new - old) * narrower > 0 else MINOR
-        yield Change(subject, f"has the {what} {new:g}, no longer {old:g}", level)
+        yield Change(subject, f"has the {limit} {new:g}, no longer {old:g}", level)
 
 
 def _values(
@@ -162,8 +164,8 @@ def _values(
         yield Change(subject, "may be any text", MINOR)
     elif old is None:
         yield Change(subject, f"may only be {', '.join(new)}", MAJOR)
-    elif gone := [value for value in old if value not in new]:
-        yield Change(subject, f"may no longer be {', '.join(gone)}", MAJOR)
+    elif removed := [value for value in old if value not in new]:
+        yield Change(subject, f"may no longer be {', '.join(removed)}", MAJOR)
     elif added := [value for value in new if value not in old]:
         yield Change(subject, f"may also be {', '.join(added)}", MINOR)
     else:
@@ -180,29 +182,30 @@ def _senders(old: TrackingPlan, new: TrackingPlan) -> Iterator[Change]:
                 yield Change(subject, "is removed", MAJOR)
             case SenderWords() as before, SenderWords() as after:
                 if before.verified_email != after.verified_email:
-                    told = "identifies" if after.verified_email else "no longer identifies"
-                    yield Change(subject, f"sends addresses of which each {told} a person", MAJOR)
+                    identify = "identify" if after.verified_email else "no longer identify"
+                    yield Change(subject, f"sends email addresses that {identify} a person", MAJOR)
                 if _rest(before) != _rest(after):
-                    yield Change(subject, "has things in other places of its messages", MAJOR)
+                    yield Change(subject, "has other paths in its messages", MAJOR)
                 yield from _mappings(before, after)
                 yield from _ignored(before, after)
 
 
-def _rest(words: SenderWords) -> dict[str, object]:
-    return words.model_dump(exclude={"sender", "verified_email", "mappings", "ignored"})
+def _rest(sender: SenderWords) -> dict[str, object]:
+    return sender.model_dump(exclude={"sender", "verified_email", "mappings", "ignored"})
 
 
 def _mappings(old: SenderWords, new: SenderWords) -> Iterator[Change]:
-    for words in _both(old.index, new.index):
-        call, event = words
-        said = f"{old.sender} {call}" + (f" “{event}”" if event else "")
-        yield from _choices(said, old.index.get(words, []), new.index.get(words, []))
+    for key in _both(old.index, new.index):
+        call, event = key
+        subject = f"{old.sender} {call}" + (f" “{event}”" if event else "")
+        yield from _choices(subject, old.index.get(key, []), new.index.get(key, []))
 
 
 def _ignored(old: SenderWords, new: SenderWords) -> Iterator[Change]:
-    """What is ignored from now on was set aside before, and the other way round."""
+    """Compare the ignored reports. A report that is neither mapped nor ignored is quarantined."""
     before, after = (
-        {(one.call, one.event, one.where): one.why for one in words.ignored} for words in (old, new)
+        {(entry.call, entry.event, entry.where): entry.why for entry in sender.ignored}
+        for sender in (old, new)
     )
     for key in {**before, **after}:
         call, event, where = key
@@ -216,27 +219,28 @@ def _ignored(old: SenderWords, new: SenderWords) -> Iterator[Change]:
 
 
 def _choices(subject: str, old: list[SenderMapping], new: list[SenderMapping]) -> Iterator[Change]:
-    """Mappings of the same words, in the order in which they are tried."""
+    """Compare the mappings of one call and event, which are tried in order."""
     before = {mapping.where: mapping for mapping in old}
     after = {mapping.where: mapping for mapping in new}
     for where, mapping in before.items():
         if where not in after:
-            yield Change(f"{subject}{_if(where)}", f"becomes {mapping.becomes} no longer", MAJOR)
-    kept = [where for where in after if where in before]
-    for place, (where, mapping) in enumerate(after.items()):
-        said = f"{subject}{_if(where)}"
+            name = f"{subject}{_if(where)}"
+            yield Change(name, f"no longer becomes {mapping.becomes}", MAJOR)
+    common = [where for where in after if where in before]
+    for position, (where, mapping) in enumerate(after.items()):
+        name = f"{subject}{_if(where)}"
         if where in before:
-            yield from _mapping(said, before[where], mapping)
-        elif later := [one for one in [*after][place + 1 :] if one and one in before]:
+            yield from _mapping(name, before[where], mapping)
+        elif later := [it for it in [*after][position + 1 :] if it and it in before]:
             was = before[later[0]].becomes
-            yield Change(said, f"becomes {mapping.becomes}, before it may become {was}", MAJOR)
+            yield Change(name, f"becomes {mapping.becomes}, ahead of {was}", MAJOR)
         elif where is not None and None in before:
             was = before[None].becomes
-            yield Change(said, f"becomes {mapping.becomes}, no longer {was}", MAJOR)
+            yield Change(name, f"becomes {mapping.becomes}, no longer {was}", MAJOR)
         else:
-            yield Change(said, f"becomes {mapping.becomes}", MINOR)
-    if kept != [where for where in before if where in after]:
-        yield Change(subject, "is tried for its mappings in another order", MAJOR)
+            yield Change(name, f"becomes {mapping.becomes}", MINOR)
+    if common != [where for where in before if where in after]:
+        yield Change(subject, "tries its mappings in another order", MAJOR)
 
 
 def _mapping(subject: str, old: SenderMapping, new: SenderMapping) -> Iterator[Change]:
@@ -247,7 +251,7 @@ def _mapping(subject: str, old: SenderMapping, new: SenderMapping) -> Iterator[C
             case None, path:
                 yield Change(subject, f"fills {name} from {path}", MINOR)
             case path, None:
-                yield Change(subject, f"fills {name} from {path} no longer", MAJOR)
+                yield Change(subject, f"no longer fills {name} from {path}", MAJOR)
             case was, now if was != now:
                 yield Change(subject, f"fills {name} from {now}, no longer from {was}", MAJOR)
 
@@ -257,5 +261,5 @@ def _if(where: str | None) -> str:
 
 
 def _both(old: Mapping[Name, object], new: Mapping[Name, object]) -> dict[Name, None]:
-    """Names of either, those of the new plan first, in its order."""
+    """Return the names of both, the new ones first, each in its order."""
     return dict.fromkeys([*new, *old])

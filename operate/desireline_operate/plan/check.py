@@ -1,4 +1,4 @@
-"""Is the plan right, and does its version say what changed?"""
+"""Check a plan: its content, the code that relies on it, and its version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from desireline_operate.plan import changes, rules, uses
 from desireline_operate.plan.changes import Change
 from desireline_operate.plan.draft import Draft, read_draft
 from desireline_operate.plan.locations import Problem
-from desireline_operate.plan.releases import Past, latest, past
+from desireline_operate.plan.releases import NamedPlan, find_plan, latest
 from desireline_operate.plan.versions import Version
 
 PLAN = PROJECT / "tracking_plan"
@@ -29,11 +29,12 @@ SOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """problems: none of a plan that is right. since: what it was compared with, if it could be."""
+    """The result of a check. problems: empty if the plan is correct. since: the plan with which it
+    was compared, if one exists."""
 
     problems: tuple[Problem, ...]
     plan: TrackingPlan | None = None
-    since: Past | None = None
+    since: NamedPlan | None = None
     changes: tuple[Change, ...] = ()
 
 
@@ -45,36 +46,36 @@ def check(
     playbooks: Path = PROJECT / "playbooks",
     sources: Iterable[Path] = SOURCES,
 ) -> Report:
-    """Look at the plan, at what relies on it, and at what changed.
+    """Check the plan, the code that relies on it, and the changes since another plan.
 
-    against: a folder, a released version or a revision of git; without, the last release. Raises
-    NoPlanError where that is none."""
+    against: a folder, a released version or a git revision; default: the last release. Raises
+    NoPlanError if `against` names no plan."""
     draft = read_draft(folder)
-    found = [
+    problems = [
         *draft.problems,
         *rules.problems(draft, known(MODULES) if senders is None else senders),
     ]
-    shown = folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder
-    found = [replace(one, file=str(shown / one.file)) for one in found]
-    found += uses.problems(draft, playbooks=playbooks, sources=sources, top=PROJECT)
-    if found:
-        return Report(tuple(sorted(found)))
+    path = folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder
+    problems = [replace(problem, file=str(path / problem.file)) for problem in problems]
+    problems += uses.problems(draft, playbooks=playbooks, sources=sources, top=PROJECT)
+    if problems:
+        return Report(tuple(sorted(problems)))
     plan = load_plan(folder)
-    since = past(folder, against) if against else latest(folder)
+    since = find_plan(folder, against) if against else latest(folder)
     if since is None:
         return Report((), plan)
     changed = changes.changes(since.plan, plan)
     low = _too_low(draft, since, changed)
-    low = [replace(one, file=str(shown / one.file)) for one in low]
+    low = [replace(problem, file=str(path / problem.file)) for problem in low]
     return Report(tuple(low), plan, since, tuple(changed))
 
 
-def _too_low(draft: Draft, since: Past, changed: list[Change]) -> list[Problem]:
-    """Whether the version says less than the changes ask for."""
+def _too_low(draft: Draft, since: NamedPlan, changed: list[Change]) -> list[Problem]:
+    """Return a problem if the version is lower than the changes require."""
     was, now = Version.parse(since.plan.version), Version.parse(draft.version)
     if was is None or now is None:
         return []
-    level = changes.asked(changed)
+    level = changes.required_level(changed)
     least = was if level is None else was.raised(level)
     if now >= least:
         return []

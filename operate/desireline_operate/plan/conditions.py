@@ -1,7 +1,7 @@
-"""What can be said of a JMESPath expression before any message has come.
+"""Check JMESPath expressions without a message.
 
-At run time an expression that fails finds nothing, for senders send anything; a misspelt function
-would find nothing for ever, and nobody would be told.
+At run time an expression that fails finds nothing, because senders may send anything. A misspelt
+function would always find nothing, and no error would name it. These checks do.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from jmespath.lexer import Lexer
 
 from desireline.errors import InvalidEventError
 from desireline.plan.tracking_plan import Parameter
-from desireline_operate.plan.draft import meant
-from desireline_operate.plan.locations import an
+from desireline_operate.plan.draft import did_you_mean
+from desireline_operate.plan.locations import with_article
 
 Node = dict[str, Any]
 
@@ -40,59 +40,59 @@ _FITTING = {
     "number": {"number"},
     "boolean": {"boolean"},
 }
-"""Types of parameters, and what each takes."""
+"""The types of parameters, and the kinds of values that each accepts."""
 _LOOKS = frozenset({"field", "identity", "current", "value_projection", "flatten"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def mistakes(expression: str) -> list[str]:
-    """What is wrong with it, each with what to do; empty if nothing is."""
+    """List the errors of an expression, each with its correction; empty if it is correct."""
     try:
         node = _parsed(expression)
     except JMESPathError as error:
         return [f"is not JMESPath: {str(error).splitlines()[0]}"]
-    found = [problem for one in _nodes(node) if (problem := _called_wrongly(one))]
+    result = [problem for part in _nodes(node) if (problem := _wrong_call(part))]
     for token in Lexer().tokenize(expression):
         text = str(token["value"])
         if token["type"] == "quoted_identifier" and _NAME.fullmatch(text):
-            found.append(
-                f"looks for a field {text}: for the text write '{text}', for the field no quotes"
+            result.append(
+                f"looks for a field {text}: write '{text}' for the text, {text} for the field"
             )
-    return found
+    return result
 
 
 def constant(condition: str) -> str:
-    """What is to be said of a condition that never depends on the message; else empty."""
+    """Describe a condition whose result never depends on the message; empty for others."""
     node = _parsed(condition)
-    if not any(one["type"] in _LOOKS for one in _nodes(node)):
+    if not any(part["type"] in _LOOKS for part in _nodes(node)):
         always = jmespath.search(condition, None) is True
-        said = "always holds: leave `where` out" if always else "never holds"
-        return f"looks at nothing in the message, and {said}"
+        result = "always holds: leave `where` out" if always else "never holds: correct it"
+        return f"uses no field of the message, and {result}"
     calls = node["type"] == "function_expression" and node["value"] in _NOT_YES_OR_NO
     if calls or node["type"].startswith("multi_select"):
-        return "is never true or false: compare what it finds with something"
+        return "is never true or false: compare its result with a value"
     return ""
 
 
 def unfit(path: str, name: str, parameter: Parameter) -> str:
-    """Why no message's value can be one of the parameter; empty if one may be, as far as the form
-    of the path shows."""
+    """Explain why the path can never give a value of the parameter's type; empty if it may, as far
+    as the form of the path shows."""
     node = _parsed(path)
-    if not any(one["type"] in _LOOKS for one in _nodes(node)):
+    if not any(part["type"] in _LOOKS for part in _nodes(node)):
         try:
             value = jmespath.search(path, None)
             return "" if value is None else _refused(parameter, name, value)
         except (JMESPathError, TypeError):
-            return "is a constant that always fails"
+            return "is a constant that always fails: correct it"
     kind = _kind(node)
     if kind in _FITTING[parameter.type] or not kind:
         return ""
-    return f"finds {an(kind)}, and {name} is {an(parameter.type)}"
+    return f"finds {with_article(kind)}, and {name} is {with_article(parameter.type)}"
 
 
 def hides(earlier: str, later: str) -> bool:
-    """Whether every message for which the later condition holds satisfies the earlier one too, as
-    far as their form shows."""
+    """Return whether the earlier condition holds for every message for which the later one holds,
+    as far as their form shows."""
     return _implies(_parsed(later), _parsed(earlier))
 
 
@@ -105,7 +105,7 @@ def _refused(parameter: Parameter, name: str, value: object) -> str:
 
 
 def _kind(node: Node) -> str:
-    """What it finds if it finds anything: empty where the form does not tell."""
+    """Return the kind of an expression's result; empty if its form does not show it."""
     if _boolean(node):
         return "boolean"
     match node["type"], node.get("value"):
@@ -123,7 +123,7 @@ def _kind(node: Node) -> str:
 
 
 def _parsed(expression: str) -> Node:
-    """Raises JMESPathError."""
+    """Parse an expression. Raises JMESPathError."""
     return dict(jmespath.compile(expression).parsed)
 
 
@@ -140,21 +140,21 @@ def _implies(node: Node, other: Node) -> bool:
 
 
 def _longer_prefix(node: Node, other: Node) -> bool:
-    if not all(one["type"] == "function_expression" for one in (node, other)):
+    if not all(part["type"] == "function_expression" for part in (node, other)):
         return False
     if not (node["value"] == other["value"] == "starts_with"):
         return False
-    (looked_at, begins), (other_looked_at, other_begins) = node["children"], other["children"]
-    literal = begins["type"] == other_begins["type"] == "literal"
+    (field, prefix), (other_field, other_prefix) = node["children"], other["children"]
+    literal = prefix["type"] == other_prefix["type"] == "literal"
     return (
         literal
-        and looked_at == other_looked_at
-        and str(begins["value"]).startswith(str(other_begins["value"]))
+        and field == other_field
+        and str(prefix["value"]).startswith(str(other_prefix["value"]))
     )
 
 
 def _boolean(node: Node) -> bool:
-    """Whether it is true or false whenever it is anything."""
+    """Return whether an expression gives only true, false or null."""
     match node["type"]:
         case "comparator" | "not_expression":
             return True
@@ -167,20 +167,20 @@ def _boolean(node: Node) -> bool:
 
 
 def _may_fail(node: Node) -> bool:
-    """Functions fail on types that they do not take, and the whole condition with them."""
-    return any(one["type"] == "function_expression" for one in _nodes(node))
+    """Return whether a condition may fail: a function fails on a wrong type of its argument."""
+    return any(part["type"] == "function_expression" for part in _nodes(node))
 
 
-def _called_wrongly(node: Node) -> str:
+def _wrong_call(node: Node) -> str:
     if node["type"] != "function_expression":
         return ""
-    name, given = node["value"], len(node["children"])
+    name, count = node["value"], len(node["children"])
     if name not in _FUNCTIONS:
-        return f"calls {name}, which JMESPath does not have{meant(name, _FUNCTIONS)}"
+        return f"calls {name}, which JMESPath does not have{did_you_mean(name, _FUNCTIONS)}"
     signature = _FUNCTIONS[name]["signature"]
     variadic = bool(signature and signature[-1].get("variadic"))
-    if given < len(signature) or (given > len(signature) and not variadic):
-        return f"calls {name} with {given} arguments: it takes {len(signature)}"
+    if count < len(signature) or (count > len(signature) and not variadic):
+        return f"calls {name} with {count} arguments: it takes {len(signature)}"
     return ""
 
 

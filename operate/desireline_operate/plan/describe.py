@@ -5,11 +5,11 @@ from __future__ import annotations
 from desireline.plan.tracking_plan import Parameter, PlannedEvent, SenderMapping
 
 
-def allowed(one: Parameter) -> str:
-    """Return the parameter's values or range in words; empty if its type allows any value."""
-    if one.values is not None:
-        return ", ".join(one.values)
-    match one.minimum, one.maximum:
+def allowed(parameter: Parameter) -> str:
+    """Describe the parameter's values or range; empty if its type allows any value."""
+    if parameter.values is not None:
+        return ", ".join(parameter.values)
+    match parameter.minimum, parameter.maximum:
         case None, None:
             return ""
         case low, None:
@@ -21,16 +21,16 @@ def allowed(one: Parameter) -> str:
 
 
 def source_call(sender: str, mapping: SenderMapping) -> str:
-    """Return the call and name by which a sender reports the event, and under which condition."""
+    """Describe the sender's call, its name of the event, and the mapping's condition."""
     name = f" “{mapping.event}”" if mapping.event else ""
     where = f" where `{mapping.where}`" if mapping.where else ""
     return f"{sender} `{mapping.call}`{name}{where}"
 
 
 def marks(event: PlannedEvent) -> list[str]:
-    """Return the event's marks in words: conversion, high intent, ownership of the account."""
+    """List the event's marks: conversion, high intent, ownership of the account."""
     return [
         *([f"{event.conversion} conversion"] if event.conversion else []),
         *(["high intent"] if event.high_intent else []),
-        *(["who does it owns the account"] if event.owns_account else []),
+        *(["makes its person the account's owner"] if event.owns_account else []),
     ]

@@ -1,7 +1,7 @@
-"""A plan as it stands in its folder, right or wrong: what can be read of it, and where.
+"""Read a plan that may have errors, with the file and line of each part.
 
-The functions' own `load_plan` stops at the first error. Here every part is read by itself, so that
-all that is wrong can be said at once.
+`load_plan`, which the functions use, stops at the first error. This module reads every part by
+itself, so that a check can report all problems at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from desireline.plan.tracking_plan import PlannedEvent, SenderMapping, SenderWords, Traits
-from desireline_operate.plan.locations import Document, Problem, Spot, read
+from desireline_operate.plan.locations import Document, Problem, Spot, read_document
 
 Part = TypeVar("Part", bound=BaseModel)
 
@@ -37,8 +37,8 @@ class _Category(_Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Part]):
-    """A part of the plan, and where it stands."""
+class LocatedPart(Generic[Part]):
+    """A part of the plan and its location."""
 
     part: Part
     spot: Spot
@@ -46,38 +46,38 @@ class Found(Generic[Part]):
 
 @dataclass(slots=True)
 class DraftSender:
-    """One sender's file. words: all of it but the mappings, which are read one by one."""
+    """One sender's file. content: all but the mappings, which are read one by one."""
 
-    words: SenderWords
+    content: SenderWords
     spot: Spot
-    mappings: list[Found[SenderMapping]] = field(default_factory=list)
+    mappings: list[LocatedPart[SenderMapping]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Draft:
-    """names: of all events, of those too that are not as they should be."""
+    """A plan that may have errors. names: of all events, the invalid ones included."""
 
     version: str = ""
     version_spot: Spot = field(default_factory=lambda: Document("plan.yaml", None).at("version"))
     traits: Traits | None = None
-    events: dict[str, Found[PlannedEvent]] = field(default_factory=dict)
+    events: dict[str, LocatedPart[PlannedEvent]] = field(default_factory=dict)
     names: dict[str, Spot] = field(default_factory=dict)
     senders: dict[str, DraftSender] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def guess(self, name: str) -> str:
-        """Which event may have been meant."""
-        return meant(name, self.names)
+        """Suggest the event with the most similar name, as `did_you_mean` does."""
+        return did_you_mean(name, self.names)
 
 
-def meant(name: str, names: Iterable[str]) -> str:
-    """' (did you mean …?)', where one of the names is near."""
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return ' (did you mean …?)' if one of the names is similar, else an empty text."""
     near = get_close_matches(name, list(names), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
 def read_draft(folder: Path) -> Draft:
-    """Everything in the folder. What cannot be read is among the problems."""
+    """Read the plan in a folder. Its `problems` list the parts that cannot be read."""
     draft = Draft()
     document = _document(folder / "plan.yaml", folder, draft)
     draft.version_spot = document.at("version")
@@ -96,79 +96,79 @@ def _files(folder: Path, below: str, draft: Draft) -> Iterator[Path]:
             yield file
         elif not file.name.startswith("."):
             name = str(file.relative_to(folder))
-            draft.problems.append(Problem(name, 0, "is not read: call it .yaml, or take it away"))
+            draft.problems.append(Problem(name, 0, "is not read: name it .yaml, or remove it"))
 
 
 def _document(file: Path, folder: Path, draft: Draft) -> Document:
-    document, problems = read(file, folder)
+    document, problems = read_document(file, folder)
     draft.problems += problems
     return document
 
 
 def _read_events(document: Document, draft: Draft) -> None:
-    found = _shaped(_Category, document.content, document.at(), draft)
-    if found is None:
+    category = _shaped(_Category, document.content, document.at(), draft)
+    if category is None:
         return
-    if found.category != Path(document.file).stem:
-        text = f"holds the category {found.category}: call the file {found.category}.yaml"
+    if category.category != Path(document.file).stem:
+        text = f"holds the category {category.category}: name the file {category.category}.yaml"
         draft.problems.append(document.at("category").problem(text))
-    for name, said in found.events.items():
+    for name, entry in category.events.items():
         spot = document.at("events", name)
         if first := draft.names.get(name):
-            text = f"{name} is in {first.document.file}:{first.line} already: keep one"
+            text = f"{name} is already in {first.document.file}:{first.line}: keep one"
             draft.problems.append(spot.problem(text))
             continue
         draft.names[name] = spot
-        content = {"name": name, "category": found.category, **_mapping(said)}
+        content = {"name": name, "category": category.category, **_event_fields(entry)}
         if event := _shaped(PlannedEvent, content, spot, draft):
-            draft.events[name] = Found(event, spot)
+            draft.events[name] = LocatedPart(event, spot)
 
 
 def _read_sender(document: Document, draft: Draft) -> None:
-    content = document.content
-    mappings = content.get("mappings") if isinstance(content, dict) else None
+    fields = document.content
+    mappings = fields.get("mappings") if isinstance(fields, dict) else None
     if isinstance(mappings, list):
-        content = {**content, "mappings": []}
-    words = _shaped(SenderWords, content, document.at(), draft)
-    if words is None or not isinstance(mappings, list):
+        fields = {**fields, "mappings": []}
+    content = _shaped(SenderWords, fields, document.at(), draft)
+    if content is None or not isinstance(mappings, list):
         return
-    if words.sender != Path(document.file).stem:
-        text = f"holds the mappings of {words.sender}: call the file {words.sender}.yaml"
+    if content.sender != Path(document.file).stem:
+        text = f"holds the mappings of {content.sender}: name the file {content.sender}.yaml"
         draft.problems.append(document.at("sender").problem(text))
-    sender = draft.senders[words.sender] = DraftSender(words, document.at("sender"))
-    for index, said in enumerate(mappings):
+    sender = draft.senders[content.sender] = DraftSender(content, document.at("sender"))
+    for index, entry in enumerate(mappings):
         spot = document.at("mappings", index)
-        if mapping := _shaped(SenderMapping, said, spot, draft):
-            sender.mappings.append(Found(mapping, spot))
+        if mapping := _shaped(SenderMapping, entry, spot, draft):
+            sender.mappings.append(LocatedPart(mapping, spot))
 
 
-def _mapping(said: Any) -> dict[str, Any]:
-    return said if isinstance(said, dict) else {"description": said}
+def _event_fields(entry: Any) -> dict[str, Any]:
+    return entry if isinstance(entry, dict) else {"description": entry}
 
 
 def _shaped(model: type[Part], content: Any, spot: Spot, draft: Draft) -> Part | None:
-    """The content as the model; None, and problems, where it is not of its form."""
+    """Validate content against a model. Adds problems and returns None if it does not fit."""
     if spot.document.content is None:
         return None
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        known = [field.alias or name for name, field in model.model_fields.items()]
-        for one in error.errors():
-            where = ".".join(str(part) for part in one["loc"])
-            said = _say(one, known if len(one["loc"]) == 1 else [])
-            text = f"{where} {said}" if where else said
-            draft.problems.append(spot.at(*one["loc"]).problem(text))
+        fields = [field.alias or name for name, field in model.model_fields.items()]
+        for detail in error.errors():
+            path = ".".join(str(part) for part in detail["loc"])
+            message = _message(detail, fields if len(detail["loc"]) == 1 else [])
+            text = f"{path} {message}" if path else message
+            draft.problems.append(spot.at(*detail["loc"]).problem(text))
         return None
 
 
-def _say(error: Any, known: list[str]) -> str:
+def _message(error: Any, fields: list[str]) -> str:
     match error["type"]:
         case "missing":
             return "is missing: add it"
         case "extra_forbidden":
-            near = meant(str(error["loc"][-1]), known)
-            return f"is no field of this part{near}: correct or remove it"
+            near = did_you_mean(str(error["loc"][-1]), fields)
+            return f"is not a field of this part{near}: correct or remove it"
         case "literal_error":
             return f"is {error['input']!r}: write {error['ctx']['expected']}"
         case "string_type":

@@ -1,4 +1,4 @@
-"""YAML with the line at which each part stands, so that what is wrong can be shown."""
+"""Read YAML with the line of each part, so that a problem can name its line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Key = str | int
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """What would break, where, and what to do. line: 0 where a file as a whole is meant."""
+    """A problem of the plan: its location, and a text that says what to do. line: 0 for the whole
+    file."""
 
     file: str
     line: int
@@ -28,48 +29,48 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file, read. lines: of every key and every item, by the path to it."""
+    """The content of a file. lines: of every key and every item, by its path."""
 
     file: str
     content: Any
     lines: dict[tuple[Key, ...], int] = field(default_factory=dict)
 
     def at(self, *path: Key) -> Spot:
-        """A place in it."""
+        """Return the spot at a path."""
         return Spot(self, path)
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place in a document."""
+    """A location in a document."""
 
     document: Document
     path: tuple[Key, ...] = ()
 
     def at(self, *path: Key) -> Spot:
-        """A place below."""
+        """Return the spot at a path below this one."""
         return Spot(self.document, (*self.path, *path))
 
     @property
     def line(self) -> int:
-        """The line of the innermost part that the file has."""
+        """The line of the innermost part of the path that the file has."""
         for length in range(len(self.path), 0, -1):
             if line := self.document.lines.get(self.path[:length]):
                 return line
         return 1
 
     def problem(self, text: str) -> Problem:
-        """Something wrong here."""
+        """Return a problem at this spot."""
         return Problem(self.document.file, self.line, text)
 
 
-def an(word: str) -> str:
-    """The word with its article."""
+def with_article(word: str) -> str:
+    """Return the word with its indefinite article."""
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
-def read(file: Path, folder: Path) -> tuple[Document, list[Problem]]:
-    """The file; content is None where it cannot be read, and the problems say why."""
+def read_document(file: Path, folder: Path) -> tuple[Document, list[Problem]]:
+    """Read a YAML file. If it cannot be read, content is None and the problems say why."""
     name = str(file.relative_to(folder))
     try:
         loader = _LOADER(file.read_text(encoding="utf-8"))
@@ -82,23 +83,24 @@ def read(file: Path, folder: Path) -> tuple[Document, list[Problem]]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         return Document(name, None), [Problem(name, 0, f"cannot be read: {error}")]
     if content is None:
-        return Document(name, None), [Problem(name, 0, "is empty: write it, or take it away")]
+        return Document(name, None), [Problem(name, 0, "is empty: write it, or remove it")]
     document = Document(name, content)
     return document, list(_walk(node, document, (), set()))
 
 
 def _walk(
-    node: yaml.Node | None, document: Document, path: tuple[Key, ...], seen: set[int]
+    node: yaml.Node | None, document: Document, path: tuple[Key, ...], visited: set[int]
 ) -> Iterator[Problem]:
-    """Note lines, find keys written twice: YAML takes the last of them in silence. What is used
-    by an anchor a second time stands where it is used."""
-    if node is None or id(node) in seen:
+    """Store the lines, and yield a problem for each duplicate key: YAML silently uses the last.
+
+    A node that an anchor uses again keeps the line of its first use."""
+    if node is None or id(node) in visited:
         return
-    seen.add(id(node))
+    visited.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             document.lines[(*path, index)] = item.start_mark.line + 1
-            yield from _walk(item, document, (*path, index), seen)
+            yield from _walk(item, document, (*path, index), visited)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, str(key.value))
@@ -106,7 +108,7 @@ def _walk(
                 first = document.lines[here]
                 line = key.start_mark.line + 1
                 yield Problem(
-                    document.file, line, f"{key.value} stands in line {first} already: keep one"
+                    document.file, line, f"{key.value} is already in line {first}: keep one"
                 )
             document.lines[here] = key.start_mark.line + 1
-            yield from _walk(value, document, here, seen)
+            yield from _walk(value, document, here, visited)

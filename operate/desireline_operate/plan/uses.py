@@ -1,5 +1,5 @@
-"""What relies on the plan: playbooks that wait for events, alerts that say traits, code and queries
-that name events."""
+"""Check the users of the plan: playbooks that wait for events, alerts that print traits, and code
+and queries that name events."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _LITERAL = re.compile(r"'([^']*)'")
 def problems(
     draft: Draft, *, playbooks: Path, sources: Iterable[Path], top: Path
 ) -> Iterator[Problem]:
-    """All that would look for what the plan does not have. sources: folders of code and of SQL;
-    top: what their files are named from."""
+    """Yield a problem for each use of an event or trait that the plan does not have.
+
+    sources: folders of code and SQL. top: the folder to which a problem's file is relative."""
     yield from _in_playbooks(draft, playbooks, top)
     for source in sources:
         for file in sorted(source.rglob("*.py")):
@@ -32,33 +33,33 @@ def problems(
         for file in sorted(source.rglob("*.sql")):
             yield from _in_query(draft, file, top)
     if draft.traits is not None:
-        kept = {*draft.traits.person.values(), *draft.traits.account.values()}
-        for trait in sorted(set(TRAITS) - kept):
+        stored = {*draft.traits.person.values(), *draft.traits.account.values()}
+        for trait in sorted(set(TRAITS) - stored):
             yield Problem(
                 draft.version_spot.document.file,
                 0,
-                f"alerts say the trait {trait}, which `traits` does not keep: add its source",
+                f"alerts print the trait {trait}, which `traits` does not store: add its source",
             )
 
 
 def named(playbook: Playbook) -> set[str]:
-    """The events that a playbook starts at, waits for or asks for."""
+    """Return the events that a playbook starts at, waits for or tests."""
     conditions = [playbook.goal]
     for step in playbook.steps:
         conditions += [branch.when for branch in step.branches if branch.when is not None]
-    found = {name for condition in conditions for name in event_names(condition)}
-    return found | ({playbook.trigger.event} if playbook.trigger.event else set())
+    events = {name for condition in conditions for name in event_names(condition)}
+    return events | ({playbook.trigger.event} if playbook.trigger.event else set())
 
 
 def _in_playbooks(draft: Draft, folder: Path, top: Path) -> Iterator[Problem]:
     for file in sorted(folder.glob("*.yaml")):
         name, text = _name(file, top), file.read_text(encoding="utf-8")
         try:
-            asked = named(parse(text, file.name))
+            events = named(parse(text, file.name))
         except InvalidPlaybookError as error:
             yield Problem(name, 0, f"cannot be read: {error.detail.splitlines()[0]}")
             continue
-        for event in sorted(asked - draft.names.keys()):
+        for event in sorted(events - draft.names.keys()):
             yield Problem(
                 name,
                 _line(text, event),
@@ -80,7 +81,7 @@ def _in_code(draft: Draft, file: Path, top: Path) -> Iterator[Problem]:
 
 
 def _in_query(draft: Draft, file: Path, top: Path) -> Iterator[Problem]:
-    """In queries of events the column `name` is the event's."""
+    """Check a query: in the events table the column `name` holds the event's name."""
     text = file.read_text(encoding="utf-8")
     if "events" not in text:
         return
@@ -95,8 +96,8 @@ def _unplanned(draft: Draft, file: str, line: int, event: str) -> Problem:
     return Problem(
         file,
         line,
-        f"names {event}, which the plan does not have{draft.guess(event)}: change this first, or "
-        "leave the event in the plan",
+        f"names {event}, which the plan does not have{draft.guess(event)}: change this file first, "
+        "or leave the event in the plan",
     )
 
 

@@ -1,4 +1,4 @@
-"""Versions of the plan: semantic, with what changed deciding which part is raised."""
+"""Semantic versions of the plan. The changes decide which part of the version rises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 
 
 class Level(IntEnum):
-    """How much a change asks for. major: it breaks what relies on the plan."""
+    """The part of the version that a change raises. major: for a breaking change."""
 
     PATCH = 1
     MINOR = 2
@@ -18,7 +18,7 @@ class Level(IntEnum):
 
 
 class Version(NamedTuple):
-    """major.minor.patch, in order."""
+    """A version major.minor.patch; versions compare in order."""
 
     major: int
     minor: int
@@ -26,12 +26,12 @@ class Version(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The version, or None where the text is none."""
-        found = _VERSION.fullmatch(text)
-        return cls(*map(int, found.groups())) if found else None
+        """Parse a version; None if the text is not a version."""
+        match = _VERSION.fullmatch(text)
+        return cls(*map(int, match.groups())) if match else None
 
     def raised(self, level: Level) -> Version:
-        """The next version of that level."""
+        """Return the next version of that level."""
         match level:
             case Level.MAJOR:
                 return Version(self.major + 1, 0, 0)

@@ -14,7 +14,7 @@ SCHEMA = "RAW"
 
 def connect(**parameters: Any) -> Any:
     """Return a connection of Snowflake's client. Raises UnavailableError."""
-    # The import takes half a second, which commands without a warehouse need not wait for.
+    # The import takes half a second. Commands that do not use the warehouse avoid it.
     from snowflake import connector  # noqa: PLC0415
 
     try:

@@ -1,4 +1,4 @@
-"""The reference funnel out of the warehouse."""
+"""Query the reference funnel in the warehouse."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """Trials that reached each step: of those whose window is over, and of those still open."""
+    """The number of trials that reached each step. closed: trials whose window is over. open: the
+    other trials."""
 
     closed: tuple[int, ...]
     open: tuple[int, ...]
 
 
 def reference_funnel(connection: Any, *, window_days: int, as_of: int) -> Funnel:
-    """as_of: journey time, epoch ms."""
+    """Query the funnel. as_of: journey time, epoch ms."""
     moment = datetime.fromtimestamp(as_of / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     binds = {"window": window_days * 86_400, "as_of": moment}
-    found = {bool(row[0]): row[1:] for row in rows(connection, QUERY.read_text(), binds)}
-    nothing = (0,) * len(STEPS)
+    counts = {bool(row[0]): row[1:] for row in rows(connection, QUERY.read_text(), binds)}
+    zeros = (0,) * len(STEPS)
     return Funnel(
-        tuple(map(int, found.get(True, nothing))), tuple(map(int, found.get(False, nothing)))
+        tuple(map(int, counts.get(True, zeros))), tuple(map(int, counts.get(False, zeros)))
     )

@@ -9,9 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class AccountSettings(BaseSettings):
-    """A real Snowflake account and a user of it with a key pair; SNOWFLAKE_ACCOUNT and so on.
+    """A Snowflake account and its user with a key pair. The variables start with SNOWFLAKE_.
 
-    private_key_file: PKCS 8, unencrypted unless private_key_file_pwd is given.
+    private_key_file: PKCS 8, unencrypted unless private_key_file_pwd is set.
     """
 
     model_config = SettingsConfigDict(env_prefix="snowflake_")
@@ -25,5 +25,5 @@ class AccountSettings(BaseSettings):
 
 
 def account_settings() -> AccountSettings | None:
-    """Read the account; None without SNOWFLAKE_ACCOUNT. Raises ValueError if others are missing."""
+    """Read the account; None without SNOWFLAKE_ACCOUNT. Raises ValueError if it is incomplete."""
     return AccountSettings() if "SNOWFLAKE_ACCOUNT" in os.environ else None

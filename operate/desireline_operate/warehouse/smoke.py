@@ -1,7 +1,7 @@
-"""Looks whether a real account is as the migrations leave it, and loading works. Only reads.
+"""Check that a Snowflake account has the migrated tables, and that its pipes load. It only reads.
 
-`python -m desireline_operate.warehouse.smoke`, with the environment of `settings.AccountSettings`.
-Nobody has run it against a real account yet. Exits with 1 when something is wrong.
+Run `python -m desireline_operate.warehouse.smoke` with the environment of `AccountSettings`. It
+exits with 1 if it finds a problem. It has not yet run against a real account.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 
 def check(connection: Any, database: str) -> list[str]:
-    """What is wrong, one sentence each; empty when all is well."""
-    wrong = []
+    """Check pipes, loads and tables. Returns one sentence per problem."""
+    problems = []
     for topic in Topic:
         table = topic.replace(".", "_")
         state = json.loads(
@@ -34,7 +34,7 @@ def check(connection: Any, database: str) -> list[str]:
             ]
         )
         if state.get("executionState") != "RUNNING":
-            wrong.append(f"the pipe of {topic} is {state.get('executionState')}: {state}")
+            problems.append(f"the pipe of {topic} is {state.get('executionState')}: {state}")
         failed = rows(
             connection,
             "select file_name, first_error_message from table(information_schema.copy_history("
@@ -42,23 +42,23 @@ def check(connection: Any, database: str) -> list[str]:
             " where status in ('Load failed', 'Partially loaded') limit 10",
             (f"RAW.{table}",),
         )
-        wrong += [f"{topic}: {file}: {error}" for file, error in failed]
+        problems += [f"{topic}: {file}: {error}" for file, error in failed]
         count, latest = rows(connection, f"select count(*), max(loaded_at) from raw.{table}")[0]
         log.info("%s: %s rows, the latest loaded at %s", topic, count, latest)
     funnel = reference_funnel(connection, window_days=WINDOW_DAYS, as_of=round(time.time() * 1000))
     log.info("reference funnel, %d days: %s", WINDOW_DAYS, funnel)
-    return wrong
+    return problems
 
 
 def main() -> int:
-    """Check, tell, and return the exit status."""
+    """Run the check, log its result, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = AccountSettings()
     with closing(connect_account(settings)) as connection:
-        wrong = check(connection, settings.database)
-    for sentence in wrong:
+        problems = check(connection, settings.database)
+    for sentence in problems:
         log.error(sentence)
-    return 1 if wrong else 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

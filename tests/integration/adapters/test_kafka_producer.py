@@ -14,7 +14,7 @@ from desireline.adapters.kafka import KafkaProducer
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, free_port
-from desireline_local.kafka.read_all import everything
+from desireline_local.kafka.read_all import read_topic
 
 Topics = Callable[..., str]
 
@@ -28,7 +28,7 @@ def test_what_was_flushed_is_there_with_key_headers_and_order(kafka: Kafka, topi
 
     producer.flush(60)
 
-    messages = everything(kafka.bootstrap, name)
+    messages = read_topic(kafka.bootstrap, name)
     assert sorted(int(message.value()) for message in messages) == list(range(300))
     assert messages[0].headers() == [("trace-id", b"\x00\xff")]
     for key in range(7):
@@ -44,7 +44,7 @@ def test_the_key_decides_the_partition_as_javas_client_does(kafka: Kafka, topic:
     producer.produce(Outgoing(name, "21", b""))
     producer.flush(60)
     murmur2 = -973932308 & 0x7FFFFFFF
-    assert [message.partition() for message in everything(kafka.bootstrap, name)] == [murmur2 % 11]
+    assert [message.partition() for message in read_topic(kafka.bootstrap, name)] == [murmur2 % 11]
 
 
 def test_an_absent_broker_is_told_in_time() -> None:
@@ -77,7 +77,7 @@ def test_a_refused_record_fails_the_flush_and_not_the_next(kafka: Kafka) -> None
 
     producer.produce(Outgoing(name, "k", b"small"))
     producer.flush(60)
-    assert [message.value() for message in everything(kafka.bootstrap, name)] == [b"small"]
+    assert [message.value() for message in read_topic(kafka.bootstrap, name)] == [b"small"]
 
 
 def test_a_record_that_no_broker_takes_is_refused_at_once(kafka: Kafka, topic: Topics) -> None:
@@ -100,7 +100,7 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
     producer.produce(Outgoing(name, "k", b"second"))
     producer.flush(60)
 
-    values = [message.value() for message in everything(kafka.bootstrap, name)]
+    values = [message.value() for message in read_topic(kafka.bootstrap, name)]
     assert values.count(b"second") == 1
     assert values.count(b"first") <= 1
 
@@ -128,7 +128,7 @@ def test_a_thaw_after_a_long_pause_is_noticed(
     producer.produce(Outgoing(name, "k", b"after"))
     producer.flush(60)
 
-    assert [message.value() for message in everything(kafka.bootstrap, name)] == [
+    assert [message.value() for message in read_topic(kafka.bootstrap, name)] == [
         b"before",
         b"after",
     ]

@@ -20,7 +20,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
 from desireline.rows.sources import PullRow
 from desireline_local.kafka.broker import free_port
-from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, PlayedMixpanel
+from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, MixpanelStandIn
 from tests.worlds.receiving import NOW, World
 from tests.worlds.receiving import SECRET as SIGNING
 
@@ -95,8 +95,8 @@ def ours() -> Iterator[OurWebhook]:
 
 
 @pytest.fixture
-def mixpanel() -> Iterator[PlayedMixpanel]:
-    with PlayedMixpanel().playing() as mixpanel:
+def mixpanel() -> Iterator[MixpanelStandIn]:
+    with MixpanelStandIn().serving() as mixpanel:
         yield mixpanel
 
 
@@ -114,7 +114,7 @@ class Puller:
 
     def __init__(
         self,
-        mixpanel: PlayedMixpanel,
+        mixpanel: MixpanelStandIn,
         ours: OurWebhook,
         *,
         read_timeout: float = 60.0,
@@ -159,7 +159,7 @@ class Puller:
 
 
 @pytest.fixture
-def puller(mixpanel: PlayedMixpanel, ours: OurWebhook) -> Puller:
+def puller(mixpanel: MixpanelStandIn, ours: OurWebhook) -> Puller:
     return Puller(mixpanel, ours)
 
 
@@ -181,13 +181,13 @@ def created(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("count", [1, 3_000])
 def test_events_come_through_small_and_packed(
-    puller: Puller, mixpanel: PlayedMixpanel, ours: OurWebhook, count: int
+    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook, count: int
 ) -> None:
-    mixpanel.happens(DAY, *map(created, range(count)))
+    mixpanel.add_events(DAY, *map(created, range(count)))
 
     assert puller() == ""
 
-    assert mixpanel.asked == ["2026-01-03", DAY, TODAY]
+    assert mixpanel.requested == ["2026-01-03", DAY, TODAY]
     assert len(ours.events) == count
     assert ours.requests == -(-count // pull_exports.CHUNK_LINES)
     assert {event.source for event in ours.world.events()} == {"mixpanel_export"}
@@ -196,7 +196,7 @@ def test_events_come_through_small_and_packed(
 @pytest.mark.parametrize("how", ["cut", "half-gzip", "short", "early", 500, 502, 503])
 def test_what_breaks_in_the_middle_is_taken_again(
     puller: Puller,
-    mixpanel: PlayedMixpanel,
+    mixpanel: MixpanelStandIn,
     ours: OurWebhook,
     monkeypatch: pytest.MonkeyPatch,
     how: int | str,
@@ -204,7 +204,7 @@ def test_what_breaks_in_the_middle_is_taken_again(
     """Given a day of a hundred events whose answer breaks, when the next run comes, then every
     event has come through, and none has another id than before."""
     monkeypatch.setattr(pull_exports, "CHUNK_LINES", 20)
-    mixpanel.happens(DAY, *map(created, range(100)))
+    mixpanel.add_events(DAY, *map(created, range(100)))
     mixpanel.answers = [200, how]
 
     assert puller() == "unavailable"
@@ -220,10 +220,10 @@ def test_what_breaks_in_the_middle_is_taken_again(
 
 
 def test_silence_is_taken_for_a_break(
-    puller: Puller, mixpanel: PlayedMixpanel, ours: OurWebhook
+    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
 ) -> None:
     """Given Mixpanel answers nothing any more, when the next run comes, then nothing is missing."""
-    mixpanel.happens(DAY, created(1))
+    mixpanel.add_events(DAY, created(1))
     hasty = Puller(mixpanel, ours, read_timeout=0.2, store=puller.store)
     mixpanel.answers = ["hang"]
 
@@ -234,24 +234,24 @@ def test_silence_is_taken_for_a_break(
 
 
 def test_a_rate_limit_ends_the_run_and_moves_nothing(
-    puller: Puller, mixpanel: PlayedMixpanel, ours: OurWebhook
+    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
 ) -> None:
-    mixpanel.happens(DAY, created(1))
+    mixpanel.add_events(DAY, created(1))
     mixpanel.answers = [200, 429]
     assert puller() == "rate_limited"
-    assert len(mixpanel.asked) == 2, "it does not insist"
+    assert len(mixpanel.requested) == 2, "it does not insist"
     assert puller.row.day == DAY
     assert puller() == ""
     assert len(ours.events) == 1
 
 
 def test_late_events_come_through_and_repeats_count_as_one(
-    puller: Puller, mixpanel: PlayedMixpanel, ours: OurWebhook
+    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
 ) -> None:
-    mixpanel.happens(DAY, created(1), created(2))
+    mixpanel.add_events(DAY, created(1), created(2))
     puller()
     puller.wall.time = NOW + 7_200_000
-    mixpanel.happens(DAY, created(3, mp_processing_time_ms=NOW + 3_600_000))
+    mixpanel.add_events(DAY, created(3, mp_processing_time_ms=NOW + 3_600_000))
     puller()
     assert len(ours.events) == 3
 
@@ -263,19 +263,19 @@ def test_late_events_come_through_and_repeats_count_as_one(
 
 
 def test_a_line_that_is_no_event_is_set_aside_and_stops_nothing(
-    puller: Puller, mixpanel: PlayedMixpanel, ours: OurWebhook
+    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
 ) -> None:
-    mixpanel.happens(DAY, created(1), b"garbage \xff", b"", created(2))
+    mixpanel.add_events(DAY, created(1), b"garbage \xff", b"", created(2))
     assert puller() == ""
     assert len(ours.events) == 2
     assert [one.reason for one in ours.world.quarantined()] == ["unmapped"]
 
 
 def test_a_last_line_without_an_end_is_taken_if_it_is_whole(
-    puller: Puller, mixpanel: PlayedMixpanel, monkeypatch: pytest.MonkeyPatch
+    puller: Puller, mixpanel: MixpanelStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = mixpanel.body
-    mixpanel.happens(DAY, created(1), created(2))
+    mixpanel.add_events(DAY, created(1), created(2))
     monkeypatch.setattr(mixpanel, "body", lambda day: whole(day).rstrip(b"\n"))
     assert len(list(puller.exports.lines(date(2026, 1, 4)))) == 2
     monkeypatch.setattr(mixpanel, "body", lambda day: whole(day)[:-20])
@@ -284,9 +284,9 @@ def test_a_last_line_without_an_end_is_taken_if_it_is_whole(
 
 
 def test_credentials_that_were_replaced_are_read_again(
-    puller: Puller, mixpanel: PlayedMixpanel, ours: OurWebhook
+    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
 ) -> None:
-    mixpanel.happens(DAY, created(1))
+    mixpanel.add_events(DAY, created(1))
     puller.vault.stale = b'{"username": "old", "secret": "old"}'
     assert puller() == ""
     assert len(ours.events) == 1
@@ -312,17 +312,17 @@ def test_credentials_that_are_wrong_are_said_to_be(
 
 
 def test_an_address_where_nobody_is_can_be_tried_again(ours: OurWebhook) -> None:
-    nobody = PlayedMixpanel(free_port())
-    with nobody.playing():
+    nobody = MixpanelStandIn(free_port())
+    with nobody.serving():
         pass
     assert Puller(nobody, ours)() == "unavailable"
 
 
 @pytest.mark.parametrize("answers", [[503], [429, 503], [500, 502, 504]])
 def test_our_webhook_is_asked_again_for_a_while(
-    puller: Puller, mixpanel: PlayedMixpanel, ours: OurWebhook, answers: list[int]
+    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook, answers: list[int]
 ) -> None:
-    mixpanel.happens(DAY, created(1))
+    mixpanel.add_events(DAY, created(1))
     ours.answers = [*answers]
     assert puller() == ""
     assert len(ours.events) == 1

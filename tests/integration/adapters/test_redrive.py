@@ -29,7 +29,7 @@ from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
-from desireline_local.kafka.read_all import bounds
+from desireline_local.kafka.read_all import read_bounds
 from tests.worlds.redriving import event, kafka_object, record
 
 from .conftest import Clients
@@ -48,7 +48,7 @@ class Resolve:
         places = []
         for number in range(PARTITIONS):
             place = TopicPartition(Topic.EVENTS_RECEIVED, number)
-            _, place.offset = bounds(self._consumer, place)
+            _, place.offset = read_bounds(self._consumer, place)
             places.append(place)
         self._consumer.assign(places)
         self._consumer.commit(offsets=places, asynchronous=False)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from desireline_operate.import_history.files import Format, digest, look_at
+from desireline_operate.import_history.files import Format, digest, inspect_file
 from desireline_operate.import_history.formats import SourceSpec
 from desireline_operate.import_history.import_file import Options, Processes, import_file
 from desireline_operate.import_history.journal import Journal
-from desireline_operate.import_history.worker import Place, Work
+from desireline_operate.import_history.worker import ImportTarget, ImportTask
 
 
 def main() -> None:
     bootstrap, path, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    place = Place(
+    place = ImportTarget(
         bootstrap=bootstrap,
         auth="plaintext",
         region="",
@@ -23,7 +23,9 @@ def main() -> None:
         stamped=1_767_600_000_000,
         mark="import-1",
     )
-    work = Work(file=look_at(path), spec=SourceSpec(format=Format.SEGMENT), digest=digest(path))
+    work = ImportTask(
+        file=inspect_file(path), spec=SourceSpec(format=Format.SEGMENT), digest=digest(path)
+    )
     with (
         Processes(place, 2) as processes,
         Journal(folder / "journal", folder / "rejects") as journal,

@@ -16,7 +16,7 @@ from desireline.contracts import Header, Topic
 from desireline.events import CanonicalEvent
 from desireline.receive.mapping.canonical import event_id
 from desireline_local.kafka.broker import Kafka, create_topics
-from desireline_local.kafka.read_all import everything
+from desireline_local.kafka.read_all import read_topic
 from tests.worlds.history_files import call, ndjson
 
 EVENTS = 12_000
@@ -43,7 +43,7 @@ def begin(kafka: Kafka, file: Path, folder: Path) -> subprocess.Popen[str]:
 def received(kafka: Kafka) -> list[tuple[CanonicalEvent, dict[str, bytes]]]:
     return [
         (CanonicalEvent.decode(message.value() or b""), dict(message.headers() or ()))
-        for message in everything(kafka.bootstrap, Topic.EVENTS_RECEIVED)
+        for message in read_topic(kafka.bootstrap, Topic.EVENTS_RECEIVED)
     ]
 
 

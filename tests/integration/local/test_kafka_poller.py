@@ -25,7 +25,7 @@ from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
 from desireline_local.poller import consume
 from desireline_local.poller.consume import MappingConsumer
-from desireline_local.poller.event_source import KafkaMapping
+from desireline_local.poller.event_source import KafkaEventSource
 from tests.integration.tiny_functions import Notes, create_function, eventually
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -135,7 +135,7 @@ class Source:
         return sum(self._running[-1].done.values())
 
 
-def mapping(source: Source, **settings: Any) -> KafkaMapping:
+def mapping(source: Source, **settings: Any) -> KafkaEventSource:
     """A mapping with provisioned pollers, all else as a test asks."""
     defaults: dict[str, Any] = {
         "id": str(uuid4()),
@@ -153,7 +153,7 @@ def mapping(source: Source, **settings: Any) -> KafkaMapping:
         "bucket": source.bucket,
         "pollers": 2,
     }
-    return KafkaMapping(**{**defaults, **settings})
+    return KafkaEventSource(**{**defaults, **settings})
 
 
 @pytest.fixture

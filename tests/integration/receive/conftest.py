@@ -13,7 +13,7 @@ import pytest
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
 from desireline_local.cloud import Addresses, LocalCloud
-from desireline_local.kafka.read_all import everything
+from desireline_local.kafka.read_all import read_topic
 
 SITE = "http://localhost:3000"
 SERVER_KEY, SITE_KEY = "backend-key-0001", "site-key-000001"
@@ -58,6 +58,6 @@ def post(url: str, **given: Any) -> httpx.Response:
 
 def events(cloud: Addresses) -> list[CanonicalEvent]:
     """Of events.received, each once."""
-    found = everything(cloud.kafka, Topic.EVENTS_RECEIVED)
+    found = read_topic(cloud.kafka, Topic.EVENTS_RECEIVED)
     decoded = (CanonicalEvent.decode(one.value() or b"") for one in found)
     return list({event.event_id: event for event in decoded}.values())

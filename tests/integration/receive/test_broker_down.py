@@ -30,7 +30,7 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import known
 from desireline.throttle import ANY, Limit, Throttle
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
-from desireline_local.kafka.read_all import everything
+from desireline_local.kafka.read_all import read_topic
 from desireline_local.sender_side.signing import sign
 from receive_webhook.handler import CALL_SECONDS, quick
 
@@ -232,4 +232,4 @@ def insist(receive: ReceiveWebhook, numbers: list[int]) -> None:
 
 
 def values(kafka: Kafka, topic: Topic) -> list[bytes]:
-    return [message.value() or b"" for message in everything(kafka.bootstrap, topic)]
+    return [message.value() or b"" for message in read_topic(kafka.bootstrap, topic)]

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from desireline.contracts import Topic
 from desireline_local.cloud import Addresses
-from desireline_local.kafka.read_all import everything
+from desireline_local.kafka.read_all import read_topic
 from desireline_operate.cli.main import app
 from docs.render.openapi import description
 from tests.integration.receive.conftest import SERVER_KEY, busy, patient, post
@@ -90,10 +90,10 @@ def test_the_running_function_withholds_who_was_suppressed_by_command(
         time.sleep(1)
     assert taken == {"accepted": 0, "quarantined": 0, "withheld": 1}
     # Whichever environment answers, it is so by now.
-    before = len(everything(cloud.kafka, Topic.WEBHOOKS_RAW))
+    before = len(read_topic(cloud.kafka, Topic.WEBHOOKS_RAW))
     time.sleep(max(0.0, began + 61 - time.monotonic()))
     assert all(send(1000 + i).get("withheld") == 1 for i in range(6))
-    raw = everything(cloud.kafka, Topic.WEBHOOKS_RAW)
+    raw = read_topic(cloud.kafka, Topic.WEBHOOKS_RAW)
     assert len(raw) == before, "nothing of it is kept"
 
     assert "1 of 1" in command("suppress", "remove", "user:suppressed-person")

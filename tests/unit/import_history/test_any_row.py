@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from desireline.events import CanonicalEvent
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline_operate.import_history.files import Format
-from desireline_operate.import_history.formats import SourceSpec, source_of, with_words
+from desireline_operate.import_history.formats import SourceSpec, plan_with_mapping, source_of
 from desireline_operate.import_history.rows import Row
-from desireline_operate.import_history.worker import Done, Rows
+from desireline_operate.import_history.worker import ChunkResult, RowMapper
 from tests.worlds.history_files import PLACE, PLAN
 from tests.worlds.history_samples import CRM_WORDS, MIXPANEL, OURS, SEGMENT, SEGMENT_ROW, ga4
 
@@ -23,7 +23,7 @@ SPECS = {
     Format.SEGMENT_WAREHOUSE: (SourceSpec(format=Format.SEGMENT_WAREHOUSE), SEGMENT_ROW),
     Format.MIXPANEL: (SourceSpec(format=Format.MIXPANEL, account_property="company"), MIXPANEL),
     Format.GA4: (SourceSpec(format=Format.GA4, account_property="company_id"), ga4()),
-    Format.MAPPED: (SourceSpec(format=Format.MAPPED, words=CRM_WORDS), OURS),
+    Format.MAPPED: (SourceSpec(format=Format.MAPPED, mapping=CRM_WORDS), OURS),
 }
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats() | st.text(max_size=8),
@@ -34,10 +34,10 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def rows_of(form: Format) -> Rows:
+def rows_of(form: Format) -> RowMapper:
     spec, _ = SPECS[form]
-    plan = with_words(PLAN, spec)
-    return Rows(source_of(spec, plan), EventMapper.with_secret(plan, b"s"), PLACE, "import-x")
+    plan = plan_with_mapping(PLAN, spec)
+    return RowMapper(source_of(spec, plan), EventMapper.with_secret(plan, b"s"), PLACE, "import-x")
 
 
 ROWS = {form: rows_of(form) for form in SPECS}
@@ -52,10 +52,10 @@ def test_each_row_ends_in_exactly_one_place(form: Format, data: st.DataObject) -
     sample = SPECS[form][1]
     names = data.draw(st.lists(st.sampled_from(sorted(sample)), max_size=4))
     row = {**sample, **{name: data.draw(JSON) for name in names}}
-    done, again = Done(0, 1.0), Done(0, 1.0)
+    done, again = ChunkResult(0, 1.0), ChunkResult(0, 1.0)
 
-    events = list(ROWS[form].mapped([Row(1, row, row)], done))
-    twice = list(ROWS[form].mapped([Row(1, row, row)], again))
+    events = list(ROWS[form].map_rows([Row(1, row, row)], done))
+    twice = list(ROWS[form].map_rows([Row(1, row, row)], again))
 
     assert len(events) + len(done.rejects) + done.left_out.total() == 1
     assert (events, done) == (twice, again)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from desireline.events import AliasType
 from desireline.identity.aliases import Fragments
 from desireline_operate.import_history.chunks import Chunk, chunks
-from desireline_operate.import_history.files import Format, look_at
+from desireline_operate.import_history.files import Format, inspect_file
 from desireline_operate.import_history.formats import SourceSpec
 from desireline_operate.import_history.journal import Journal
 from desireline_operate.import_history.rows import reader
-from desireline_operate.import_history.worker import Done, Reject
+from desireline_operate.import_history.worker import ChunkResult, Reject
 from tests.worlds.history_files import call, gzipped, imported, ndjson, parquet, table
 
 TMP = settings(
@@ -51,7 +51,7 @@ def test_csv_is_cut_only_between_records(tmp_path: Path, rows: list[list[str]], 
             expected.append((line, cells))
             line = reading.line_num + 1
 
-    history = look_at(file, delimiter=",")
+    history = inspect_file(file, delimiter=",")
     found = [row for chunk in chunks(history, size=size) for row in reader(history)(chunk)]
 
     assert [row.raw for row in found] == [cells for _, cells in expected if cells]
@@ -81,7 +81,7 @@ def test_no_line_is_lost_or_seen_twice(tmp_path: Path, lines: list[str], size: i
     file = tmp_path / "lines.ndjson"
     file.write_text('{"first": 1}\n' + "\n".join(lines))
 
-    history = look_at(file)
+    history = inspect_file(file)
     found = [row for chunk in chunks(history, size=size) for row in reader(history)(chunk)]
 
     kept = [(number, line) for number, line in enumerate(lines, 2) if line.strip()]
@@ -106,7 +106,7 @@ def test_the_cut_changes_nothing(tmp_path: Path, write: Any, size: int) -> None:
 
 def test_parquets_rows_come_in_portions(tmp_path: Path) -> None:
     rows = [{"n": number, "event_params": [], "event_timestamp": 1} for number in range(4_500)]
-    history = look_at(parquet(tmp_path / "rows.parquet", rows))
+    history = inspect_file(parquet(tmp_path / "rows.parquet", rows))
 
     portions = list(chunks(history))
     found = [row for chunk in portions for row in reader(history)(chunk)]
@@ -121,7 +121,7 @@ def test_a_gzip_that_was_cut_off_is_told(tmp_path: Path) -> None:
 
     file = gzipped(tmp_path / "history.gz", [call(n) for n in range(20_000)])
     file.write_bytes(file.read_bytes()[:-2_000])
-    history = look_at(file)
+    history = inspect_file(file)
 
     with pytest.raises(FileError, match="cannot be read to its end"):
         list(chunks(history))
@@ -184,15 +184,15 @@ def test_csv_rows_of_another_width_or_encoding_are_set_aside(tmp_path: Path) -> 
 def test_a_bare_carriage_return_is_no_csv_and_stops_nothing(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_bytes(b"a,b\n1,2\r3,4\n5,6\n")
-    history = look_at(file)
+    history = inspect_file(file)
 
     found = [row for chunk in chunks(history) for row in reader(history)(chunk)]
 
     assert [(row.line, row.broken) for row in found] == [(2, "not_csv"), (3, "")]
 
 
-def done(number: int, *, rejects: int = 0) -> Done:
-    return Done(
+def done(number: int, *, rejects: int = 0) -> ChunkResult:
+    return ChunkResult(
         number,
         0.5,
         accepted=10,
@@ -243,7 +243,7 @@ def test_a_finished_journal_says_so(tmp_path: Path) -> None:
 
 
 def test_chunks_are_numbered_and_tell_how_far_they_are(tmp_path: Path) -> None:
-    history = look_at(ndjson(tmp_path / "h.ndjson", [call(n) for n in range(100)]))
+    history = inspect_file(ndjson(tmp_path / "h.ndjson", [call(n) for n in range(100)]))
 
     found: list[Chunk] = list(chunks(history, size=2_000))
 

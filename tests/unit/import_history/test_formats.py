@@ -13,9 +13,9 @@ import yaml
 from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.canonical import event_id
 from desireline.receive.senders import segment
-from desireline_operate.import_history.files import Container, FileError, Format, look_at
+from desireline_operate.import_history.files import Container, FileError, Format, inspect_file
 from desireline_operate.import_history.formats import (
-    FileWords,
+    FileOptions,
     MappingError,
     SourceSpec,
     read_mapping,
@@ -79,7 +79,7 @@ def test_a_row_of_segments_warehouse_is_the_call_that_it_was(tmp_path: Path, kin
         for name in ("original_timestamp", "sent_at", "received_at", "timestamp", "uuid_ts"):
             row[name] = datetime.fromisoformat(row[name].removesuffix(" UTC")).replace(tzinfo=UTC)
     file = write(tmp_path / f"trial_started.{kind}", [row])
-    assert look_at(file).format is Format.SEGMENT_WAREHOUSE
+    assert inspect_file(file).format is Format.SEGMENT_WAREHOUSE
 
     ((event,), done), ((called,), _) = (
         imported(file),
@@ -116,7 +116,7 @@ def test_the_other_tables_of_segments_warehouse(tmp_path: Path) -> None:
 
 def test_mixpanels_raw_export_in_the_projects_zone(tmp_path: Path) -> None:
     file = ndjson(tmp_path / "export.ndjson", [MIXPANEL])
-    assert look_at(file).format is Format.MIXPANEL
+    assert inspect_file(file).format is Format.MIXPANEL
 
     (event,), _ = imported(file, zone="America/New_York", account_property="company")
 
@@ -134,7 +134,7 @@ def test_ga4_is_the_same_in_json_and_in_parquet(tmp_path: Path) -> None:
         ndjson(tmp_path / "events.json", rows),
         parquet(tmp_path / "events.parquet", [typed({"user_id": None, **row}) for row in rows]),
     )
-    assert [look_at(file).format for file in files] == [Format.GA4, Format.GA4]
+    assert [inspect_file(file).format for file in files] == [Format.GA4, Format.GA4]
 
     (told, _), (typed_ones, _) = (imported(file, account_property="company_id") for file in files)
 
@@ -163,7 +163,7 @@ def test_a_table_with_our_own_names_needs_only_the_shipped_mapping(tmp_path: Pat
     the number is one, and a comma in quotes parts nothing."""
     path = PLAN_FOLDER / "senders" / "csv.yaml"
     words, file = read_mapping(path, PLAN)
-    spec = SourceSpec(format=Format.MAPPED, words=words, file=file)
+    spec = SourceSpec(format=Format.MAPPED, mapping=words, file=file)
 
     (event,), done = imported(table(tmp_path / "events.csv", [OURS]), spec)
 
@@ -190,7 +190,7 @@ def test_a_mapping_file_says_how_to_read_any_table(tmp_path: Path) -> None:
         "Won;13.09.2020 14:26;ada@acme.com;77;acme;1200.50\n"
         "Won;2020-09-13;ada@acme.com;77;acme;5\n"
     )
-    spec = SourceSpec(format=Format.MAPPED, words=words, file=told)
+    spec = SourceSpec(format=Format.MAPPED, mapping=words, file=told)
 
     events, done = imported(file, spec)
 
@@ -209,7 +209,7 @@ def test_parquets_times_and_decimals(tmp_path: Path) -> None:
         {"What": "Won", "When": when, "Mail": "ada@acme.com", "Amount": Decimal("12.50")}
         for when in (datetime(2020, 9, 13, 12, 26, 40, tzinfo=UTC), None)
     ]
-    spec = SourceSpec(format=Format.MAPPED, words=words, file=told)
+    spec = SourceSpec(format=Format.MAPPED, mapping=words, file=told)
 
     (event,), done = imported(parquet(tmp_path / "deals.parquet", rows), spec)
 
@@ -223,16 +223,16 @@ def test_parquets_times_and_decimals(tmp_path: Path) -> None:
     [
         (b"[{}]", "one JSON array"),
         (b"\xff\xfe\x00x,y\n", "neither JSON, CSV in UTF-8 nor Parquet"),
-        (b"only one column\n1\n", "no header of columns"),
-        (b"PAR1 and nothing", "no Parquet"),
-        (b"\x1f\x8b and nothing", "cannot be read"),
+        (b"only one column\n1\n", "has no header"),
+        (b"PAR1 and nothing", "is not readable as Parquet"),
+        (b"\x1f\x8b and nothing", "cannot read"),
     ],
 )
 def test_what_is_no_history_is_told(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "file"
     file.write_bytes(content)
     with pytest.raises(FileError, match=said):
-        look_at(file)
+        inspect_file(file)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_what_is_no_history_is_told(tmp_path: Path, content: bytes, said: str) -
     [
         ({"message": None}, "no `message`"),
         ({"mappings": [{"call": "row", "as": "nothing_known"}]}, "the plan does not have"),
-        ({"file": {"time_zone": "Mars"}}, "no time zone 'Mars'"),
+        ({"file": {"time_zone": "Mars"}}, "unknown time zone 'Mars'"),
         ({"file": {"zone": "UTC"}}, "zone"),
         ({"mappings": 3}, "mappings"),
     ],
@@ -259,7 +259,7 @@ def test_the_container_is_seen_and_not_believed(tmp_path: Path) -> None:
     file = tmp_path / "events.json"
     file.write_bytes(b"\xef\xbb\xbfid,name\n1,2\n")
 
-    found = look_at(file)
+    found = inspect_file(file)
 
     assert (found.container, found.columns) == (Container.CSV, ["id", "name"])
-    assert FileWords().delimiter is None
+    assert FileOptions().delimiter is None

@@ -11,9 +11,9 @@ from desireline.records import Outgoing
 from desireline.rows import EnrolmentRow, JourneyRow
 from desireline_local.demo.in_memory import InMemoryPipeline
 from desireline_operate.import_history.chunks import chunks
-from desireline_operate.import_history.files import Format, digest, look_at
+from desireline_operate.import_history.files import Format, digest, inspect_file
 from desireline_operate.import_history.formats import SourceSpec
-from desireline_operate.import_history.worker import Place, Work, Worker
+from desireline_operate.import_history.worker import ImportTarget, ImportTask, Worker
 from tests.worlds.history_files import PLAN, ndjson
 
 
@@ -21,7 +21,7 @@ def imported(pipeline: InMemoryPipeline, path: Path, calls: Sequence[dict[str, A
     """The calls as a Segment archive, imported now."""
     file = ndjson(path, calls)
     now = pipeline.clock.now()
-    place = Place(
+    place = ImportTarget(
         bootstrap="",
         auth="plaintext",
         region="",
@@ -31,7 +31,9 @@ def imported(pipeline: InMemoryPipeline, path: Path, calls: Sequence[dict[str, A
         mark="import-1",
     )
     worker = Worker(place, pipeline.topics, PLAN)
-    work = Work(file=look_at(file), spec=SourceSpec(format=Format.SEGMENT), digest=digest(file))
+    work = ImportTask(
+        file=inspect_file(file), spec=SourceSpec(format=Format.SEGMENT), digest=digest(file)
+    )
     for chunk in chunks(work.file):
         assert not worker(work, chunk).rejects
     pipeline.settle()
@@ -58,7 +60,7 @@ def test_a_trial_that_becomes_hot_by_history_alarms_nobody(tmp_path: Path) -> No
     imported(history, tmp_path / "archive.ndjson", calls)
 
     live = InMemoryPipeline(namespace=b"any", start=now)
-    for record in history.topics.kept["events.received"]:
+    for record in history.topics.records["events.received"]:
         live.topics.produce(Outgoing(record.topic, record.key.decode(), record.value))
     live.settle()
 

@@ -37,7 +37,7 @@ def test_a_dry_run_maps_everything_and_sends_nothing(tmp_path: Path) -> None:
 
     assert code == 1, said
     assert "21  would be sent" in said
-    assert "1   not taken: not_an_object" in said
+    assert "1   rejected: not_an_object" in said
     (reject,) = (tmp_path / "calls.ndjson.rejects.ndjson").read_text().splitlines()
     assert json.loads(reject) == {
         "line": 21,
@@ -60,13 +60,18 @@ def test_what_is_left_out_is_counted_and_no_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options", "said"),
     [
-        ("odd.ndjson", '{"a": 1}\n', (), "of no format that can be recognised"),
+        ("odd.ndjson", '{"a": 1}\n', (), "was not recognised"),
         ("array.json", "[1]", (), "jq -c"),
-        ("absent", None, (), "cannot be read"),
+        ("absent", None, (), "cannot read"),
         ("calls.ndjson", '{"type": "track"}\n', ("--mapping", "absent.yaml"), "absent.yaml"),
-        ("pretty.json", '{"type":\n"track"}\n', (), "is no JSON object: write one object a line"),
-        ("empty.json", "", (), "is no JSON object"),
-        ("calls.ndjson", '{"type": "track"}\n', ("--time-zone", "Mars/Base"), "no time zone"),
+        (
+            "pretty.json",
+            '{"type":\n"track"}\n',
+            (),
+            "must be a JSON object: write one object per line",
+        ),
+        ("empty.json", "", (), "must be a JSON object"),
+        ("calls.ndjson", '{"type": "track"}\n', ("--time-zone", "Mars/Base"), "unknown time zone"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_to_do(

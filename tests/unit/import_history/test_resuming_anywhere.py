@@ -20,7 +20,7 @@ from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent
 from desireline.records import Outgoing
 from desireline_operate.import_history.chunks import Chunk
-from desireline_operate.import_history.files import Format, digest, look_at
+from desireline_operate.import_history.files import Format, digest, inspect_file
 from desireline_operate.import_history.formats import SourceSpec
 from desireline_operate.import_history.import_file import (
     Options,
@@ -29,7 +29,7 @@ from desireline_operate.import_history.import_file import (
     journal_name,
 )
 from desireline_operate.import_history.journal import Journal
-from desireline_operate.import_history.worker import Done, Work, Worker
+from desireline_operate.import_history.worker import ChunkResult, ImportTask, Worker
 from tests.worlds.history_files import PLACE, PLAN, call, ndjson
 
 
@@ -82,8 +82,8 @@ class Here:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def give(self, work: Work, chunk: Chunk) -> Future[Done]:
-        future: Future[Done] = Future()
+    def submit(self, work: ImportTask, chunk: Chunk) -> Future[ChunkResult]:
+        future: Future[ChunkResult] = Future()
         try:
             future.set_result(self._worker(work, chunk))
         except UnavailableError as error:
@@ -91,11 +91,13 @@ class Here:
         return future
 
 
-def work_of(path: Path) -> Work:
-    return Work(file=look_at(path), spec=SourceSpec(format=Format.SEGMENT), digest=digest(path))
+def work_of(path: Path) -> ImportTask:
+    return ImportTask(
+        file=inspect_file(path), spec=SourceSpec(format=Format.SEGMENT), digest=digest(path)
+    )
 
 
-def run(work: Work, folder: Path, kafka: Kafka) -> Journal:
+def run(work: ImportTask, folder: Path, kafka: Kafka) -> Journal:
     with Journal(folder / "journal", folder / "rejects") as journal:
         processes: Any = Here(Worker(PLACE, kafka, PLAN))
         import_file(work, journal, processes, options=Options(chunk_bytes=700))
@@ -212,7 +214,7 @@ def test_ctrl_c_while_processes_are_started_is_not_lost(monkeypatch: pytest.Monk
 
 def test_another_mapping_plan_or_cluster_is_another_import(tmp_path: Path) -> None:
     work = work_of(ndjson(tmp_path / "h.ndjson", [call(1)]))
-    other = Work(
+    other = ImportTask(
         file=work.file,
         spec=SourceSpec(format=Format.SEGMENT, left_out=frozenset({"x"})),
         digest=work.digest,

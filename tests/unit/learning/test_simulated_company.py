@@ -117,7 +117,9 @@ def test_visitors_come_before_they_sign_up_and_some_never_do(demo):
     }
 
     assert len(before) > 25
-    assert all(not touch.known for touch in demo.touches if touch.person.hint.startswith("visitor"))
+    assert all(
+        not touch.identified for touch in demo.touches if touch.person.hint.startswith("visitor")
+    )
     assert sum(touch.person.hint.startswith("visitor") for touch in demo.touches) > 30
 
 
@@ -133,7 +135,7 @@ def test_some_accounts_become_known_after_their_signup(demo):
 
 
 def test_members_join_and_act(demo):
-    users = {touch.person.key for touch in demo.touches if touch.known}
+    users = {touch.person.key for touch in demo.touches if touch.identified}
 
     assert len(users) > len(demo.truth.trials) + 8
 

@@ -19,13 +19,13 @@ def test_a_download_is_announced_with_its_size_and_shown_as_it_comes(
     told: list[str] = []
 
     with download.announced(
-        "a broker", megabytes=5, kept=tmp_path, watched=[tmp_path / "absent"], report=told.append
+        "a broker", megabytes=5, folder=tmp_path, watched=[tmp_path / "absent"], report=told.append
     ):
         (tmp_path / "part").write_bytes(bytes(3_000_000))
         while not any(line.endswith("3 of 5 MB") for line in told):
             time.sleep(0.01)
 
-    assert told[0] == f"Downloading a broker, 5 MB, once; kept in {tmp_path}"
+    assert told[0] == f"Downloading a broker, 5 MB, once; stored in {tmp_path}"
 
 
 def test_it_says_no_more_once_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,7 @@ def test_it_says_no_more_once_it_is_there(tmp_path: Path, monkeypatch: pytest.Mo
     told: list[str] = []
     with (
         pytest.raises(OSError, match="cut off"),
-        download.announced("x", megabytes=1, kept=tmp_path, watched=[], report=told.append),
+        download.announced("x", megabytes=1, folder=tmp_path, watched=[], report=told.append),
     ):
         raise OSError("cut off")
 

@@ -27,8 +27,10 @@ from desireline_local.kafka import broker
 from desireline_local.supervisor import Running, StartError, UnreadyError
 from desireline_operate.cli import console, quarantine
 from desireline_operate.cli.main import app
-from desireline_operate.cli.times import moment, span
+from desireline_operate.cli.times import parse_span, parse_time
 from desireline_operate.deployment import NotRunningError
+
+LIST_IDS = "List the ids with `desireline quarantine list`"
 
 
 def run(*arguments: str, columns: int = 80) -> tuple[int, str]:
@@ -65,11 +67,11 @@ def test_help_fits_a_narrow_terminal_and_its_sentences_are_not_broken(words: tup
         (["sned"], "Did you mean 'send'?"),
         (["send", "segmnt"], "no sender 'segmnt': known are"),
         (["plan", "show", "[/x]"], "the plan has no event [/x]"),
-        (["redrive", "--since", "9999999999999d"], "--since '9999999999999d' is no time"),
-        (["clock", "--advance", "9999999999999d"], "is no span of time up to a year"),
-        (["clock", "--advance", "400d"], "is no span of time up to a year"),
-        (["clock", "--advance", "²h"], "is no span of time up to a year"),
-        (["clock", "--advance", ""], "is no span of time up to a year"),
+        (["redrive", "--since", "9999999999999d"], "--since '9999999999999d' is not a time"),
+        (["clock", "--advance", "9999999999999d"], "is not a time span up to a year"),
+        (["clock", "--advance", "400d"], "is not a time span up to a year"),
+        (["clock", "--advance", "²h"], "is not a time span up to a year"),
+        (["clock", "--advance", ""], "is not a time span up to a year"),
         (["logs", "aws", "--lines", "-1"], "--lines"),
         (["import", "x", "--dry-run", "--workers", "100000000"], "--workers"),
     ],
@@ -82,9 +84,9 @@ def test_what_is_asked_wrongly_ends_with_2_and_what_to_write(words: list[str], s
 
 
 def test_a_time_before_all_calendars_is_none():
-    assert span("999999d") is not None
+    assert parse_span("999999d") is not None
     with pytest.raises(typer.Exit):
-        moment("999999d", "--since")
+        parse_time("999999d", "--since")
 
 
 def test_ctrl_c_ends_any_command_with_130(monkeypatch: pytest.MonkeyPatch):
@@ -107,7 +109,10 @@ def test_a_connection_that_breaks_is_no_wrong_usage(
     monkeypatch.setattr(supervisor, "running", broken)
 
     code, said = run("clock", columns=200)
-    assert (code, said) == (1, f"desireline: what this asks does not answer: {error}\n")
+    assert (code, said) == (
+        1,
+        f"desireline: a service did not answer or refused the request: {error}\n",
+    )
 
 
 @pytest.fixture
@@ -166,7 +171,7 @@ def test_where_nothing_can_be_kept_is_told(monkeypatch: pytest.MonkeyPatch, tmp_
 
     assert code == 2
     assert said.startswith(f"desireline: {tmp_path}/file/")
-    assert "downloads cannot be kept there (Not a directory)" in said
+    assert "cannot store downloads there (Not a directory)" in said
 
 
 def test_names_that_look_like_markup_are_listed_as_they_are(monkeypatch: pytest.MonkeyPatch):
@@ -195,7 +200,7 @@ def test_names_that_look_like_markup_are_listed_as_they_are(monkeypatch: pytest.
     assert code == 0, said
     assert "Tea [/red] :smile: �[31m" in said
     assert "\x1b" not in said
-    assert run("quarantine", "show", "[/x]") == (2, "desireline: no such case: [/x]\n")
+    assert run("quarantine", "show", "[/x]") == (2, f"desireline: unknown case: [/x]. {LIST_IDS}\n")
 
 
 def test_a_table_is_no_way_for_controls_either():
@@ -210,7 +215,7 @@ def test_a_table_is_no_way_for_controls_either():
 def test_a_kafka_that_there_is_not_is_named(nobody: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.5)
 
-    with pytest.raises(broker.BrokerError, match=f"no Kafka answers at {nobody}"):
+    with pytest.raises(broker.BrokerError, match=f"Kafka does not answer at {nobody}"):
         broker.create_topics(nobody, {"topic": 1})
 
 
@@ -240,7 +245,7 @@ def test_a_cloud_that_is_still_starting_is_not_started_again(
 ):
     with pytest.raises(UnreadyError, match=f"still starting \\(process {alive.pid}\\)"):
         supervisor.running()
-    with pytest.raises(StartError, match="there is one already"):
+    with pytest.raises(StartError, match="it already runs"):
         supervisor.start(print)
     assert run("up")[0] == run("demo")[0] - 1 == 1
 

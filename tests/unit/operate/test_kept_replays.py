@@ -12,7 +12,7 @@ from desireline.journey.state import EMPTY
 from desireline.ports import Part, Span
 from desireline.recover.replay_webhooks import Counts, Progress, Selection
 from desireline.rows import PersonRow, Put, StateRow, SubjectRow
-from desireline_operate.replays import Kept, size
+from desireline_operate.replays import StoredReplay, count_steps
 
 FRAGMENTS = Fragments(b"any")
 
@@ -60,8 +60,8 @@ def test_a_subject_that_there_is_not_is_refused(store, asked):
 
 
 def test_a_replay_that_nobody_kept_is_told(tmp_path):
-    with pytest.raises(ValueError, match="no replay replay-7 is kept"):
-        Kept.read("replay-7", tmp_path)
+    with pytest.raises(ValueError, match="replay replay-7 is not stored"):
+        StoredReplay.read("replay-7", tmp_path)
 
 
 def test_somebody_of_whom_nothing_was_counted_is_looked_for_by_the_one_alias(store):
@@ -78,17 +78,19 @@ def test_what_identifies_nobody_is_refused(store, asked):
 def test_a_replay_is_read_as_it_was_kept(tmp_path):
     selection = Selection(sources=frozenset({"segment"}), fragments=frozenset({ADA}))
     span = Span(0, 5, (Part("0", 3, 9), Part("some/key", 0)))
-    kept = Kept(id="replay-1", deployment="dev", origin="kafka", selection=selection, left=span)
+    kept = StoredReplay(
+        id="replay-1", deployment="dev", origin="kafka", selection=selection, left=span
+    )
     kept.write(tmp_path)
-    assert Kept.read("replay-1", tmp_path) == kept
-    assert size(kept.left) == 7
+    assert StoredReplay.read("replay-1", tmp_path) == kept
+    assert count_steps(kept.left) == 7
 
     counts = Counts(bodies=4)
     counts.events["segment", "logged_in"] = 3
     later = kept.after(Progress(Span(0, 5, (Part("0", 8, 9),)), counts))
     later.write(tmp_path)
 
-    found = Kept.read("replay-1", tmp_path)
+    found = StoredReplay.read("replay-1", tmp_path)
     assert (found.left.parts, found.bodies, found.events) == ((Part("0", 8, 9),), 4, 3)
     assert found.selection == selection
     assert [file.name for file in tmp_path.iterdir()] == ["replay-1.json"]
@@ -96,5 +98,5 @@ def test_a_replay_is_read_as_it_was_kept(tmp_path):
 
 @pytest.mark.parametrize("name", ["../secret", "REPLAY", "", "a/b"])
 def test_what_is_no_replays_id_is_no_path(tmp_path, name):
-    with pytest.raises(ValueError, match="no replay's id"):
-        Kept.read(name, tmp_path)
+    with pytest.raises(ValueError, match="must be the id of a replay"):
+        StoredReplay.read(name, tmp_path)

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from desireline.adapters.clock import WallClock
 from desireline.recover.replay_webhooks import Selection
-from desireline_operate.cli.replay import Origin, _begun
+from desireline_operate.cli.replay import Origin, _new_replay
 from desireline_operate.deployment import Deployment
 
 
@@ -39,7 +39,7 @@ def test_a_missing_right_is_told_and_no_traceback(capsys: pytest.CaptureFixture[
         )
 
         with pytest.raises(typer.Exit) as ended:
-            _begun(deployment, Origin.ARCHIVE, None, None, Selection())
+            _new_replay(deployment, Origin.ARCHIVE, None, None, Selection())
 
     assert ended.value.exit_code == 1
-    assert "nothing was done: AccessDenied" in capsys.readouterr().err
+    assert "nothing was produced: AccessDenied" in capsys.readouterr().err

@@ -109,7 +109,7 @@ def test_what_hides_nothing(earlier: str, later: str) -> None:
         ("start_with(a, 'x')", "calls start_with, which JMESPath does not have (did you mean"),
         ("starts_with(a)", "calls starts_with with 1 arguments: it takes 2"),
         ("type(a, b)", "calls type with 2 arguments: it takes 1"),
-        ('mode == "setup"', "looks for a field setup: for the text write 'setup'"),
+        ('mode == "setup"', "looks for a field setup: write 'setup' for the text"),
         ("a[?b == nothing(c)]", "calls nothing, which JMESPath does not have"),
     ],
 )
@@ -125,8 +125,8 @@ def test_what_is_right_is_not_called_wrong(expression: str) -> None:
 @pytest.mark.parametrize(
     ("condition", "said"),
     [
-        ("`true`", "looks at nothing in the message, and always holds"),
-        ("'x' == 'y'", "looks at nothing in the message, and never holds"),
+        ("`true`", "uses no field of the message, and always holds"),
+        ("'x' == 'y'", "uses no field of the message, and never holds"),
         ("length(a)", "is never true or false"),
         ("[a, b]", "is never true or false"),
     ],

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline_operate.plan.changes import Change, asked, changes
+from desireline_operate.plan.changes import Change, changes, required_level
 from desireline_operate.plan.versions import Level, Version
 
 PATCH, MINOR, MAJOR = Level.PATCH, Level.MINOR, Level.MAJOR
@@ -103,7 +103,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "description": (
         lambda p: paid(p).update(description="Money."),
         PATCH,
-        "paid is described in other words",
+        "paid has another description",
     ),
     "category": (
         lambda p: paid(p).update(category="money"),
@@ -120,11 +120,11 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
         MAJOR,
         "paid is micro conversion, no longer macro conversion",
     ),
-    "high intent": (lambda p: paid(p).update(high_intent=True), MAJOR, "paid shows high intent"),
+    "high intent": (lambda p: paid(p).update(high_intent=True), MAJOR, "paid marks high intent"),
     "ownership": (
         lambda p: paid(p).update(owns_account=True),
         MAJOR,
-        "paid means that who does it owns the account",
+        "paid makes its person the account's owner",
     ),
     "parameter removed": (
         lambda p: paid(p)["parameters"].pop("note"),
@@ -179,7 +179,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "minimum taken away": (
         lambda p: parameter(p, "amount").pop("minimum"),
         MINOR,
-        "paid.amount has no minimum any more; it was 0",
+        "paid.amount no longer has a minimum; it was 0",
     ),
     "maximum raised": (
         lambda p: parameter(p, "amount").update(maximum=11),
@@ -194,7 +194,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "maximum taken away": (
         lambda p: parameter(p, "amount").pop("maximum"),
         MINOR,
-        "paid.amount has no maximum any more; it was 10",
+        "paid.amount no longer has a maximum; it was 10",
     ),
     "no longer summed": (
         lambda p: parameter(p, "amount").pop("sum"),
@@ -244,17 +244,17 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "trait removed": (
         lambda p: p["traits"]["person"].pop("fullName"),
         MAJOR,
-        "person trait fullName is no longer kept as name",
+        "person trait fullName is no longer stored as name",
     ),
     "trait added": (
         lambda p: p["traits"]["account"].update(csm="csm"),
         MINOR,
-        "account trait csm is kept as csm",
+        "account trait csm is stored as csm",
     ),
     "trait under another name": (
         lambda p: p["traits"]["account"].update(plan="account_plan"),
         MAJOR,
-        "account trait plan is kept as account_plan, no longer as plan",
+        "account trait plan is stored as account_plan, no longer as plan",
     ),
     "sender removed": (lambda p: p["senders"].pop("other"), MAJOR, "sender other is removed"),
     "sender added": (
@@ -267,7 +267,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "address no longer verified": (
         lambda p: p["senders"]["other"].pop("verified_email"),
         MAJOR,
-        "sender other sends addresses of which each no longer identifies a person",
+        "sender other sends email addresses that no longer identify a person",
     ),
     "consent needed": (
         lambda p: p.update(needed_consent="Analytics"),
@@ -277,7 +277,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "mapping removed": (
         lambda p: mappings(p).pop(3),
         MAJOR,
-        "tool u “U” becomes left no longer",
+        "tool u “U” no longer becomes left",
     ),
     "mapping of new words": (
         lambda p: mappings(p).append({"call": "v", "as": "paid"}),
@@ -287,7 +287,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "mapping before another": (
         at_first({"where": "a == 'z'"}),
         MAJOR,
-        "tool t where a == 'z' becomes left, before it may become paid",
+        "tool t where a == 'z' becomes left, ahead of paid",
     ),
     "condition before what had none": (
         lambda p: mappings(p).append({"call": "u", "event": "U", "as": "paid", "where": "b"}),
@@ -302,7 +302,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "mappings in another order": (
         lambda p: mappings(p).insert(0, mappings(p).pop(1)),
         MAJOR,
-        "tool t is tried for its mappings in another order",
+        "tool t tries its mappings in another order",
     ),
     "property from elsewhere": (
         lambda p: mappings(p)[0].update(properties={"kind": "kk"}),
@@ -312,7 +312,7 @@ MUTATIONS: dict[str, tuple[Mutation, Level, str]] = {
     "property no longer filled": (
         lambda p: mappings(p)[0].pop("properties"),
         MAJOR,
-        "tool t where a == 'x' fills kind from k no longer",
+        "tool t where a == 'x' no longer fills kind from k",
     ),
     "property filled too": (
         lambda p: mappings(p)[0]["properties"].update(note="n"),
@@ -342,7 +342,7 @@ def test_one_change_is_one_change_of_its_level(what: str) -> None:
 def test_a_condition_that_changed_is_one_mapping_less_and_another_more() -> None:
     changed = mutated(lambda p: mappings(p)[1].update(where="a == 'z'"))
     assert [str(change) for change in changes(plan(PLAN), plan(changed))] == [
-        "tool t where a == 'y' becomes left no longer",
+        "tool t where a == 'y' no longer becomes left",
         "tool t where a == 'z' becomes left, no longer left",
     ]
 
@@ -351,7 +351,7 @@ def test_a_condition_in_place_of_what_had_none_breaks() -> None:
     changed = mutated(lambda p: mappings(p)[3].update(where="b"))
     found = changes(plan(PLAN), plan(changed))
     assert [str(change) for change in found if change.breaking] == [
-        "tool u “U” becomes left no longer",
+        "tool u “U” no longer becomes left",
         "tool u “U” where b becomes left, no longer left",
     ]
 
@@ -360,7 +360,7 @@ def test_a_condition_after_others_and_before_nothing_breaks_nothing() -> None:
     before = mutated(lambda p: mappings(p).pop(2))
     after = copy.deepcopy(before)
     mappings(after).append({"call": "t", "as": "paid", "where": "a == 'z'"})
-    assert asked(changes(plan(before), plan(after))) is MINOR
+    assert required_level(changes(plan(before), plan(after))) is MINOR
 
 
 def test_the_version_is_no_change() -> None:
@@ -443,7 +443,7 @@ def test_plans_without_changes_between_them_are_equal(
 ) -> None:
     found = changes(plan(old), plan(new))
     assert bool(found) == (_comparable(plan(old)) != _comparable(plan(new)))
-    assert asked(found) in ({None} if not found else {PATCH, MINOR, MAJOR})
+    assert required_level(found) in ({None} if not found else {PATCH, MINOR, MAJOR})
 
 
 @settings(deadline=None, max_examples=60)

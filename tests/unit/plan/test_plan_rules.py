@@ -19,7 +19,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         HEAD,
         '"1.0.0"',
         '"1.0"',
-        "plan.yaml:1: version '1.0' is none: write major.minor.patch",
+        "plan.yaml:1: version '1.0' is invalid: write major.minor.patch",
     ),
     "a version that YAML takes for a number": (
         HEAD,
@@ -47,19 +47,19 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         PRODUCT,
         "    conversion: macro\n",
         "    conversion: macro\n    conversion: micro\n",
-        "events/product.yaml:6: conversion stands in line 5 already: keep one",
+        "events/product.yaml:6: conversion is already in line 5: keep one",
     ),
     "an event twice in one file": (
         PRODUCT,
         "  limit_reached:",
         "  trial_signup: {description: Again.}\n  limit_reached:",
-        "events/product.yaml:8: trial_signup stands in line 3 already: keep one",
+        "events/product.yaml:8: trial_signup is already in line 3: keep one",
     ),
     "a misspelt field": (
         PRODUCT,
         "conversion: macro",
         "conversoin: macro",
-        "events/product.yaml:5: conversoin is no field of this part (did you mean conversion?)",
+        "events/product.yaml:5: conversoin is not a field of this part (did you mean conversion?)",
     ),
     "a conversion that is none": (
         PRODUCT,
@@ -83,7 +83,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         PRODUCT,
         "category: product",
         "category: site",
-        "events/product.yaml:1: holds the category site: call the file site.yaml",
+        "events/product.yaml:1: holds the category site: name the file site.yaml",
     ),
     "an event's name with capitals": (
         PRODUCT,
@@ -95,7 +95,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         PRODUCT,
         "count: {type",
         "class: {type",
-        "events/product.yaml:13: class is no name for a parameter",
+        "events/product.yaml:13: class is an invalid name",
     ),
     "a minimum above the maximum": (
         PRODUCT,
@@ -113,13 +113,13 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         PRODUCT,
         "minimum: 1}",
         "minimum: .nan}",
-        "events/product.yaml:13: count has a limit that is no finite number",
+        "events/product.yaml:13: count has a limit that is not a finite number",
     ),
     "a sum of texts": (
         PRODUCT,
         "plan: {type: string}",
         "plan: {type: string, sum: true}",
-        "events/product.yaml:7: plan is a string and cannot be summed up: take `sum` away",
+        "events/product.yaml:7: plan is a string and cannot be summed up: remove `sum`",
     ),
     "a minimum of a text": (
         PRODUCT,
@@ -137,7 +137,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         PRODUCT,
         "count: {type: integer, minimum: 1}",
         'count: {type: integer, values: ["1"]}',
-        "events/product.yaml:13: count is an integer and has `values`: only strings do",
+        "events/product.yaml:13: count is an integer and has `values`: only strings have them",
     ),
     "no values": (
         PRODUCT,
@@ -182,7 +182,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "{limit: what, used: share}",
         "{used: share}",
-        "senders/tool.yaml:4: limit_reached requires limit, and nothing fills it",
+        "senders/tool.yaml:4: limit_reached requires limit, and no mapping fills it",
     ),
     "a condition that does not compile": (
         TOOL,
@@ -212,7 +212,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "where: \"starts_with(path || '', '/limit')\"",
         'where: "`true`"',
-        "senders/tool.yaml:7: the condition looks at nothing in the message, and always holds",
+        "senders/tool.yaml:7: the condition uses no field of the message, and always holds",
     ),
     "a mapping that is never reached": (
         TOOL,
@@ -223,7 +223,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         ),
         (
             "senders/tool.yaml:9: this mapping to trial_signup is never reached: the mapping to "
-            "limit_reached in line 4 takes all"
+            "limit_reached in line 4 matches all"
         ),
     ),
     "a mapping that repeats one": (
@@ -237,15 +237,15 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "mappings:",
         "ignored: [{call: track, event: Limit, where: a, why: Noise.}]\nmappings:",
-        "senders/tool.yaml:2: this entry of what is ignored is never reached: the mapping to "
+        "senders/tool.yaml:2: this entry of `ignored` is never reached: the mapping to "
         "trial_signup in line 10",
     ),
     "an ignored message that is ignored already": (
         TOOL,
         "mappings:",
         "ignored:\n  - {call: x, why: Noise.}\n  - {call: x, where: a, why: Noise.}\nmappings:",
-        "senders/tool.yaml:4: this entry of what is ignored is never reached: the entry of what "
-        "is ignored in line 3",
+        "senders/tool.yaml:4: this entry of `ignored` is never reached: the entry of "
+        "`ignored` in line 3",
     ),
     "a condition of what is ignored": (
         TOOL,
@@ -263,7 +263,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "sender: tool",
         "sender: tool\nscheme: standard_webhooks",
-        "senders/tool.yaml:2: has a scheme and no `message`: write where things are",
+        "senders/tool.yaml:2: has a scheme and no `message`: add `message`",
     ),
     "a mapping without a call": (
         TOOL,
@@ -275,13 +275,13 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "sender: tool",
         "sender: tol",
-        "senders/tool.yaml:1: holds the mappings of tol: call the file tol.yaml",
+        "senders/tool.yaml:1: holds the mappings of tol: name the file tol.yaml",
     ),
     "a sender without code": (
         TOOL,
         "sender: tool",
         "sender: tol",
-        "senders/tool.yaml:1: there is no sender tol (did you mean tool?): write",
+        "senders/tool.yaml:1: the sender tol has no module (did you mean tool?): write",
     ),
     "a place in a topic's records that is no expression": (
         TOOL,
@@ -299,7 +299,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         HEAD,
         "csm: csm, ",
         "",
-        "plan.yaml: alerts say the trait csm, which `traits` does not keep",
+        "plan.yaml: alerts print the trait csm, which `traits` does not store",
     ),
 }
 
@@ -325,8 +325,8 @@ def test_a_file_that_is_empty(tmp_path: Path) -> None:
     write(tmp_path, {"events/empty.yaml": "", "senders/notes.txt": "."})
     write(tmp_path)
     assert said(tmp_path) == [
-        "events/empty.yaml: is empty: write it, or take it away",
-        "senders/notes.txt: is not read: call it .yaml, or take it away",
+        "events/empty.yaml: is empty: write it, or remove it",
+        "senders/notes.txt: is not read: name it .yaml, or remove it",
     ]
 
 
@@ -334,13 +334,15 @@ def test_an_event_in_two_files(tmp_path: Path) -> None:
     other = "category: site\nevents:\n  trial_signup: {description: Once more.}\n"
     write(write(tmp_path), {"events/site.yaml": other})
     assert said(tmp_path) == [
-        "events/site.yaml:3: trial_signup is in events/product.yaml:3 already: keep one"
+        "events/site.yaml:3: trial_signup is already in events/product.yaml:3: keep one"
     ]
 
 
 def test_a_sender_without_mappings(tmp_path: Path) -> None:
     (write(tmp_path) / TOOL).unlink()
-    assert said(tmp_path)[-1].startswith("senders/tool.yaml: is missing: the sender tool is there")
+    assert said(tmp_path)[-1].startswith(
+        "senders/tool.yaml: is missing: all reports of the sender tool"
+    )
 
 
 def test_a_sender_that_uses_anothers_mappings_needs_no_file(tmp_path: Path) -> None:

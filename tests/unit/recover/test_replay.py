@@ -63,7 +63,7 @@ def pipeline_of(company: Company = COMPANY) -> InMemoryPipeline:
 
 
 def replay_of(pipeline: InMemoryPipeline, producer: Any = None) -> tuple[ReplayWebhooks, Any]:
-    bodies = MemoryRawBodies(lambda: pipeline.topics.kept[Topic.WEBHOOKS_RAW])
+    bodies = MemoryRawBodies(lambda: pipeline.topics.records[Topic.WEBHOOKS_RAW])
     mapping = EventMapper.with_secret(PLAN, NAMESPACE)
     made = ReplayWebhooks(
         bodies=bodies,
@@ -110,11 +110,11 @@ def test_a_replay_of_everything_changes_no_count_and_starts_nothing():
 
 def test_events_are_produced_as_they_were_the_first_time_but_for_the_mark():
     pipeline = pipeline_of()
-    first = pipeline.topics.kept[Topic.EVENTS_RECEIVED][:]
+    first = pipeline.topics.records[Topic.EVENTS_RECEIVED][:]
 
     replayed(pipeline)
 
-    again = pipeline.topics.kept[Topic.EVENTS_RECEIVED][len(first) :]
+    again = pipeline.topics.records[Topic.EVENTS_RECEIVED][len(first) :]
     assert [(one.key, one.value) for one in again] == [(one.key, one.value) for one in first]
     assert {bytes(one.headers[Header.REPLAY]) for one in again} == {b"r1"}
 
@@ -186,7 +186,7 @@ def test_what_a_replay_made_true_is_acted_on_at_the_next_event_that_is_none():
     ]
     mine = [
         record
-        for record in whole.topics.kept[Topic.EVENTS_RESOLVED]
+        for record in whole.topics.records[Topic.EVENTS_RESOLVED]
         if orjson.loads(record.value or b"")["subject"] == hot[0]
     ]
     last = CanonicalEvent.model_validate(orjson.loads(mine[-1].value or b"")["event"])
@@ -203,7 +203,7 @@ def test_a_replay_that_was_given_up_goes_on_where_it_was(stop_after):
     """Given a replay whose broker fails after some flushes, when it goes on from the last progress,
     then everything was produced, and at most a batch twice."""
     pipeline = pipeline_of()
-    first = Counter(one.value for one in pipeline.topics.kept[Topic.EVENTS_RECEIVED])
+    first = Counter(one.value for one in pipeline.topics.records[Topic.EVENTS_RECEIVED])
     producer = Flaky(pipeline.topics, refuse=stop_after)
     replay, left = replay_of(pipeline, producer)
     counts = Counts()
@@ -235,7 +235,7 @@ def test_a_dry_run_counts_and_produces_nothing():
 
     first = Counter(
         (event.source, event.name)
-        for event in map(decoded, pipeline.topics.kept[Topic.EVENTS_RECEIVED])
+        for event in map(decoded, pipeline.topics.records[Topic.EVENTS_RECEIVED])
     )
     assert counts.events == first
     assert producer.produced == []
@@ -248,7 +248,7 @@ def decoded(record: Record) -> CanonicalEvent:
 @pytest.mark.parametrize("name", ["sources", "events", "fragments"])
 def test_only_what_is_selected_is_produced(name):
     pipeline = pipeline_of()
-    events = [decoded(one) for one in pipeline.topics.kept[Topic.EVENTS_RECEIVED]]
+    events = [decoded(one) for one in pipeline.topics.records[Topic.EVENTS_RECEIVED]]
     alias = next(a for e in events for a in e.aliases if a.type is AliasType.ANONYMOUS)
     chosen = {
         "sources": ("stripe", lambda e: e.source == "stripe"),

@@ -110,4 +110,4 @@ def test_who_is_not_known_is_named_as_asked_for(explain, asked):
     code, said = explain(asked, MemoryStore())
 
     assert code == 2
-    assert f"nothing is known of '{asked}': a person is user:ID" in said
+    assert f"no data about '{asked}'. Write user:ID" in said

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from desireline.adapters.memory import MemoryStore
 from desireline.resolve.persons import edge_of
 from desireline.rows import Evidence, EvidenceRow, PersonRow, Put
-from desireline.show.timeline import PastEvent, explain
+from desireline.show.timeline import PastEvent, read_timeline
 from tests.worlds.subjects import counted
 
 
@@ -42,7 +42,7 @@ def test_links_out_of_tombstones_and_out_of_rows_are_told_by_time() -> None:
     store.write(Put(seen))
     counted(store, "u")
 
-    links = explain(store, NoHistory(), "u").links
+    links = read_timeline(store, NoHistory(), "u").links
 
     assert [(one.event_id, one.left, one.right, one.merged) for one in links] == [
         ("e", "user#u", "email#e", True),

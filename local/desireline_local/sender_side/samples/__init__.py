@@ -1,8 +1,8 @@
-"""Sample bodies of every sender, in the form that its documentation publishes.
+"""Sample bodies of every sender, as its documentation publishes them.
 
-One JSON file a sender, named as its module. They are sent by `desireline send SENDER --sample`,
-and every test over all senders holds each sample to what it expects. The guide is
-docs/adding_a_sender.md.
+Each sender has one JSON file, named as its module. `desireline send SENDER --sample` sends the
+samples. Tests compare the result of each sample with its `expects`. docs/adding_a_sender.md is the
+guide.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from desireline_local.sender_side.signing import sign
 
 FOLDER = Path(__file__).parent
 CALLED = "https://receive.example.com/webhooks/"
-"""Where senders call, as far as samples know."""
+"""The address in samples without a call_url."""
 
 
 class UnknownSampleError(ValueError):
-    """There is no such sample; the message says which there are."""
+    """The sample does not exist; the message lists the existing ones."""
 
 
 class _Part(BaseModel):
@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 class Expected(_Part):
-    """How many events are taken, how many set aside, and how many are none as the plan says."""
+    """The expected numbers of accepted, quarantined and ignored events."""
 
     accepted: int = Field(ge=0)
     quarantined: int = Field(default=0, ge=0)
@@ -39,8 +39,8 @@ class Expected(_Part):
 
 
 class Sample(_Part):
-    """One request. call_url: as the sender called it, where it is not its plain webhook. body:
-    JSON, or a text that is sent as it stands. headers: what it sends besides its signature."""
+    """One request. call_url: the called address; empty for the plain webhook. body: JSON, or a text
+    that is sent unchanged. headers: the headers besides the signature."""
 
     name: str
     call_url: str = ""
@@ -54,35 +54,35 @@ class Sample(_Part):
         return self.body.encode() if isinstance(self.body, str) else orjson.dumps(self.body)
 
     def at(self, url: str) -> Sample:
-        """The same, called at that address; its own query stays."""
+        """Return the sample with another address; its own query stays."""
         _, mark, query = self.call_url.partition("?")
         return self.model_copy(update={"call_url": f"{url}{mark}{query}"})
 
     def signed(self, sender: str, secret: bytes, now: int) -> WebhookRequest:
-        """The request as the sender would send it; now: wall time, ms."""
+        """Return the signed request. now: wall time, epoch ms."""
         url = self.call_url or f"{CALLED}{sender}"
-        theirs = {name.lower(): value for name, value in self.headers.items()}
-        headers = sign(sender, self.content, secret, now, url=url, headers=theirs)
+        own_headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = sign(sender, self.content, secret, now, url=url, headers=own_headers)
         return WebhookRequest(sender, headers, self.content, url=url)
 
 
 class Samples(_Part):
-    """What is known of one sender's bodies. source_url: where it publishes them."""
+    """The samples of one sender. source_url: the page that publishes them."""
 
     source_url: str
     samples: tuple[Sample, ...] = Field(min_length=1)
 
     def named(self, name: str | None) -> tuple[Sample, ...]:
-        """The sample of that name; all without one. Raises UnknownSampleError."""
-        found = tuple(one for one in self.samples if name is None or one.name == name)
-        if not found:
-            there = ", ".join(one.name for one in self.samples)
-            raise UnknownSampleError(f"no sample {name!r}: there are {there}")
-        return found
+        """Return the sample of that name, or without a name all. Raises UnknownSampleError."""
+        chosen = tuple(sample for sample in self.samples if name is None or sample.name == name)
+        if not chosen:
+            names = ", ".join(sample.name for sample in self.samples)
+            raise UnknownSampleError(f"unknown sample {name!r}: the samples are {names}")
+        return chosen
 
 
 def load(sender: str) -> Samples:
-    """The samples of a sender. Raises ValueError for a name that is none, OSError or
-    pydantic.ValidationError where its file is missing or wrong."""
+    """Read the samples of a sender. Raises ValueError for an unknown sender, and OSError or
+    pydantic.ValidationError if its file is missing or invalid."""
     known([sender])
     return Samples.model_validate_json((FOLDER / f"{sender}.json").read_bytes())

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import desireline_operate.cli.redrive as command
 from desireline_operate.cli.main import app
-from desireline_operate.cli.times import moment
+from desireline_operate.cli.times import parse_time
 from tests.worlds.redriving import Scene, event, kafka_object, record
 
 
@@ -20,7 +20,7 @@ from tests.worlds.redriving import Scene, event, kafka_object, record
     [
         (["--go"], "--go needs --why"),
         (["--go", "--why", "  "], "--go needs --why"),
-        (["--since", "yesterday"], "is no time"),
+        (["--since", "yesterday"], "is not a time"),
         (["--limit", "0"], "--limit"),
         (["--rate", "-1"], "--rate"),
     ],
@@ -35,16 +35,16 @@ def test_wrong_usage_ends_with_2_before_anything_is_looked_at(
 
 
 def test_times_are_moments_or_spans_back_from_now() -> None:
-    assert moment(None, "--since") is None
-    assert moment("2026-01-05T10:00", "--since") == 1_767_607_200_000
-    assert moment("2026-01-05T10:00+02:00", "--since") == 1_767_600_000_000
+    assert parse_time(None, "--since") is None
+    assert parse_time("2026-01-05T10:00", "--since") == 1_767_607_200_000
+    assert parse_time("2026-01-05T10:00+02:00", "--since") == 1_767_600_000_000
     for span, meant in (("90m", 90 * 60_000), ("2d", 48 * 3_600_000)):
         before = int(time.time() * 1000)
-        found = moment(span, "--since")
+        found = parse_time(span, "--since")
         assert found is not None
         assert before <= found + meant <= round(time.time() * 1000)
     with pytest.raises(typer.Exit):
-        moment("2w", "--since")
+        parse_time("2w", "--since")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_all_well_ends_with_0_and_without_go_nothing_is_done(scene: Scene) -> No
 
     assert code == 0
     assert "1 of 1 records to redrive" in said
-    assert "no dead letter of a mapping: aws/lambda/mapping/001" in said
+    assert "skipped, not a dead letter of an event source mapping: aws/lambda/mapping/001" in said
     assert scene.files == before
     assert run("--go", "--why", "corrected")[0] == 0
     assert run("--go", "--why", "corrected")[0] == 0
