@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 # Commits up to this one may have longer subjects.
 SUBJECTS_SINCE := 2800c9c
 # Two workers wait for the local cloud and the broker most of the time, while the third computes.
-SIDE_BY_SIDE := -n 3 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 

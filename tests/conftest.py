@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 TERMINAL = (
     *("COLUMNS", "LINES", "FORCE_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
@@ -26,27 +27,40 @@ settings.load_profile("same")
 machine and on no draw. `make test-all` searches with others."""
 
 
-TESTS = Path(__file__).parent
 WAITING = ("e2e", "integration")
 """The suites that wait for processes. Each runs in one worker, which shares a broker and a cloud
 among its tests, while the other workers compute."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Group tests for pytest-xdist, before it reads the groups: a suite that waits is one group, as
-    is each other file, but histories of the simulation go to any worker."""
-    suite, *_ = path = item.path.relative_to(TESTS).parts
-    if suite != "simulation":
-        item.add_marker(pytest.mark.xdist_group(suite if suite in WAITING else "/".join(path)))
+class SuiteScheduling(LoadScopeScheduling):
+    """Keeps a suite that waits in one worker, and the tests of each other file together. Histories
+    of the simulation go to any worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        suite = _suite(file)
+        if suite == "simulation":
+            return nodeid
+        return suite if suite in WAITING else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SuiteScheduling:
+    """Distribute the tests by suite, whatever --dist says."""
+    return SuiteScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest groups first, so that no worker starts one when the others have finished."""
-    items.sort(key=_rank)
+    """Run the longest suites first, so that no worker starts one when the others have finished."""
+    items.sort(key=lambda item: _rank(_suite(item.nodeid)))
 
 
-def _rank(item: pytest.Item) -> int:
-    suite = item.path.relative_to(TESTS).parts[0]
+def _suite(path: str) -> str:
+    """Return the folder below tests/ in a path or node id."""
+    return path.removeprefix("tests/").partition("/")[0]
+
+
+def _rank(suite: str) -> int:
     return WAITING.index(suite) if suite in WAITING else len(WAITING)
 
 
