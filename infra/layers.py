@@ -20,6 +20,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from filelock import FileLock
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[1]
@@ -134,7 +135,14 @@ def fingerprint(layer: Layer, platform: Platform, out: Path = OUT) -> str:
 def build(
     platform: Platform, out: Path = OUT, layers: Iterable[Layer] = tuple(Layer)
 ) -> list[Built]:
-    """Build what is not current. Raises CalledProcessError with uv's words when it fails."""
+    """Build the layers that are not current. Two processes that build into one folder wait for each
+    other. Raises CalledProcessError if uv fails; uv has printed why."""
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / "lock"):
+        return _build(platform, out, layers)
+
+
+def _build(platform: Platform, out: Path, layers: Iterable[Layer]) -> list[Built]:
     results = []
     for layer in layers:
         folder = layer.folder(platform, out)

@@ -32,15 +32,16 @@ WAITING = ("e2e", "integration")
 among its tests, while the other workers compute."""
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Group tests for pytest-xdist, before it reads the groups: a suite that waits is one group, as
+    is each other file, but histories of the simulation go to any worker."""
+    suite, *_ = path = item.path.relative_to(TESTS).parts
+    if suite != "simulation":
+        item.add_marker(pytest.mark.xdist_group(suite if suite in WAITING else "/".join(path)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests for pytest-xdist: a suite that waits is one group, as is each other file, but
-    histories of the simulation go to any worker. The longest groups come first, so that no worker
-    starts one when the others have finished."""
-    for item in items:
-        suite, *_ = path = item.path.relative_to(TESTS).parts
-        if suite != "simulation":
-            group = suite if suite in WAITING else "/".join(path)
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Run the longest groups first, so that no worker starts one when the others have finished."""
     items.sort(key=_rank)
 
 

@@ -39,7 +39,10 @@ class LayerVersions(Construct):
     def _code(self, layer: Layer) -> lambda_.Code:
         if self._deployment.unbuilt_layers:
             return lambda_.Code.from_asset(
-                str(layer.source), follow_symlinks=cdk.SymlinkFollowMode.NEVER
+                str(layer.source),
+                follow_symlinks=cdk.SymlinkFollowMode.NEVER,
+                # Compiled files would change the template when something was imported in between.
+                exclude=["**/__pycache__"],
             )
         platform = self._deployment.platform
         return lambda_.Code.from_asset(

@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table
+from desireline.rows import ROW_TYPES, Row
 from infra.building_blocks.stack_key import key_use
 from infra.deployment import StageStack
 
@@ -65,23 +66,23 @@ def table_key(stack: StageStack, table: Table) -> kms.IKey:
     return kms.Key.from_key_arn(stack, f"{table.value.title()}Key", stack.learn(KEY_STAGE, "key"))
 
 
-def use_rows(
-    stack: StageStack,
-    table: Table,
-    *operations: Operation,
-    partitions: Iterable[str] = (),
-) -> list[iam.PolicyStatement]:
-    """Statements for these operations on a table, whichever stack it is in.
+def rows_of(table: Table) -> tuple[type[Row], ...]:
+    """Return all row types of a table."""
+    return tuple(row for row in ROW_TYPES.values() if row.table is table)
 
-    partitions: patterns of partition keys, such as 'Q#*'; none means all.
-    """
-    patterns = sorted(partitions)
-    conditions = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": patterns}} if patterns else {}
+
+def use_rows(
+    stack: StageStack, *operations: Operation, rows: Iterable[type[Row]]
+) -> list[iam.PolicyStatement]:
+    """Make the statements for these operations on rows of these types, which are in one table."""
+    types = tuple(rows)
+    (table,) = {row.table for row in types}
+    keys = sorted({f"{row.prefix}*" for row in types})
     return [
         iam.PolicyStatement(
             actions=sorted(operations),
             resources=[stack.deployment.table_arn(stack, table)],
-            conditions=conditions,
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}},
         ),
         key_use(
             stack,

@@ -12,6 +12,16 @@ from constructs import Construct
 
 from desireline.contracts import ANNOUNCED_TABLES, CONSUMED_TOPICS, Function, Table, Topic
 from desireline.intervene.channels import CHANNELS
+from desireline.rows import (
+    ClaimRow,
+    DecisionRow,
+    EnrolmentRow,
+    QuarantineRow,
+    SlotRow,
+    StateRow,
+    SubjectRow,
+    SuppressionRow,
+)
 from infra.building_blocks.channel_queue import ChannelQueue, pascal_case
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_event_source import KafkaMapping
@@ -19,12 +29,12 @@ from infra.building_blocks.playbook_machine import PlaybookMachine, machine_arn,
 from infra.building_blocks.stack_key import StageKey, key_use
 from infra.building_blocks.stream_event_source import StreamMapping
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, table_environment, use_rows
+from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
 READS = (Do.GET, Do.BATCH_GET, Do.QUERY)
-DECIDED = ("D#*", "E#*", "K#*", "L#*")
+DECIDED = (DecisionRow, EnrolmentRow, SlotRow, ClaimRow)
 """Ledger, enrolments, slots and claims: what a check writes. Suppressions it only reads."""
 
 
@@ -97,12 +107,13 @@ class InterveneStack(StageStack):
         )
         function.allow(
             # The holdout is assigned once and stored with the subject.
-            *use_rows(self, Table.IDENTITY, Do.GET, Do.PUT, Do.CHECK, partitions=["J#*"]),
+            *use_rows(self, Do.GET, Do.PUT, Do.CHECK, rows=[SubjectRow]),
             *use_rows(
                 self,
-                Table.INTERVENTIONS,
-                *(Do.GET, Do.BATCH_GET, Do.PUT),
-                partitions=["D#*", "E#*", "K#*", "Q#*"],
+                Do.GET,
+                Do.BATCH_GET,
+                Do.PUT,
+                rows=[DecisionRow, EnrolmentRow, SlotRow, QuarantineRow],
             ),
             may_start(self),
         )
@@ -124,11 +135,11 @@ class InterveneStack(StageStack):
             driven=True,
         )
         function.allow(
-            *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET),
-            *use_rows(self, Table.IDENTITY, Do.PUT, Do.CHECK, partitions=["J#*"]),
-            *use_rows(self, Table.STATES, *READS),
-            *use_rows(self, Table.INTERVENTIONS, *READS, partitions=[*DECIDED, "X#*"]),
-            *use_rows(self, Table.INTERVENTIONS, Do.PUT, partitions=DECIDED),
+            *use_rows(self, Do.GET, Do.BATCH_GET, rows=rows_of(Table.IDENTITY)),
+            *use_rows(self, Do.PUT, Do.CHECK, rows=[SubjectRow]),
+            *use_rows(self, *READS, rows=[StateRow]),
+            *use_rows(self, *READS, rows=[*DECIDED, SuppressionRow]),
+            *use_rows(self, Do.PUT, rows=DECIDED),
             self._reads_switches(),
         )
         return function
@@ -148,13 +159,8 @@ class InterveneStack(StageStack):
             driven=True,
         )
         function.allow(
-            *use_rows(
-                self,
-                Table.INTERVENTIONS,
-                *(Do.GET, Do.PUT, Do.CHECK),
-                partitions=["D#*", "E#*", "L#*"],
-            ),
-            *use_rows(self, Table.INTERVENTIONS, Do.BATCH_GET, partitions=["X#*"]),
+            *use_rows(self, Do.GET, Do.PUT, Do.CHECK, rows=[DecisionRow, EnrolmentRow, ClaimRow]),
+            *use_rows(self, Do.BATCH_GET, rows=[SuppressionRow]),
             iam.PolicyStatement(
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn for topic in self.topics.values()],

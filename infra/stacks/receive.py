@@ -15,6 +15,7 @@ from constructs import Construct
 
 from desireline.contracts import Function, Table, Topic
 from desireline.receive.senders import known
+from desireline.rows import AliasRow, BucketRow, EdgeSuppressionRow, PersonRow, SuppressionRow
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
 from infra.building_blocks.function import StageFunction
@@ -114,12 +115,12 @@ class ReceiveStack(StageStack):
                 resources=[secret.secret_arn for secret in self.secrets.values()],
             ),
             key_use(self, self.key.key_arn, service="secretsmanager"),
-            *use_rows(self, Table.STATES, Do.GET, Do.PUT, partitions=["T#*"]),
-            *use_rows(self, Table.INTERVENTIONS, Do.QUERY, partitions=["XE#"]),
+            *use_rows(self, Do.GET, Do.PUT, rows=[BucketRow]),
+            *use_rows(self, Do.QUERY, rows=[EdgeSuppressionRow]),
             # A person whose data a sender had to delete is suppressed, with all known aliases.
-            *use_rows(self, Table.IDENTITY, Do.GET, partitions=["A#*", "P#*"]),
-            *use_rows(self, Table.INTERVENTIONS, Do.GET, partitions=["X#*"]),
-            *use_rows(self, Table.INTERVENTIONS, Do.PUT, partitions=["X#*", "XE#"]),
+            *use_rows(self, Do.GET, rows=[AliasRow, PersonRow]),
+            *use_rows(self, Do.GET, rows=[SuppressionRow]),
+            *use_rows(self, Do.PUT, rows=[SuppressionRow, EdgeSuppressionRow]),
         )
         return function
 

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from desireline.adapters.mixpanel import SECRET
 from desireline.contracts import Function, Table, Topic
+from desireline.rows import EdgeSuppressionRow, PullRow
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.source_topic import TopicMapping
@@ -55,7 +56,7 @@ class SourcesStack(StageStack):
         )
         function.allow(
             *self._read_secrets(self.learn("secrets", "identity")),
-            *use_rows(self, Table.INTERVENTIONS, Operation.QUERY, partitions=["XE#"]),
+            *use_rows(self, Operation.QUERY, rows=[EdgeSuppressionRow]),
         )
         for source in topics:
             TopicMapping(self, function, source)
@@ -75,7 +76,7 @@ class SourcesStack(StageStack):
             },
         )
         function.allow(
-            *use_rows(self, Table.SOURCES, Operation.GET, Operation.PUT),
+            *use_rows(self, Operation.GET, Operation.PUT, rows=[PullRow]),
             *self._read_secrets(self.learn("secrets", "mixpanel_export"), account.secret_arn),
         )
         self._schedule(function, export)

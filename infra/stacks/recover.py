@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
+from desireline.rows import EdgeSuppressionRow
 from infra.building_blocks import kafka_access
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
@@ -19,7 +20,7 @@ from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_event_source import KafkaMapping
 from infra.building_blocks.stack_key import key_use
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, table_environment, use_rows
+from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 from infra.stacks.archive import ARCHIVE
@@ -58,7 +59,7 @@ class QuarantineStack(StageStack):
             environment=table_environment(self, Table.QUARANTINE),
         )
         function.allow(
-            *use_rows(self, Table.QUARANTINE, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT),
+            *use_rows(self, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT, rows=rows_of(Table.QUARANTINE)),
         )
         for topic in CONSUMED_TOPICS[Function.INDEX_QUARANTINE]:
             KafkaMapping(self, function, topic)
@@ -81,8 +82,8 @@ class QuarantineStack(StageStack):
         bucket = f"arn:{self.partition}:s3:::{self.deployment.bucket_name(ARCHIVE)}"
         bodies = f"{Topic.WEBHOOKS_RAW}/*"
         function.allow(
-            *use_rows(self, Table.QUARANTINE, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT),
-            *use_rows(self, Table.INTERVENTIONS, Do.QUERY, partitions=["XE#"]),
+            *use_rows(self, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT, rows=rows_of(Table.QUARANTINE)),
+            *use_rows(self, Do.QUERY, rows=[EdgeSuppressionRow]),
             *kafka_access.read(self, Topic.WEBHOOKS_RAW),
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],

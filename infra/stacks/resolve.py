@@ -5,11 +5,12 @@ from __future__ import annotations
 from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
+from desireline.rows import SealedIdsRow, StateRow
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_event_source import KafkaMapping
 from infra.building_blocks.stack_key import StageKey
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, table_environment, use_rows
+from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -34,8 +35,8 @@ class ResolveStack(StageStack):
             driven=True,
         )
         self.function.allow(
-            *use_rows(self, Table.IDENTITY, Do.BATCH_GET, Do.PUT, Do.CHECK),
-            *use_rows(self, Table.STATES, Do.GET, Do.BATCH_GET, Do.PUT),
+            *use_rows(self, Do.BATCH_GET, Do.PUT, Do.CHECK, rows=rows_of(Table.IDENTITY)),
+            *use_rows(self, Do.GET, Do.BATCH_GET, Do.PUT, rows=[StateRow, SealedIdsRow]),
         )
         for topic in CONSUMED_TOPICS[Function.RESOLVE_IDENTITY]:
             KafkaMapping(self, self.function, topic)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table
+from desireline.rows import JourneyRow, QuarantineRow, StateRow
 from infra.building_blocks.function import StageFunction
 from infra.building_blocks.kafka_event_source import KafkaMapping
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, table_environment, use_rows
+from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
 from infra.deployment import Deployment, StageStack
 from infra.layers import Layer
 
@@ -32,11 +33,11 @@ class ScoreStack(StageStack):
             },
         )
         self.function.allow(
-            *use_rows(self, Table.IDENTITY, Do.GET, Do.BATCH_GET),
-            *use_rows(self, Table.STATES, Do.GET, Do.BATCH_GET),
-            *use_rows(self, Table.JOURNEYS, Do.GET, Do.BATCH_GET, Do.PUT),
-            # Quarantine rows: it has no Kafka client to say so itself.
-            *use_rows(self, Table.INTERVENTIONS, Do.PUT, partitions=["Q#*"]),
+            *use_rows(self, Do.GET, Do.BATCH_GET, rows=rows_of(Table.IDENTITY)),
+            *use_rows(self, Do.GET, Do.BATCH_GET, rows=[StateRow]),
+            *use_rows(self, Do.GET, Do.BATCH_GET, Do.PUT, rows=[JourneyRow]),
+            # It has no Kafka client, so it leaves records that it cannot take in this table.
+            *use_rows(self, Do.PUT, rows=[QuarantineRow]),
         )
         for topic in CONSUMED_TOPICS[Function.SCORE_JOURNEY]:
             KafkaMapping(self, self.function, topic)

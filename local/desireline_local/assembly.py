@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from filelock import FileLock
+
 from desireline_local.settings import inherited_environment
 from desireline_operate.paths import PROJECT
 
@@ -25,13 +27,19 @@ class AssemblyError(Exception):
 
 
 def cloud_assembly(report: Callable[[str], None] = lambda _: None) -> Path:
-    """Build the assembly if its inputs changed, and return its folder. Raises AssemblyError."""
+    """Return the folder of the assembly for the local cloud, made if its inputs have changed. Two
+    processes that want it wait for each other. Raises AssemblyError."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with FileLock(OUT / "lock"):
+        return _assembly(report)
+
+
+def _assembly(report: Callable[[str], None]) -> Path:
     assembly, mark = OUT / "cdk.out", OUT / "inputs"
     digest = _digest()
     if mark.exists() and mark.read_text() == digest and (assembly / "manifest.json").exists():
         return assembly
     report("layers and templates")
-    OUT.mkdir(parents=True, exist_ok=True)
     mark.unlink(missing_ok=True)
     _run("-m", "infra.layers", "--platform", "host")
     _run("-m", "infra.app", "--context", "local=true", "--context", "stage=dev")

@@ -1,8 +1,10 @@
-"""The rules of the house: names that only their registry may write."""
+"""The rules of the house: where things are, and which names only one place may write."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,52 @@ def test_one_module_knows_where_the_packaged_models_are() -> None:
         if re.search(r"^\s*(import|from) desireline_models", path.read_text(), re.MULTILINE)
     ]
     assert importing == ["layers/desireline/adapters/packaged_models.py"]
+
+
+def test_no_folder_hides_the_packages() -> None:
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    assert tracked
+    assert [path for path in tracked if "/src/" in path] == []
+
+
+def test_every_function_is_in_the_contract_of_the_packages() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (packages,) = (
+        contract["layers"]
+        for contract in configuration["tool"]["importlinter"]["contracts"]
+        if "desireline_local" in contract.get("layers", ())
+    )
+    named = {name for layer in packages for name in layer.split(" | ")}
+    assert {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")} <= named
+
+
+def test_one_module_makes_the_mapper() -> None:
+    """Only `EventMapper.with_secret` joins a plan and a secret, so that no mapping differs."""
+    making = [
+        str(path.relative_to(ROOT))
+        for folder in (*FOLDERS, "learning", "bench")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if re.search(r"\bCanonical\(", path.read_text())
+    ]
+    assert making == ["layers/desireline/receive/mapping/event_mapper.py"]
+
+
+def test_only_rows_write_prefixes_of_keys() -> None:
+    rows = ROOT / "layers" / "desireline" / "rows"
+    writing = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if rows not in path.parents and re.search(r'"[A-Z]{1,2}#', path.read_text())
+    ]
+    assert writing == []
+
+
+def test_no_module_imports_from_a_test_module() -> None:
+    pattern = re.compile(r"^\s*(from|import) ([\w.]*\.)?test_\w+", re.MULTILINE)
+    importing = [
+        str(path.relative_to(ROOT))
+        for folder in ("tests", "bench", *FOLDERS)
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if pattern.search(path.read_text())
+    ]
+    assert importing == []

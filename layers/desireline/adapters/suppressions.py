@@ -76,7 +76,7 @@ class DynamoSuppressions:
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk > :since",
                 ExpressionAttributeValues={
-                    ":pk": {"S": EdgeSuppressionRow.partition()},
+                    ":pk": {"S": EdgeSuppressionRow.partition_key()},
                     ":since": {"S": EdgeSuppressionRow.since(max(0, seen - OVERLAP))},
                 },
                 **start,

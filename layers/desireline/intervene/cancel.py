@@ -13,7 +13,7 @@ def open_claims(store: Store, enrolment: str, subjects: Iterable[str]) -> list[C
     return [
         claim
         for subject in dict.fromkeys(subjects)
-        for claim in store.query(ClaimRow, f"L#{subject}")
+        for claim in store.query(ClaimRow, ClaimRow.partition_key(subject))
         if claim.enrolment == enrolment and claim.state is ClaimState.CLAIMED
     ]
 

@@ -15,6 +15,9 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
     table: ClassVar[Table]
+    prefix: ClassVar[str]
+    """The beginning of its partition keys. In a table, one prefix means one row type; only the
+    prefix of states has several, told apart by the full key."""
 
     version: int = 0
     expires: int | None = None
@@ -26,6 +29,11 @@ class Row(BaseModel):
     @property
     def sk(self) -> str:
         return "-"
+
+    @classmethod
+    def partition_key(cls, *parts: object) -> str:
+        """Return a partition key: the prefix and the parts, with '#' between them."""
+        return cls.prefix + "#".join(map(str, parts))
 
     @property
     def ref(self) -> Ref[Self]:

@@ -22,6 +22,7 @@ class AliasRow(Row):
     """
 
     table: ClassVar[Table] = Table.IDENTITY
+    prefix: ClassVar[str] = "A#"
     type: str
     fragment: str
     root: str
@@ -33,7 +34,7 @@ class AliasRow(Row):
 
     @classmethod
     def at(cls, alias_type: str, fragment: str) -> Ref[AliasRow]:
-        return Ref(cls, f"A#{alias_type}#{fragment}")
+        return Ref(cls, cls.partition_key(alias_type, fragment))
 
 
 class Evidence(BaseModel):
@@ -60,6 +61,7 @@ class PersonRow(Row):
     """
 
     table: ClassVar[Table] = Table.IDENTITY
+    prefix: ClassVar[str] = "P#"
     fragment: str
     subject: str
     merged_into: str | None = None
@@ -78,7 +80,7 @@ class PersonRow(Row):
 
     @classmethod
     def at(cls, fragment: str) -> Ref[PersonRow]:
-        return Ref(cls, f"P#{fragment}")
+        return Ref(cls, cls.partition_key(fragment))
 
 
 class EvidenceRow(Row):
@@ -86,6 +88,7 @@ class EvidenceRow(Row):
     person already, or must not become one. What merged two persons is in the loser's tombstone."""
 
     table: ClassVar[Table] = Table.IDENTITY
+    prefix: ClassVar[str] = "G#"
     edge: str
     left: str
     right: str
@@ -102,7 +105,7 @@ class EvidenceRow(Row):
 
     @classmethod
     def at(cls, edge: str) -> Ref[EvidenceRow]:
-        return Ref(cls, f"G#{edge}")
+        return Ref(cls, cls.partition_key(edge))
 
 
 class SubjectRow(Row):
@@ -115,6 +118,7 @@ class SubjectRow(Row):
     """
 
     table: ClassVar[Table] = Table.IDENTITY
+    prefix: ClassVar[str] = "J#"
     subject: str
     merged_into: str | None = None
     accounts: tuple[str, ...] = ()
@@ -131,13 +135,14 @@ class SubjectRow(Row):
 
     @classmethod
     def at(cls, subject: str) -> Ref[SubjectRow]:
-        return Ref(cls, f"J#{subject}")
+        return Ref(cls, cls.partition_key(subject))
 
 
 class AccountRow(Row):
     """C#account: its subject, and the fragments that named it. replayed: a replay wrote it last."""
 
     table: ClassVar[Table] = Table.IDENTITY
+    prefix: ClassVar[str] = "C#"
     account: str
     subject: str
     fragments: tuple[str, ...] = ()
@@ -149,4 +154,4 @@ class AccountRow(Row):
 
     @classmethod
     def at(cls, account: str) -> Ref[AccountRow]:
-        return Ref(cls, f"C#{account}")
+        return Ref(cls, cls.partition_key(account))

@@ -30,6 +30,7 @@ class EnrolmentRow(Row):
     """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
+    prefix: ClassVar[str] = "E#"
     enrolment: str
     subject: str
     playbook: str
@@ -47,13 +48,14 @@ class EnrolmentRow(Row):
 
     @classmethod
     def at(cls, enrolment: str) -> Ref[EnrolmentRow]:
-        return Ref(cls, f"E#{enrolment}")
+        return Ref(cls, cls.partition_key(enrolment))
 
 
 class SlotRow(Row):
     """K#subject / playbook#slot: at most one enrolment of a playbook for a subject and slot."""
 
     table: ClassVar[Table] = Table.INTERVENTIONS
+    prefix: ClassVar[str] = "K#"
     subject: str
     playbook: str
     slot: str
@@ -61,7 +63,7 @@ class SlotRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"K#{self.subject}"
+        return self.partition_key(self.subject)
 
     @property
     def sk(self) -> str:
@@ -69,7 +71,7 @@ class SlotRow(Row):
 
     @classmethod
     def at(cls, subject: str, playbook: str, slot: str) -> Ref[SlotRow]:
-        return Ref(cls, f"K#{subject}", f"{playbook}#{slot}")
+        return Ref(cls, cls.partition_key(subject), f"{playbook}#{slot}")
 
 
 class ClaimState(StrEnum):
@@ -98,6 +100,7 @@ class ClaimRow(Row):
     """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
+    prefix: ClassVar[str] = "L#"
     subject: str
     playbook: str
     playbook_version: int
@@ -122,7 +125,7 @@ class ClaimRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"L#{self.subject}"
+        return self.partition_key(self.subject)
 
     @property
     def sk(self) -> str:
@@ -130,7 +133,7 @@ class ClaimRow(Row):
 
     @classmethod
     def at(cls, subject: str, playbook: str, slot: str, step: str, action: str) -> Ref[ClaimRow]:
-        return Ref(cls, f"L#{subject}", f"{playbook}#{slot}#{step}#{action}")
+        return Ref(cls, cls.partition_key(subject), f"{playbook}#{slot}#{step}#{action}")
 
 
 class Outcome(StrEnum):
@@ -160,6 +163,7 @@ class DecisionRow(Row):
     """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
+    prefix: ClassVar[str] = "D#"
     subject: str
     playbook: str
     playbook_version: int
@@ -178,7 +182,7 @@ class DecisionRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"D#{self.subject}"
+        return self.partition_key(self.subject)
 
     @property
     def sk(self) -> str:
@@ -188,7 +192,7 @@ class DecisionRow(Row):
     def place(
         cls, subject: str, enrolment: str, step: str, action: str, phase: str
     ) -> Ref[DecisionRow]:
-        return Ref(cls, f"D#{subject}", f"{enrolment}#{step}#{action}#{phase}")
+        return Ref(cls, cls.partition_key(subject), f"{enrolment}#{step}#{action}#{phase}")
 
 
 SET_ASIDE_LIMIT = 300_000
@@ -201,6 +205,7 @@ class QuarantineRow(Row):
     """Q#topic#partition#offset: a record that a table-writing stage could not take further."""
 
     table: ClassVar[Table] = Table.INTERVENTIONS
+    prefix: ClassVar[str] = "Q#"
     topic: str
     partition: int
     offset: int
@@ -214,7 +219,7 @@ class QuarantineRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"Q#{self.topic}#{self.partition}#{self.offset}"
+        return self.partition_key(self.topic, self.partition, self.offset)
 
     @classmethod
     def of(
@@ -244,6 +249,7 @@ class SuppressionRow(Row):
     """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
+    prefix: ClassVar[str] = "X#"
     who: str
     channel: str = "*"
     reason: str
@@ -252,7 +258,7 @@ class SuppressionRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"X#{self.who}"
+        return self.partition_key(self.who)
 
     @property
     def sk(self) -> str:
@@ -260,7 +266,7 @@ class SuppressionRow(Row):
 
     @classmethod
     def place(cls, who: str, channel: str = "*") -> Ref[SuppressionRow]:
-        return Ref(cls, f"X#{who}", channel)
+        return Ref(cls, cls.partition_key(who), channel)
 
 
 class EdgeSuppressionRow(Row):
@@ -271,21 +277,18 @@ class EdgeSuppressionRow(Row):
     """
 
     table: ClassVar[Table] = Table.INTERVENTIONS
+    prefix: ClassVar[str] = "XE#"
     who: str
     at: int
     lifted: bool = False
 
     @property
     def pk(self) -> str:
-        return self.partition()
+        return self.partition_key()
 
     @property
     def sk(self) -> str:
         return f"{self.since(self.at)}{self.who}"
-
-    @classmethod
-    def partition(cls) -> str:
-        return "XE#"
 
     @classmethod
     def since(cls, at: int) -> str:

@@ -17,6 +17,7 @@ class JourneyRow(Row):
     """
 
     table: ClassVar[Table] = Table.JOURNEYS
+    prefix: ClassVar[str] = "J#"
     subject: str
     current: Assessment
     reasons: tuple[Reason, ...] = ()
@@ -31,4 +32,4 @@ class JourneyRow(Row):
 
     @classmethod
     def at(cls, subject: str) -> Ref[JourneyRow]:
-        return Ref(cls, f"J#{subject}")
+        return Ref(cls, cls.partition_key(subject))

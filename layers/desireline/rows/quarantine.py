@@ -34,6 +34,7 @@ class CaseRow(Row):
     """
 
     table: ClassVar[Table] = Table.QUARANTINE
+    prefix: ClassVar[str] = "Q#"
     id: str
     source: str
     stage: str
@@ -62,13 +63,14 @@ class CaseRow(Row):
 
     @classmethod
     def place(cls, case_id: str) -> Ref[CaseRow]:
-        return Ref(cls, f"Q#{case_id}")
+        return Ref(cls, cls.partition_key(case_id))
 
 
 class CaseGroupRow(Row):
     """G#day / group: how many cases of a kind arrived on a day. first, last: of arrivals."""
 
     table: ClassVar[Table] = Table.QUARANTINE
+    prefix: ClassVar[str] = "G#"
     day: int
     source: str
     stage: str
@@ -85,7 +87,7 @@ class CaseGroupRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"G#{self.day}"
+        return self.partition_key(self.day)
 
     @property
     def sk(self) -> str:
@@ -93,13 +95,14 @@ class CaseGroupRow(Row):
 
     @classmethod
     def place(cls, day: int, group: Group) -> Ref[CaseGroupRow]:
-        return Ref(cls, f"G#{day}", "#".join(group))
+        return Ref(cls, cls.partition_key(day), "#".join(group))
 
 
 class CasePageRow(Row):
     """L#day#group / page: the ids of up to PAGE cases of a group and day, in order of arrival."""
 
     table: ClassVar[Table] = Table.QUARANTINE
+    prefix: ClassVar[str] = "L#"
     day: int
     group_key: str
     number: int
@@ -107,7 +110,7 @@ class CasePageRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"L#{self.day}#{self.group_key}"
+        return self.partition_key(self.day, self.group_key)
 
     @property
     def sk(self) -> str:
@@ -115,4 +118,4 @@ class CasePageRow(Row):
 
     @classmethod
     def place(cls, day: int, group: Group, number: int) -> Ref[CasePageRow]:
-        return Ref(cls, f"L#{day}#{'#'.join(group)}", f"{number:09d}")
+        return Ref(cls, cls.partition_key(day, "#".join(group)), f"{number:09d}")

@@ -18,6 +18,7 @@ class PullRow(Row):
     """
 
     table: ClassVar[Table] = Table.SOURCES
+    prefix: ClassVar[str] = "U#"
     source: str
     project: str
     settled: str = ""
@@ -33,4 +34,4 @@ class PullRow(Row):
 
     @classmethod
     def at(cls, source: str, project: str) -> Ref[PullRow]:
-        return Ref(cls, f"U#{source}#{project}")
+        return Ref(cls, cls.partition_key(source, project))

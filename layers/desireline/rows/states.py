@@ -16,6 +16,7 @@ class StateRow(Row):
     """
 
     table: ClassVar[Table] = Table.STATES
+    prefix: ClassVar[str] = "S#"
     generation: int = 1
     fragment: str
     account: str
@@ -25,7 +26,7 @@ class StateRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"S#{self.generation}#{self.fragment}"
+        return self.partition_key(self.generation, self.fragment)
 
     @property
     def sk(self) -> str:
@@ -33,13 +34,14 @@ class StateRow(Row):
 
     @classmethod
     def at(cls, fragment: str, account: str, generation: int = 1) -> Ref[StateRow]:
-        return Ref(cls, f"S#{generation}#{fragment}", account)
+        return Ref(cls, cls.partition_key(generation, fragment), account)
 
 
 class SealedIdsRow(Row):
     """S#generation#fragment#sealed / account#day: ids of a closed day, out of the hot row."""
 
     table: ClassVar[Table] = Table.STATES
+    prefix: ClassVar[str] = "S#"
     generation: int = 1
     fragment: str
     account: str
@@ -48,7 +50,7 @@ class SealedIdsRow(Row):
 
     @property
     def pk(self) -> str:
-        return f"S#{self.generation}#{self.fragment}#sealed"
+        return self.partition_key(self.generation, self.fragment, "sealed")
 
     @property
     def sk(self) -> str:
@@ -56,7 +58,7 @@ class SealedIdsRow(Row):
 
     @classmethod
     def at(cls, fragment: str, account: str, day: int, generation: int = 1) -> Ref[SealedIdsRow]:
-        return Ref(cls, f"S#{generation}#{fragment}#sealed", f"{account}#{day}")
+        return Ref(cls, cls.partition_key(generation, fragment, "sealed"), f"{account}#{day}")
 
 
 class BucketRow(Row):
@@ -66,14 +68,15 @@ class BucketRow(Row):
     """
 
     table: ClassVar[Table] = Table.STATES
+    prefix: ClassVar[str] = "T#"
     name: str
     tokens: int
     filled_at: int
 
     @property
     def pk(self) -> str:
-        return f"T#{self.name}"
+        return self.partition_key(self.name)
 
     @classmethod
     def at(cls, name: str) -> Ref[BucketRow]:
-        return Ref(cls, f"T#{name}")
+        return Ref(cls, cls.partition_key(name))

@@ -57,7 +57,8 @@ def read_timeline(store: Store, history: History, subject: str) -> Timeline:
     Raises UnknownSubjectError if the tables hold no counted event and no decision of it."""
     view = read_subject(store, subject, everywhere=True)
     family = (view.root.subject, *view.root.absorbed)
-    decisions = [row for name in family for row in store.query(DecisionRow, f"D#{name}")]
+    ledgers = (store.query(DecisionRow, DecisionRow.partition_key(name)) for name in family)
+    decisions = [row for ledger in ledgers for row in ledger]
     if not view.absence.latest and not decisions:
         raise UnknownSubjectError(f"no data about the subject {subject}: check its id")
     return Timeline(

@@ -65,7 +65,7 @@ def remove(identifier: Identifier, only: Only = False, deployment: DeploymentNam
 def show(deployment: DeploymentName = None) -> None:
     """List the suppressed aliases by their fragments. The list stores no names."""
     store = the_deployment(deployment).store()
-    held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition()))
+    held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key()))
     rows = store.get_all([SuppressionRow.place(fragment) for fragment in held])
     table = Table("alias (fragment)", "since", "reason", box=None)
     for fragment, at in sorted(held.items(), key=lambda pair: pair[1]):

@@ -155,7 +155,7 @@ def test_who_is_deleted_by_law_is_on_the_list_with_all_aliases(scene: Scene) -> 
         scene.at += 1
 
     assert scene.reading().current() == {"ada", "contact"}
-    rows = scene.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition())
+    rows = scene.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key())
     assert len(rows) == 2
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from desireline.resolve.use_case import ResolveIdentity
 
 from desireline.adapters.dynamodb import WRITERS, DynamoStore
 from desireline.contracts import Table
 from desireline.errors import ConflictError, UnavailableError
 from desireline.records import Outgoing
+from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import AliasRow, Put
-from tests.unit.resolve.streams import event, record
+from tests.worlds.event_streams import event, record
 
 TABLES = {table: table.value for table in Table}
 

@@ -44,7 +44,7 @@ def with_ada() -> tuple[World, set[str]]:
 
 
 def suppressed(world: World) -> set[str]:
-    return set(holding(world.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition())))
+    return set(holding(world.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key())))
 
 
 def sent(world: World, *events: dict[str, Any]) -> Answer:

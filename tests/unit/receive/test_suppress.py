@@ -9,7 +9,7 @@ from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put, Suppre
 
 
 def listed(store: MemoryStore) -> dict[str, int]:
-    return holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition()))
+    return holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key()))
 
 
 def test_who_is_suppressed_and_lifted_and_suppressed_again_is_suppressed() -> None:

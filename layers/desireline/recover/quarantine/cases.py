@@ -137,7 +137,7 @@ class Cases:
         raise ConflictError(f"cases changed {ATTEMPTS} times while they were marked")
 
     def _rows(self, day: int, filters: Filters) -> list[CaseGroupRow]:
-        rows = self._store.query(CaseGroupRow, f"G#{day}")
+        rows = self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day))
         return [row for row in rows if filters.hold_group(row.group)]
 
     def _of(self, row: CaseGroupRow, filters: Filters, limit: int) -> Iterator[CaseRow]:

@@ -83,7 +83,7 @@ class IndexQuarantine:
     def _within_limit(self, day: int, group: Group) -> Group:
         if self._store.get(CaseGroupRow.place(day, group)) is not None:
             return group
-        kinds = len(self._store.query(CaseGroupRow, f"G#{day}"))
+        kinds = len(self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day)))
         return group if kinds < GROUPS else group._replace(event=OTHERS)
 
     def _write(self, day: int, group: Group, cases: Sequence[CaseRow]) -> None:
