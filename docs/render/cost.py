@@ -6,7 +6,7 @@ from desireline_operate.cost.prices import MONTH_HOURS, Price, list_prices
 from docs.render.markdown import table
 
 _COUNTED = """The cost of events is measured. `make bench ONLY=cost` sends the simulator's company \
-through the running local cloud, with one and with ten events per webhook, and counts the units \
+through the running local cloud, with one and with ten events per webhook. It counts the units \
 that AWS would bill. [performance.md](performance.md) lists under *cost* the counts times the \
 prices below, for a million events by component. It lists the cost of an enrolment separately, \
 because the number of enrolments depends on the playbooks' audience."""

@@ -51,10 +51,9 @@ PROMISES = """## Guarantees and limits
   messages. The assignment never changes.
 - A run ends at its goal when its next check finds the goal, not at the moment of the event.
 
-Not built yet: watermarks of the pipeline (until then "has not happened" means "is not counted
-yet"), task tokens that shorten a wait, and `reconcile_claims`, which ends claims that were never
-delivered (until then such a claim stays open, and its message is among the channel's dead
-letters)."""
+Three parts are not built yet. Without watermarks of the pipeline, "has not happened" means "is not
+counted yet". Without task tokens, no event shortens a wait. Without `reconcile_claims`, a claim
+that was never delivered stays open, and its message is among the channel's dead letters."""
 
 
 def playbooks_page() -> str:

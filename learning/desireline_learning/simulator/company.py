@@ -10,7 +10,7 @@ from random import Random
 from desireline_learning.simulator.conduct import plan
 from desireline_learning.simulator.people import staff, visitor
 from desireline_learning.simulator.scenario import DAY, HOUR, Scenario
-from desireline_learning.simulator.timeline import Timeline, in_order, trial, visits
+from desireline_learning.simulator.timeline import Timeline, add_trial, add_visits, in_order
 from desireline_learning.simulator.touches import Call, Touch
 from desireline_learning.simulator.traffic import Delivery, deliveries
 
@@ -93,7 +93,7 @@ class Company:
         signup = _signup(rng, scenario)
         drawn = plan(rng, scenario.effects, signup=signup, members=len(team.people) - 1)
         timeline = Timeline(f"{scenario.seed:x}t{index:05d}", rng)
-        trial(timeline, team, drawn, earliest=scenario.start)
+        add_trial(timeline, team, drawn, earliest=scenario.start)
         paid_at = None if drawn.paid_day is None else drawn.when(drawn.paid_day)
         truth = TrialTruth(
             account=team.account.group,
@@ -110,7 +110,7 @@ class Company:
         person = visitor(rng, scenario.seed, index)
         timeline = Timeline(f"{scenario.seed:x}v{index:05d}", rng)
         count = 1 + rng.randrange(4)
-        visits(timeline, person, before=scenario.end, earliest=scenario.start, count=count)
+        add_visits(timeline, person, before=scenario.end, earliest=scenario.start, count=count)
         return tuple(self._within(timeline))
 
     def _within(self, timeline: Timeline) -> Iterator[Touch]:

@@ -1,7 +1,7 @@
 """The parameters of a simulation: the company's size, its trials' behaviour, and their effects.
 
 The simulator is a test bench. Its effects are stated here, so that tests can compare models, mining
-and identity with a known truth. They are no evidence about real customers.
+and identity with a known truth. They are not evidence about real customers.
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ class Timeline:
         self.add(at, name, person, account=account, session=session, properties=properties)
 
 
-def visits(timeline: Timeline, person: Person, *, before: int, earliest: int, count: int) -> None:
+def add_visits(
+    timeline: Timeline, person: Person, *, before: int, earliest: int, count: int
+) -> None:
     """Add anonymous page views between two times, on any of the person's devices."""
     rng = timeline.rng
     for _ in range(count):
@@ -90,11 +92,12 @@ def visits(timeline: Timeline, person: Person, *, before: int, earliest: int, co
         _page(timeline, at, rng.choice(_BROWSED), person, device=rng.randrange(len(person.devices)))
 
 
-def trial(timeline: Timeline, team: Staff, plan: Plan, *, earliest: int) -> None:
+def add_trial(timeline: Timeline, team: Staff, plan: Plan, *, earliest: int) -> None:
     """Add all touches of an account, from the first anonymous visit to the last invoice."""
     rng, owner = timeline.rng, team.people[0]
-    before = max(earliest, plan.signup - int(rng.uniform(0.2, 6) * DAY))
-    visits(timeline, owner, before=plan.signup, earliest=before, count=2 + rng.randrange(5))
+    first_visit = max(earliest, plan.signup - int(rng.uniform(0.2, 6) * DAY))
+    count = 2 + rng.randrange(5)
+    add_visits(timeline, owner, before=plan.signup, earliest=first_visit, count=count)
     _signup(timeline, team.account, owner, plan)
     _milestones(timeline, team, plan)
     for number, session in enumerate(plan.sessions):

@@ -95,7 +95,7 @@ Rendered by `make model`; do not edit.
 
 **Training data.** The simulator of `learning/`: {scenario.trials} trials whose signups
 spread over {scenario.signup_span:.0f} days, seed {scenario.seed}. The simulator is a test bench
-with planted effects. Its data is no evidence about real customers. Before the model scores a real
+with planted effects. Its data is not evidence about real customers. Before the model scores a real
 company's trials, retrain it on at least 60 to 90 days of that company's history.
 
 | | |

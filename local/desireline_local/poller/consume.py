@@ -148,10 +148,12 @@ class MappingConsumer(threading.Thread):
         self._held |= {partition_of(message) for message in messages}
         self._progress.start(messages)
         self.counts.busy = True
-        threading.Thread(target=self._work, args=(messages, healthy), daemon=True).start()
+        threading.Thread(target=self._deliver_batch, args=(messages, healthy), daemon=True).start()
 
-    def _work(self, messages: Sequence[Message], healthy: bool) -> None:
-        """Deliver one batch, and hold its partitions meanwhile."""
+    def _deliver_batch(self, messages: Sequence[Message], healthy: bool) -> None:
+        """Deliver one batch, and hold its partitions until it ends.
+
+        healthy: whether the batch counts towards `pollers`. It no longer does after a failure."""
         held = {partition_of(message) for message in messages}
         counted = healthy
 

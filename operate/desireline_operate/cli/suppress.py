@@ -71,7 +71,7 @@ def show(deployment: DeploymentName = None) -> None:
     for fragment, at in sorted(held.items(), key=lambda pair: pair[1]):
         row = rows.get(SuppressionRow.place(fragment))
         table.add_row(fragment, f"{format_time(at)} UTC", row.reason if row else "")
-    console.print(table if held else "Nobody is suppressed.")
+    console.print(table if held else "No person is suppressed.")
 
 
 def _person(deployment: Deployment, identifier: str, *, only: bool) -> tuple[Store, list[str]]:

@@ -1,7 +1,7 @@
 """Compare two plans: list the changes, and mark the breaking ones.
 
-A change is breaking if the new plan refuses events that the old one accepts, if messages become
-other events, or if the readers of events (warehouse, models, playbooks) get less or other data.
+A change is breaking in three cases: the new plan refuses events that the old one accepts, messages
+become other events, or readers of events (warehouse, models, playbooks) get less or other data.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ def unfit(path: str, name: str, parameter: Parameter) -> str:
     kind = _kind(node)
     if kind in _FITTING[parameter.type] or not kind:
         return ""
-    return f"finds {with_article(kind)}, and {name} is {with_article(parameter.type)}"
+    expected = with_article(parameter.type)
+    return f"finds {with_article(kind)}, but {name} is {expected}: correct the path or the type"
 
 
 def hides(earlier: str, later: str) -> bool:
@@ -128,6 +129,7 @@ def _parsed(expression: str) -> Node:
 
 
 def _implies(node: Node, other: Node) -> bool:
+    """Return whether `other` holds whenever `node` holds, as far as their form shows."""
     if node == other:
         return True
     if node["type"] == "or_expression" and _boolean(node):
@@ -140,6 +142,8 @@ def _implies(node: Node, other: Node) -> bool:
 
 
 def _longer_prefix(node: Node, other: Node) -> bool:
+    """Return whether both test the start of one field, and every match of `node` matches `other`:
+    starts_with(path, '/docs/api') implies starts_with(path, '/docs')."""
     if not all(part["type"] == "function_expression" for part in (node, other)):
         return False
     if not (node["value"] == other["value"] == "starts_with"):

@@ -174,12 +174,12 @@ def test_a_path_that_is_called_unfit_never_fills_the_parameter(
 @pytest.mark.parametrize(
     ("path", "parameter", "said"),
     [
-        ("to_string(a)", Parameter(type="number"), "finds a string, and p is a number"),
-        ("length(a)", Parameter(type="boolean"), "finds a number, and p is a boolean"),
-        ("a == 'x'", Parameter(type="integer"), "finds a boolean, and p is an integer"),
-        ("[a, b]", Parameter(type="string"), "finds a list, and p is a string"),
-        ("{x: a}", Parameter(type="string"), "finds an object, and p is a string"),
-        ("a[].b", Parameter(type="string"), "finds a list, and p is a string"),
+        ("to_string(a)", Parameter(type="number"), "finds a string, but p is a number"),
+        ("length(a)", Parameter(type="boolean"), "finds a number, but p is a boolean"),
+        ("a == 'x'", Parameter(type="integer"), "finds a boolean, but p is an integer"),
+        ("[a, b]", Parameter(type="string"), "finds a list, but p is a string"),
+        ("{x: a}", Parameter(type="string"), "finds an object, but p is a string"),
+        ("a[].b", Parameter(type="string"), "finds a list, but p is a string"),
         ("'x'", Parameter(type="string", values=("y",)), "is always 'x', and p is none of"),
         ("`7`", Parameter(type="integer", maximum=5), "is always 7, and p is not in"),
         ("sum('x')", Parameter(type="integer"), "is a constant that always fails"),

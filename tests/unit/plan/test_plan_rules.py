@@ -200,7 +200,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "used: share",
         "used: to_string(share)",
-        "senders/tool.yaml:8: used: 'to_string(share)' finds a string, and used is a number",
+        "senders/tool.yaml:8: used: 'to_string(share)' finds a string, but used is a number",
     ),
     "a constant that is not allowed": (
         TOOL,
