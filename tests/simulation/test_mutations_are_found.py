@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.history import judge
@@ -9,6 +12,9 @@ from tests.simulation.mutations import Mutation
 from tests.simulation.mutations_of_time import ALL
 
 TRIES = 2_500
+PAGE = Path(__file__).parents[2] / "docs" / "delivery.md"
+SECTION = re.compile(r"^## Delivery rule (\d+): ", re.MULTILINE)
+LISTED = re.compile(r"^- \*\*Mutations\*\*: (.*)$", re.MULTILINE)
 QUICK = frozenset(
     {
         "counted ids are forgotten",
@@ -43,3 +49,16 @@ def test_a_broken_rule_is_found_at_once(mutation: Mutation) -> None:
 @pytest.mark.parametrize("mutation", ALL, ids=lambda one: one.name)
 def test_every_broken_rule_is_found(mutation: Mutation) -> None:
     assert _found_at(mutation, TRIES), f"rule {mutation.rule}: {mutation.name}: nothing noticed it"
+
+
+def test_every_mutation_is_listed_under_its_delivery_rule() -> None:
+    expected: dict[str, list[str]] = {}
+    for mutation in ALL:
+        expected.setdefault(mutation.rule, []).append(mutation.name)
+    _, *sections = SECTION.split(PAGE.read_text())
+    listed = {
+        rule: names[0].split("; ")
+        for rule, text in zip(sections[::2], sections[1::2], strict=True)
+        if (names := LISTED.findall(text))
+    }
+    assert listed == expected

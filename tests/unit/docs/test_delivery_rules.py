@@ -1,4 +1,4 @@
-"""docs/delivery.md holds every rule that code cites, its mutations, and names that exist."""
+"""docs/delivery.md holds every rule that code cites, and names that exist."""
 
 from __future__ import annotations
 
@@ -62,25 +62,6 @@ def citations() -> dict[Path, frozenset[int]]:
     return {path: rules for path, rules in cited.items() if rules and path != PAGE}
 
 
-def mutations() -> list[tuple[str, int]]:
-    """Name and rule of every mutation, read from the source: unit tests import no simulation."""
-    return [
-        (str(ast.literal_eval(node.args[0])), int(ast.literal_eval(node.args[1])))
-        for path in sorted((ROOT / "tests" / "simulation").glob("mutations*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Mutation"
-    ]
-
-
-def listed_mutations(section: str) -> set[str]:
-    """The names behind "Mutations:" in a section."""
-    return {
-        name
-        for line in re.findall(r"^- \*\*Mutations\*\*: (.*)$", section, re.MULTILINE)
-        for name in line.split("; ")
-    }
-
-
 @cache
 def defined_names(path: Path) -> frozenset[str]:
     """The module's own name, and the classes, functions and variables of its top level."""
@@ -122,14 +103,6 @@ def test_every_cited_rule_is_a_section() -> None:
 
 def test_the_sections_are_numbered_without_a_gap() -> None:
     assert [int(number) for number in HEADING.findall(PAGE.read_text())] == list(range(1, 19))
-
-
-def test_every_mutation_is_listed_under_its_rule_and_no_other() -> None:
-    expected: dict[int, set[str]] = {number: set() for number in sections()}
-    for name, rule in mutations():
-        assert rule in expected, f"{name}: docs/delivery.md has no rule {rule}"
-        expected[rule].add(name)
-    assert {number: listed_mutations(text) for number, text in sections().items()} == expected
 
 
 def test_every_name_on_the_page_is_defined_in_the_linked_file() -> None:
