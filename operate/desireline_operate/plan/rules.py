@@ -11,10 +11,10 @@ from typing import NamedTuple
 from desireline.plan.tracking_plan import (
     TEXT_LIMIT,
     Ignored,
+    MessagePattern,
     Parameter,
     SenderMapping,
     SenderWords,
-    Words,
 )
 from desireline.receive.senders.sender import Sender
 from desireline_operate.plan.conditions import constant, hides, mistakes, unfit
@@ -29,7 +29,7 @@ _NUMERIC = frozenset({"integer", "number"})
 class _Tried(NamedTuple):
     """What is tried on a message. said: what to call it."""
 
-    words: Words
+    words: MessagePattern
     spot: Spot
     said: str
 
@@ -141,7 +141,7 @@ def _expressions(mapping: SenderMapping, spot: Spot) -> Iterator[Problem]:
             yield spot.at("properties", name).problem(f"{name}: {path!r} {said}")
 
 
-def _condition(words: Words, spot: Spot) -> Iterator[Problem]:
+def _condition(words: MessagePattern, spot: Spot) -> Iterator[Problem]:
     if words.where is None:
         return
     wrong = mistakes(words.where)
@@ -176,7 +176,7 @@ def _unreachable(sender: DraftSender) -> Iterator[Problem]:
         before.append(one)
 
 
-def _takes_all(earlier: Words, later: Words) -> bool:
+def _takes_all(earlier: MessagePattern, later: MessagePattern) -> bool:
     if earlier.where is None or later.where is None:
         return earlier.where is None
     return hides(earlier.where, later.where)
