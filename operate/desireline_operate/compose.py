@@ -13,7 +13,7 @@ from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import RawBodies
 from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.senders._topic import topic_senders
 from desireline.receive.senders.sender import Sender
 from desireline.recover.redrive.follow_up import SeeThrough
@@ -27,7 +27,7 @@ FUNCTION_SECONDS = 905.0
 
 def senders() -> dict[str, Sender]:
     """Return all senders whose bodies may be among the raw webhooks: also the company's topics."""
-    return {**known(), **topic_senders(plan())}
+    return {**load_senders(), **topic_senders(plan())}
 
 
 @cache

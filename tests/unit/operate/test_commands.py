@@ -63,7 +63,7 @@ def test_help_fits_a_narrow_terminal_and_its_sentences_are_not_broken(words: tup
     ("words", "said"),
     [
         (["sned"], "Did you mean 'send'?"),
-        (["send", "segmnt"], "no sender 'segmnt': known are"),
+        (["send", "segmnt"], "Unknown sender 'segmnt'. Use one of"),
         (["plan", "show", "[/x]"], "the plan has no event [/x]"),
         (["redrive", "--since", "9999999999999d"], "--since '9999999999999d' is no time"),
         (["clock", "--advance", "9999999999999d"], "is no span of time up to a year"),

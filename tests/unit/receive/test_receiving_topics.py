@@ -189,8 +189,7 @@ def test_avro_is_named_for_what_it_is() -> None:
 
 def test_tombstones_are_skipped_and_counted() -> None:
     scene = Scene()
-    taken = scene.receive([record(None), record(PROJECT, 8), record(None, 9)])
-    assert taken.skipped == 2
+    scene.receive([record(None), record(PROJECT, 8), record(None, 9)])
     assert len(scene.events) == len(scene.raw) == 1
     assert scene.world.counts["topic_records_skipped:"] == 2
 
@@ -288,7 +287,7 @@ def test_a_source_is_no_webhook() -> None:
     with pytest.raises(RefusedError) as refused:
         sender.verify(sender.request(record(PROJECT)), b"", [b"secret"], NOW)
     assert refused.value.status == 404
-    with pytest.raises(ValueError, match="produce to it"):
+    with pytest.raises(ValueError, match="Produce records to it"):
         sender.sign(sender.request(record(PROJECT)), b"secret", NOW)
 
 

@@ -14,7 +14,7 @@ from desireline.errors import UnavailableError
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.records import Outgoing, Record
 from desireline.recover.replay_webhooks import Counts, Progress, ReplayWebhooks, Selection
 from desireline.rows import (
@@ -67,7 +67,7 @@ def replay_of(pipeline: InMemoryPipeline, producer: Any = None) -> tuple[ReplayW
     mapping = EventMapper.with_secret(PLAN, NAMESPACE)
     made = ReplayWebhooks(
         bodies=bodies,
-        senders=known(),
+        senders=load_senders(),
         mapper=mapping,
         producer=producer or pipeline.topics,
     )

@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline_local.sender_side.signing import sign
 
 FOLDER = Path(__file__).parent
@@ -84,5 +84,5 @@ class Samples(_Part):
 def load(sender: str) -> Samples:
     """The samples of a sender. Raises ValueError for a name that is none, OSError or
     pydantic.ValidationError where its file is missing or wrong."""
-    known([sender])
+    load_senders([sender])
     return Samples.model_validate_json((FOLDER / f"{sender}.json").read_bytes())

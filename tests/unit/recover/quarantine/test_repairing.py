@@ -14,7 +14,7 @@ from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined, Stamps
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.records import Record
 from desireline.recover.quarantine.case_details import ShowCase
 from desireline.recover.quarantine.cases import State
@@ -172,7 +172,7 @@ def test_a_newer_schema_still_fails_with_its_version():
 
 def show(scene: Scene) -> Any:
     (case,) = scene.all()
-    return ShowCase(bodies=scene.bodies, senders=known(), plan=PLAN)(case)
+    return ShowCase(bodies=scene.bodies, senders=load_senders(), plan=PLAN)(case)
 
 
 def test_a_case_shows_its_body_what_was_seen_of_it_and_what_comes_near():
