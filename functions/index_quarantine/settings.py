@@ -1,4 +1,4 @@
-"""What index_quarantine reads from its environment."""
+"""The environment variables of index_quarantine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from desireline.contracts import Table
 
 
 class Settings(BaseSettings):
-    """The name of the deployed table."""
+    """table_quarantine: the table's deployed name."""
 
     table_quarantine: str
 
     @property
     def tables(self) -> dict[Table, str]:
-        """The deployed name of the table that this function touches."""
+        """The deployed name of each table that this function uses."""
         return {Table.QUARANTINE: self.table_quarantine}

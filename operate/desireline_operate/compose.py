@@ -16,7 +16,7 @@ from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders import load_senders
 from desireline.receive.senders._topic import topic_senders
 from desireline.receive.senders.sender import Sender
-from desireline.recover.redrive.follow_up import SeeThrough
+from desireline.recover.redrive.follow_up import FollowUp
 from desireline.recover.redrive.redrive import Redrive
 from desireline.resolve.counted_events import StoredCounts
 from desireline_operate.deployment import Deployment
@@ -53,7 +53,7 @@ def raw_bodies(deployment: Deployment, *, archived: bool) -> RawBodies:
 
 
 class Redriving:
-    """bucket: holds the dead letters. redrive: counts and sends. see_through: waits for the end."""
+    """bucket: holds the dead letters. redrive: counts and sends. follow_up: waits for the end."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.bucket = S3DeadLetters(
@@ -71,6 +71,6 @@ class Redriving:
             wall=WallClock(),
             suppressed=lambda event: any(one.fragment in suppressed for one in event.aliases),
         )
-        self.see_through = SeeThrough(
+        self.follow_up = FollowUp(
             bucket=self.bucket, topics=topics, counted=counted, deployment=deployment.name
         )

@@ -10,7 +10,7 @@ from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from desireline.ports import Span
-from desireline.recover.replay_webhooks import Progress, Selection
+from desireline.recover.replay_webhooks import ReplayProgress, Selection
 
 FOLDER = user_state_path("desireline") / "replays"
 EVERYTHING = 2**45
@@ -40,7 +40,7 @@ class Kept(BaseModel):
         except FileNotFoundError as error:
             raise ValueError(f"no replay {replay_id} is kept in {folder}") from error
 
-    def after(self, progress: Progress) -> Kept:
+    def after(self, progress: ReplayProgress) -> Kept:
         """As it stands after that."""
         counts = progress.counts
         changes = {

@@ -90,7 +90,7 @@ def list_cases(
         return
     table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
     for one in groups:
-        table.add_row(*one.group, str(one.found), str(one.repaired), shown(one.last))
+        table.add_row(*one.group, str(one.total), str(one.repaired), shown(one.last))
     for column in table.columns:
         column.overflow = "fold"
     console.print(table if groups else "Nothing is in quarantine.")

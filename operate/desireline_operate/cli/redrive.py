@@ -11,14 +11,14 @@ from rich.table import Table
 
 from desireline.contracts import Topic
 from desireline.errors import DesirelineError
-from desireline.recover.redrive.follow_up import WORDS, Became, Outcome
+from desireline.recover.redrive.follow_up import OUTCOMES, RecordOutcome, RedriveResult
 from desireline.recover.redrive.redrive import Order, Report, Survey
 from desireline.recover.redrive.selection import Fate, Selection
 from desireline_operate.cli.console import DeploymentName, console, fail, the_deployment
 from desireline_operate.cli.times import moment
 from desireline_operate.compose import Redriving
 
-ALWAYS_SHOWN = (Became.FOLDED, Became.DUPLICATE, Became.FAILED)
+ALWAYS_SHOWN = (RecordOutcome.FOLDED, RecordOutcome.DUPLICATE, RecordOutcome.FAILED)
 
 
 OfTopic = Annotated[
@@ -86,7 +86,12 @@ def redrive(
         if found.chosen and not go:
             console.print("Nothing was done: --go does it.")
         elif found.chosen:
-            order = Order(id=str(uuid.uuid4()), who=chosen.operator(), why=why.strip(), rate=rate)
+            order = Order(
+                id=str(uuid.uuid4()),
+                requested_by=chosen.operator(),
+                why=why.strip(),
+                rate=rate,
+            )
             _gone(tools, found, order, wait)
     except DesirelineError as error:
         raise fail(f"stopped, and may be run again: {error}") from error
@@ -121,18 +126,18 @@ def _gone(tools: Redriving, found: Survey, order: Order, wait: float) -> None:
         sending = tools.redrive.send(found, order, _bar(progress, "sent"))
     console.print(
         f"Redrive {order.id}: {len(sending.sent)} records into their topics, "
-        f"{len(sending.taken) + len(sending.failed)} to their functions."
+        f"{len(sending.accepted) + len(sending.failed)} to their functions."
     )
     with _progress() as progress:
-        outcome = tools.see_through(sending, wait, _bar(progress, "through"))
+        outcome = tools.follow_up(sending, wait, _bar(progress, "through"))
     tools.redrive.record(sending, dict(outcome.total))
     _show(outcome)
     if not outcome.good:
         raise typer.Exit(1)
 
 
-def _show(outcome: Outcome) -> None:
-    words = [word for word in WORDS if outcome.total[word] or word in ALWAYS_SHOWN]
+def _show(outcome: RedriveResult) -> None:
+    words = [word for word in OUTCOMES if outcome.total[word] or word in ALWAYS_SHOWN]
     table = Table("function", "topic", box=None)
     for word in words:
         table.add_column(word, justify="right")
