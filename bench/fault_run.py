@@ -214,16 +214,17 @@ def _redrive(cloud: LocalCloud) -> int:
     for attempt in range(5):
         with CloudWorld(cloud.at, patience=PATIENCE) as world:
             world.settle()
-        order = Order(id=f"r{attempt}", who="the fault run", why="the faults are over", rate=5_000)
+        reason = "the faults are over"
+        order = Order(id=f"r{attempt}", requested_by="the fault run", why=reason, rate=5_000)
         try:
             found = redriving.redrive.survey(Selection())
             if not found.chosen:
                 return total
             sending = redriving.redrive.send(found, order)
-            outcome = redriving.see_through(sending, PATIENCE)
+            outcome = redriving.follow_up(sending, PATIENCE)
         except RetryableError:
             continue
-        total += len(sending.sent) + len(sending.taken)
+        total += len(sending.sent) + len(sending.accepted)
         assert outcome.good, outcome.total
     return total
 

@@ -26,7 +26,7 @@ from desireline.contracts import Topic
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
-from desireline.receive.senders import NAMES, known
+from desireline.receive.senders import NAMES, load_senders
 from desireline_local.sender_side.samples import Sample, load
 
 WEBHOOKS, WARM, ROUNDS = 100, 20, 5
@@ -97,7 +97,7 @@ def in_a_process(module: str, *arguments: str) -> dict[str, float]:
 def receiver(producer: KafkaProducer, silent: Silent) -> ReceiveWebhook:
     """Our use case, with all senders, as the function has it, on ports without AWS."""
     composed = ReceiveWebhook(
-        senders=known(),
+        senders=load_senders(),
         secrets=silent,
         mapper=EventMapper.with_secret(load_plan(), SECRET),
         producer=producer,
@@ -119,7 +119,7 @@ def chosen(sender: str) -> Sample:
 
 def parser(name: str) -> Callable[[bytes], list[Any]]:
     """The events of a body: a list, the members of a batch, lines, a form's field, or the body."""
-    sender = known([name])[name]
+    sender = load_senders([name])[name]
 
     def parse(body: bytes) -> list[Any]:
         try:

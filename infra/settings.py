@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_settings import BaseSettings
 
 from desireline.contracts import Function
-from desireline.receive.senders import NAMES, known
+from desireline.receive.senders import NAMES, load_senders
 from desireline.throttle import ANY, Limit
 from infra.source_settings import EXAMPLE, Sources
 
@@ -137,13 +137,13 @@ class StageSettings(_Part):
     @field_validator("limits")
     @classmethod
     def _of_known_senders(cls, limits: dict[str, Limit]) -> dict[str, Limit]:
-        known(name.partition("/")[0] for name in limits if name != ANY)
+        load_senders(name.partition("/")[0] for name in limits if name != ANY)
         return limits
 
     @field_validator("senders")
     @classmethod
     def _known(cls, senders: frozenset[str]) -> frozenset[str]:
-        known(senders)
+        load_senders(senders)
         return senders
 
     @model_validator(mode="after")

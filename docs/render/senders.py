@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.senders.sender import TOLERANCE_MS, Sender
 from desireline_local.sender_side import samples
 from docs.render.markdown import table
@@ -37,7 +37,7 @@ ANSWERS = (
 
 def senders_page() -> str:
     """Render the set-up of each sender, its signature, and the answers that it gets."""
-    plan, senders = load_plan(), known()
+    plan, senders = load_plan(), load_senders()
     rows = (
         (
             f"[{sender.name}](#{sender.name})",

@@ -1,6 +1,6 @@
 """index_quarantine: records of events.quarantined -> rows of the table quarantine.
 
-In: an MSK event. Out: a partial batch response that names the records to try again.
+In: an MSK event. Out: a partial batch response with the records to retry.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 @cache
 def use_case() -> IndexQuarantine:
-    """The composition root."""
+    """Compose the use case."""
     store = DynamoStore(client("dynamodb"), Settings().tables)
     return IndexQuarantine(store=store, metrics=EmfMetrics(metrics))
 

@@ -1,4 +1,4 @@
-"""What index_quarantine reads from its environment."""
+"""The environment variables of index_quarantine."""
 
 from __future__ import annotations
 

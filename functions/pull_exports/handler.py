@@ -1,7 +1,7 @@
-"""pull_exports: every so often, Mixpanel's export since the last time -> our own webhook.
+"""pull_exports: Mixpanel's export since the last run -> our own webhook, on a schedule.
 
-In: a schedule's event, which says nothing. Out: what the run came to. It stays outside the VPC,
-for it calls the world; what it posts is durable before the cursor moves.
+In: a schedule's event, whose contents it ignores. Out: the counts of the run. It runs outside the
+VPC, because it calls Mixpanel's API. Posted events are durable before the cursor moves.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 @cache
 def use_case() -> PullExport:
-    """The composition root."""
+    """Compose the use case."""
     settings = Settings()
     project, sender = settings.mixpanel_export, mixpanel_export.SENDER
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
@@ -61,8 +61,8 @@ def use_case() -> PullExport:
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Go on with the sweep, or begin one."""
-    pulled = use_case()(lambda: context.get_remaining_time_in_millis() / 1000)
-    said = asdict(pulled)
-    logger.info("pulled", **said)
-    return said
+    """Continue the current sweep, or begin one."""
+    result = use_case()(lambda: context.get_remaining_time_in_millis() / 1000)
+    counts = asdict(result)
+    logger.info("pulled", **counts)
+    return counts

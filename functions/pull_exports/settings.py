@@ -1,4 +1,4 @@
-"""What pull_exports reads from its environment."""
+"""The environment variables of pull_exports."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from desireline.contracts import Table
 
 
 class MixpanelExport(BaseModel):
-    """A Mixpanel project: url of the server in its region; time_zone: what its settings say, for
-    projects since 2023 UTC; account_property: the property with the key of a company."""
+    """A Mixpanel project. url: the server of its region. time_zone: from the project's settings;
+    UTC for projects since 2023. account_property: the property with a company's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +26,8 @@ class MixpanelExport(BaseModel):
 
 
 class Settings(BaseSettings):
-    """What to pull, where to post it, and where the cursor is."""
+    """mixpanel_export: the project to pull. webhooks_url: the address to post to. tables: the
+    deployed name of the table of the cursor."""
 
     deployment: str
     tables: dict[Table, str]

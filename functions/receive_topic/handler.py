@@ -1,8 +1,9 @@
 """receive_topic: records of the company's own topics -> webhooks.raw, events.received,
 events.quarantined.
 
-In: an event of Kafka, ours or another's. Out: a partial batch response, which names nothing: what
-cannot be mapped is quarantined, and if Kafka cannot be reached the whole batch comes again.
+In: a Kafka event of our cluster or another one. Out: an empty partial batch response. Receive
+quarantines reports that break the plan. If Kafka is unavailable, the function raises, and Lambda
+delivers the whole batch again.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 @cache
 def use_case() -> ReceiveTopic:
-    """The composition root."""
+    """Compose the use case."""
     settings = Settings()
     producer = KafkaProducer(
         settings.kafka_bootstrap,
@@ -65,8 +66,8 @@ def use_case() -> ReceiveTopic:
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take the batch."""
-    taken = use_case()(kafka_records(event))
-    if taken.quarantined:
-        logger.warning("quarantined", reasons=dict(taken.quarantined))
+    """Receive the batch."""
+    recorded = use_case()(kafka_records(event))
+    if recorded.quarantined:
+        logger.warning("quarantined", reasons=dict(recorded.quarantined))
     return kafka_failures(BatchResult())

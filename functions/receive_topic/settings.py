@@ -1,4 +1,4 @@
-"""What receive_topic reads from its environment."""
+"""The environment variables of receive_topic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from desireline.contracts import Table
 
 
 class Settings(BaseSettings):
-    """Where our brokers are, who is suppressed, and the sources: by topic, the source's name."""
+    """kafka_bootstrap: our own brokers. table_interventions: holds the suppressions. topics: the
+    source of each topic. clock_url: the journey clock's address, if the clock is virtual."""
 
     deployment: str
     aws_region: str

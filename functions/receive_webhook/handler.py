@@ -1,9 +1,9 @@
 """receive_webhook: POST /webhooks/{source}, POST /v1/{call} -> webhooks.raw, events.received,
 events.quarantined.
 
-In: an HTTP API event, payload version 2.0. Out: 200 once Kafka has it, a 4xx with a reason for the
-sender, 503 while Kafka cannot be reached, and for what is our mistake: some senders repeat a 503
-and no 500.
+In: an HTTP API event, payload version 2.0. Out: 200 after Kafka has acknowledged the events, a 4xx
+with a reason for a sender's mistake, and 503 while Kafka is unavailable. An unexpected error gives
+503 too, because some senders repeat a 503 but not a 500.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import RETRY_AFTER, UNKNOWN_SENDER, ReceiveWebhook
 from desireline.receive.request import Answer
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.suppress import Objections
 from desireline.throttle import Throttle
 from receive_webhook.settings import Settings
@@ -45,7 +45,7 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 @cache
 def use_case() -> ReceiveWebhook:
-    """The composition root."""
+    """Compose the use case."""
     settings = Settings()
     producer = KafkaProducer(
         settings.kafka_bootstrap,
@@ -58,7 +58,7 @@ def use_case() -> ReceiveWebhook:
     store = DynamoStore(rows, settings.tables)
     wall, counted = WallClock(), EmfMetrics(metrics)
     composed = ReceiveWebhook(
-        senders=known(settings.senders),
+        senders=load_senders(settings.senders),
         secrets=secrets,
         mapper=EventMapper.with_secret(
             load_plan(),
@@ -77,8 +77,9 @@ def use_case() -> ReceiveWebhook:
 
 
 def quick(service: str) -> Any:
-    """A client that gives up while the sender still waits. Once, for several may have to be waited
-    for in turn, and who is told to come again does."""
+    """Make a client that fails before the sender's deadline.
+
+    It tries once, because a request may need several clients in turn, and the sender retries."""
     return client(service, attempts=1, read_timeout=CALL_SECONDS, connect_timeout=CALL_SECONDS)
 
 
@@ -86,8 +87,8 @@ def quick(service: str) -> Any:
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take one webhook. An error that nobody foresaw is ours: counted, logged without what the
-    sender sent, and answered so that the sender comes again."""
+    """Receive one webhook. Count an unexpected error, log it without the sender's data, and answer
+    503, so that the sender retries."""
     source = ""
     try:
         request = webhook_request(event, context)
@@ -99,7 +100,7 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.error("failed", source=source, error=type(error).__name__, places=places)
         answer = Answer(503, "internal", retry_after=RETRY_AFTER)
     if answer.status >= 400:
-        # A path that names no sender may name anything: a key, or an address.
-        told = "" if answer.reason == UNKNOWN_SENDER else source
-        logger.warning("refused", source=told, status=answer.status, why=answer.reason)
+        # The path of an unknown sender may contain any data, such as a key or an address.
+        logged = "" if answer.reason == UNKNOWN_SENDER else source
+        logger.warning("refused", source=logged, status=answer.status, why=answer.reason)
     return webhook_response(answer)

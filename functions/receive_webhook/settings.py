@@ -1,4 +1,4 @@
-"""What receive_webhook reads from its environment."""
+"""The environment variables of receive_webhook."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from desireline.throttle import Limit
 
 
 class Settings(BaseSettings):
-    """Where the brokers are, who may send, and the journey clock's address if it is virtual.
+    """deployment: the prefix of secret names, `<deployment>/<sender>`. senders: those to accept.
 
-    Secrets go by the names that the deployment gave them: `deployment`/`sender`. limits: of events,
-    by sender, 'sender/name of its key' or '*'.
+    limits: of events, by sender, '<sender>/<key name>' or '*'. clock_url: the journey clock's
+    address, if the clock is virtual.
     """
 
     deployment: str

@@ -1,8 +1,8 @@
-"""serve_quarantine: what is in quarantine, shown, repaired and replayed, over HTTP.
+"""serve_quarantine: list, show, repair and replay cases of quarantine over HTTP.
 
 In: HTTP API events, payload version 2.0, of callers that API Gateway has authorised by IAM. Out:
-JSON; 400 with a reason, 404, 503 while the brokers or the archive cannot be reached.
-docs/quarantine.md says what is asked and answered.
+JSON; 400 with a reason, 404, or 503 while the brokers or the archive are unavailable.
+docs/quarantine.md describes requests and answers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from desireline.contracts import METRICS_NAMESPACE, Table, Topic
 from desireline.errors import RetryableError
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.senders._topic import topic_senders
 from desireline.recover.quarantine.cases import Cases
 from desireline.recover.quarantine.request import (
@@ -47,12 +47,12 @@ from serve_quarantine.settings import Settings
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
-app = APIGatewayHttpResolver(serializer=lambda said: orjson.dumps(said).decode())
+app = APIGatewayHttpResolver(serializer=lambda answer: orjson.dumps(answer).decode())
 
 
 @cache
 def use_case() -> ServeQuarantine:
-    """The composition root."""
+    """Compose the use case."""
     settings = Settings()
     wall, rows = WallClock(), client("dynamodb")
     suppressions = DynamoSuppressions(
@@ -68,7 +68,7 @@ def use_case() -> ServeQuarantine:
             KafkaRawBodies(*brokers, region=settings.aws_region),
             ArchivedRawBodies(client("s3"), settings.archive_bucket),
         ),
-        senders={**known(settings.senders), **topic_senders(plan)},
+        senders={**load_senders(settings.senders), **topic_senders(plan)},
         mapper=lambda plan: EventMapper.with_secret(plan, secret, suppressions),
         plan=plan,
         producer=KafkaProducer(*brokers, probe=Topic.EVENTS_RECEIVED, region=settings.aws_region),
@@ -78,29 +78,29 @@ def use_case() -> ServeQuarantine:
 
 @app.get("/quarantine")
 def list_cases() -> dict[str, Any]:
-    """Counts by kind and the newest cases."""
+    """Return the counts by group and the newest cases."""
     return use_case().list(from_query(app.current_event.query_string_parameters))
 
 
 @app.get("/quarantine/<case_id>")
 def show_case(case_id: str) -> Response[str] | dict[str, Any]:
-    """One case."""
-    found = use_case().show(case_id)
-    if found is not None:
-        return found
+    """Return one case, or 404."""
+    details = use_case().show(case_id)
+    if details is not None:
+        return details
     detail = {"reason": "unknown_case", "detail": case_id[:100]}
     return Response(404, "application/json", orjson.dumps(detail).decode())
 
 
 @app.post("/quarantine/preview")
 def preview() -> dict[str, Any]:
-    """What a correction would make of the cases."""
+    """Return the cases before and after a correction."""
     return use_case().preview(from_body(app.current_event.decoded_body))
 
 
 @app.post("/quarantine/replay")
 def replay() -> dict[str, Any]:
-    """Replay what it repairs."""
+    """Replay the cases that a correction repairs."""
     return use_case().replay(from_body(app.current_event.decoded_body))
 
 
@@ -116,7 +116,7 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """A request that failed half done can be repeated: what was done stays, the rest follows."""
+    """Answer a request. An interrupted replay may be repeated, and continues with the rest."""
     try:
         return app.resolve(dict(event), context)
     except InvalidRequestError as error:

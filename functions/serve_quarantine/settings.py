@@ -1,4 +1,4 @@
-"""What serve_quarantine reads from its environment."""
+"""The environment variables of serve_quarantine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from desireline.contracts import Table
 
 
 class Settings(BaseSettings):
-    """Where the cases, the raw bodies and the suppressed people are, and whose webhooks there may
-    be. The identity secret goes by the name that the deployment gave it."""
+    """deployment: the prefix of secret names. table_quarantine: holds the cases. archive_bucket:
+    holds raw bodies. table_interventions: holds the suppressions. senders: the accepted senders."""
 
     deployment: str
     aws_region: str

@@ -14,7 +14,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from desireline.contracts import Function, Table, Topic
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.rows import AliasRow, BucketRow, EdgeSuppressionRow, PersonRow, SuppressionRow
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
@@ -45,7 +45,8 @@ class ReceiveStack(StageStack):
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "receive", deployment=deployment)
         self.key = StageKey(self, "receive")
-        described = {name: one.secret for name, one in known(deployment.settings.senders).items()}
+        senders = load_senders(deployment.settings.senders)
+        described = {name: sender.secret for name, sender in senders.items()}
         self.secrets = {
             name: self._secret(name, f"{name}: {what}")
             for name, what in {**described, "identity": IDENTITY}.items()

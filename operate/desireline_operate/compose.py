@@ -13,10 +13,10 @@ from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import RawBodies
 from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.senders._topic import topic_senders
 from desireline.receive.senders.sender import Sender
-from desireline.recover.redrive.follow_up import SeeThrough
+from desireline.recover.redrive.follow_up import FollowUp
 from desireline.recover.redrive.redrive import Redrive
 from desireline.resolve.counted_events import StoredCounts
 from desireline_operate.deployment import Deployment
@@ -27,7 +27,7 @@ FUNCTION_SECONDS = 905.0
 
 def senders() -> dict[str, Sender]:
     """Return all senders of raw webhooks, the company's Kafka topics included."""
-    return {**known(), **topic_senders(plan())}
+    return {**load_senders(), **topic_senders(plan())}
 
 
 @cache
@@ -54,7 +54,7 @@ def raw_bodies(deployment: Deployment, *, archived: bool) -> RawBodies:
 
 class Redriving:
     """The objects of a redrive. bucket: holds the dead letters. redrive: counts and sends them.
-    see_through: waits for the outcome."""
+    follow_up: waits for the outcome."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.bucket = S3DeadLetters(
@@ -72,6 +72,6 @@ class Redriving:
             wall=WallClock(),
             suppressed=lambda event: any(alias.fragment in suppressed for alias in event.aliases),
         )
-        self.see_through = SeeThrough(
+        self.follow_up = FollowUp(
             bucket=self.bucket, topics=topics, counted=counted, deployment=deployment.name
         )

@@ -10,7 +10,7 @@ from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from desireline.ports import Span
-from desireline.recover.replay_webhooks import Progress, Selection
+from desireline.recover.replay_webhooks import ReplayProgress, Selection
 
 FOLDER = user_state_path("desireline") / "replays"
 EVERYTHING = 2**45
@@ -42,7 +42,7 @@ class StoredReplay(BaseModel):
                 f"replay {replay_id} is not stored in {folder}: start a new one"
             ) from error
 
-    def after(self, progress: Progress) -> StoredReplay:
+    def after(self, progress: ReplayProgress) -> StoredReplay:
         """Return the state after this progress."""
         counts = progress.counts
         changes = {

@@ -21,11 +21,11 @@ import atheris
 
 with atheris.instrument_imports(include=["desireline.receive", "desireline.plan"]):
     from desireline.receive.request import WebhookRequest
-    from desireline.receive.senders import NAMES, known
+    from desireline.receive.senders import NAMES, load_senders
     from desireline.receive.senders.direct import CALLS
     from tests.worlds.receiving import NOW, SECRET, World
 
-    known()
+    load_senders()
 
 from desireline.errors import RefusedError
 from desireline_local.sender_side.samples import CALLED, load

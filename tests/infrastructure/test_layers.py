@@ -137,9 +137,9 @@ def test_public_keys_verify_with_the_layers_of_receive_alone(
 _SIGN_AND_VERIFY = """
 import sys
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 
-sender = known(["sendgrid"])["sendgrid"]
+sender = load_senders(["sendgrid"])["sendgrid"]
 assert "cryptography" not in sys.modules
 request = WebhookRequest("sendgrid", {}, b"[]")
 headers = sender.sign(request, b"secret", 1_700_000_000_000)

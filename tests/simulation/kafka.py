@@ -11,7 +11,7 @@ from typing import Any
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.records import BatchResult, Outgoing, Record
-from desireline.recover.redrive.dead_letters import DeadLetter, SetAside
+from desireline.recover.redrive.dead_letters import DeadLetter, FailedBatch
 from tests.simulation.processes import Function
 from tests.simulation.scheduler import Crash, Scheduler
 
@@ -242,8 +242,8 @@ class KafkaMapping:
         origin = f"{record.topic}-{record.partition}@{record.offset}"
         scheduler.note(f"{self.name}: {origin} is set aside")
         letter = DeadLetter(
-            aside=SetAside(
-                place=origin,
+            batch=FailedBatch(
+                object_key=origin,
                 function=self.name,
                 condition="RetryAttemptsExhausted",
                 code="$LATEST",

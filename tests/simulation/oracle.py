@@ -10,11 +10,11 @@ import orjson
 
 from desireline.events import AccountRole, CanonicalEvent, RawPointer
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from tests.simulation.releases import CANONICAL
 from tests.simulation.scenario import Post
 
-SENDERS = known(("segment", "stripe"))
+SENDERS = load_senders(("segment", "stripe"))
 NONE = "-"
 
 

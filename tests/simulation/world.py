@@ -16,7 +16,7 @@ from desireline.ports import RawBodies, Span
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.recover.replay_webhooks import Counts, ReplayWebhooks, Selection
 from desireline.resolve.fold import Fold
 from desireline.resolve.link import Link
@@ -234,7 +234,7 @@ class World:
 
     def _receive(self) -> ReceiveWebhook:
         return ReceiveWebhook(
-            senders=known(("segment", "stripe")),
+            senders=load_senders(("segment", "stripe")),
             secrets=OneSecret(),
             mapper=EventMapper(CANONICAL, PLAN.version),
             producer=self._producer(),
@@ -245,7 +245,7 @@ class World:
     def _replaying(self, bodies: RawBodies) -> ReplayWebhooks:
         return ReplayWebhooks(
             bodies=bodies,
-            senders=known(("segment", "stripe")),
+            senders=load_senders(("segment", "stripe")),
             mapper=EventMapper(CANONICAL, PLAN.version),
             producer=self._producer(),
             batch=4,

@@ -17,7 +17,7 @@ from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.suppress import Objections
 from desireline.records import Outgoing
 from desireline_local.sender_side.samples import CALLED
@@ -56,7 +56,7 @@ class World:
         self.refreshes = 1
         self.counts: Counter[str] = Counter()
         self.receive = ReceiveWebhook(
-            senders=known(),
+            senders=load_senders(),
             secrets=self,
             mapper=EventMapper(Canonical(plan, self.fragments), plan.version, Suppressed(self)),
             producer=self,

@@ -14,7 +14,7 @@ from desireline.contracts import Function, Header, Topic, consumer_group
 from desireline.errors import TerminalError
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer
 from desireline.records import Outgoing, Record
-from desireline.recover.redrive.follow_up import Outcome, SeeThrough
+from desireline.recover.redrive.follow_up import FollowUp, RedriveResult
 from desireline.recover.redrive.redrive import Order, Redrive, Sending, Survey
 from desireline.recover.redrive.selection import Fate, Selection
 from desireline.resolve.counted_events import StoredCounts
@@ -169,7 +169,7 @@ class Scene:
             suppressed=lambda one: one.event_id in self.suppressed,
             pause=self.pause,
         )
-        self.see_through = SeeThrough(
+        self.follow_up = FollowUp(
             bucket=self,
             topics=self,
             counted=self.counted,
@@ -191,15 +191,15 @@ class Scene:
 
     def run(
         self, *, wait: float = 5, rate: float = 200, **selection: Any
-    ) -> tuple[Survey, Outcome]:
+    ) -> tuple[Survey, RedriveResult]:
         """`desireline redrive --go`."""
         found = self.redrive.survey(Selection(**selection))
         sending = self.send(found, rate=rate)
-        return found, self.see_through(sending, wait)
+        return found, self.follow_up(sending, wait)
 
     def send(self, found: Survey, *, rate: float = 200) -> Sending:
         self.runs += 1
-        order = Order(id=f"run-{self.runs}", who="ada", why="fixed", rate=rate)
+        order = Order(id=f"run-{self.runs}", requested_by="ada", why="fixed", rate=rate)
         return self.redrive.send(found, order)
 
     def count(self, *events: CanonicalEvent) -> None:

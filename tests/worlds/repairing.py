@@ -7,7 +7,7 @@ from typing import Any
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Topic
 from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.records import Outgoing, Record
 from desireline.recover.quarantine.cases import Cases, Filters
 from desireline.recover.quarantine.index_quarantine import DAY, IndexQuarantine
@@ -48,7 +48,7 @@ class Scene:
         return Repair(
             cases=self.cases,
             bodies=self.bodies,
-            senders=known(),
+            senders=load_senders(),
             deployed=mapping(PLAN),
             corrected=mapping(plan),
             producer=self.world,

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline_local.sender_side.samples import CALLED, Sample
 from desireline_local.sender_side.signing import sign
 from tests.worlds.receiving import NOW, SECRET
 
-SENDERS = known()
+SENDERS = load_senders()
 
 
 ODD = st.sampled_from(

@@ -1,8 +1,9 @@
-"""JMESPath as functions: parsed by the library, run without its interpreter where that is easy.
+"""Compile JMESPath expressions to Python functions, which run faster than the interpreter.
 
-The interpreter takes microseconds for each look at a message, and a batch of 500 events takes
-thousands of looks. What plans are made of becomes plain functions here; the rest of an expression
-is left to the interpreter. A property test holds both to the same results.
+The `jmespath` library parses the expression. Its interpreter takes microseconds for each search in
+a message, and a batch of 500 events takes thousands of searches. So this module turns the usual
+parts of an expression into functions and leaves all other parts to the interpreter. A property
+test compares the results of both.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
 FAILED = (ArithmeticError, RecursionError, TypeError, ValueError)
-"""How a search fails on a message: JMESPath's own error is a ValueError, but a text and a number,
-say, are compared as by Python."""
+"""The errors that a search raises on a message. JMESPath's own error is a ValueError; the others
+come from Python, for example when it compares a text and a number."""
 
 Search = Callable[[Any], Any]
 
@@ -31,16 +32,18 @@ _NEVER_FAIL = frozenset(
 
 
 def compiled(expression: str) -> Search:
-    """What finds the expression's value in a message. A function that meets a type it cannot take
-    finds nothing, for senders send anything. Raises JMESPathError."""
+    """Compile an expression to a function that returns its value in a message.
+
+    The function returns None if the message has a type that the expression cannot handle, because
+    senders may send any type. Raises JMESPathError for an invalid expression."""
     node = jmespath.compile(expression).parsed
     if (begins := _prefix(node)) is not None:
         return begins
     search = _search(node)
-    return search if _never_fails(node) else partial(_or_nothing, search)
+    return search if _never_fails(node) else partial(_search_or_none, search)
 
 
-def _or_nothing(search: Search, message: Any) -> Any:
+def _search_or_none(search: Search, message: Any) -> Any:
     try:
         return search(message)
     except FAILED:
@@ -48,7 +51,7 @@ def _or_nothing(search: Search, message: Any) -> Any:
 
 
 def _search(node: Any) -> Search:
-    """The node as a function that fails as the interpreter would."""
+    """Compile a node to a function that raises the same errors as the interpreter."""
     if (steps := _steps(node)) is not None:
         return _path(steps)
     rule = _RULES.get(node["type"])
@@ -92,37 +95,41 @@ _RULES: Final[Mapping[str, Callable[[Any], Search]]] = {
 
 
 def _function(name: str) -> Callable[..., Any]:
-    """Of the functions that plans use for many messages, our own; else the library's, which looks
-    its signature up at each call."""
-    return _OWN.get(name) or (lambda *given: _FUNCTIONS.call_function(name, given))
+    """Return a JMESPath function by name.
+
+    Frequent functions have an implementation here, because the library checks the signature at
+    each call."""
+    return _OWN.get(name) or (lambda *arguments: _FUNCTIONS.call_function(name, arguments))
 
 
 def _prefix(node: Any) -> Search | None:
-    """`starts_with` of something that never fails and a text: most conditions on pages."""
+    """Compile `starts_with(expression, 'text')`, the usual condition on pages.
+
+    Returns None for all other nodes, and if the expression may fail."""
     if node["type"] != "function_expression" or node["value"] != "starts_with":
         return None
-    looked_at, begins = node["children"]
-    text = begins.get("value")
-    if not (begins["type"] == "literal" and isinstance(text, str) and _never_fails(looked_at)):
+    subject, prefix = node["children"]
+    text = prefix.get("value")
+    if not (prefix["type"] == "literal" and isinstance(text, str) and _never_fails(subject)):
         return None
-    return partial(_begins, _search(looked_at), text)
+    return partial(_begins, _search(subject), text)
 
 
 def _steps(node: Any) -> list[str | int] | None:
-    """The names and places of a plain path; None if it is none."""
+    """Return the names and indexes of a plain path such as `a.b[0]`; None for other nodes."""
     match node["type"]:
         case "field" | "index":
             return [node["value"]]
         case "subexpression" | "index_expression":
             below = [_steps(part) for part in node["children"]]
-            found = [step for steps in below if steps is not None for step in steps]
-            return None if None in below else found
+            flat = [step for steps in below if steps is not None for step in steps]
+            return None if None in below else flat
         case _:
             return None
 
 
 def _choices(node: Any) -> list[Any]:
-    """a || b || c, which is parsed as (a || b) || c, as three."""
+    """Flatten `a || b || c`, which the library parses as `(a || b) || c`, to three nodes."""
     left, right = node["children"]
     return [*(_choices(left) if left["type"] == "or_expression" else [left]), right]
 
@@ -136,7 +143,7 @@ def _never_fails(node: Any) -> bool:
 
 
 def _true(value: Any) -> bool:
-    """In JMESPath's sense: 0 is true."""
+    """Tell whether a value is true in JMESPath, where 0 is true."""
     return bool(value) or (value == 0 and value is not False)
 
 

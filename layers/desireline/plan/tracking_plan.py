@@ -1,8 +1,8 @@
-"""The tracking plan: which events there are, what they carry, how senders' words become ours.
+"""The tracking plan: the events, their parameters, and the mappings from senders' messages.
 
-Read once from YAML: `plan.yaml`, `events/` with one file a category, `senders/` with one file a
-sender. A mapping's conditions and properties are JMESPath over the sender's message; a property
-that no mapping names is taken from the message's `properties` under its own name.
+`load_plan` reads it from YAML: `plan.yaml`, `events/` with one file per category, and `senders/`
+with one file per sender. Conditions and properties of a mapping are JMESPath over the sender's
+message. A parameter that the mapping omits comes from the message's property of the same name.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from desireline.plan.jmespath_functions import Search, compiled
 from desireline.resources import TRACKING_PLAN
 
 TEXT_LIMIT = 1_000
-"""Characters of a text parameter that are kept; no plan needs more, and rows have limits."""
+"""Characters of a text parameter. The plan cuts longer texts, because rows have a size limit."""
 
 
 LARGEST = 2**53
-"""Numbers beyond are not exact in every language that reads them."""
+"""Larger integers are not exact in every language that reads them."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where there is one: a tenth of the time, and a function's start waits for it."""
+"""Uses libyaml if it is installed: it takes a tenth of the time, which shortens a cold start."""
 
 
 class _Part(BaseModel):
@@ -37,7 +37,7 @@ class _Part(BaseModel):
 
 
 class Parameter(_Part):
-    """One parameter. `sum`: state keeps the sum over events, rounded to integers."""
+    """A parameter of an event. sum: the journey's state adds the values up, as integers."""
 
     type: Literal["string", "integer", "number", "boolean"]
     unit: str | None = None
@@ -49,22 +49,24 @@ class Parameter(_Part):
 
     @cached_property
     def plain(self) -> bool:
-        """Whether every short text is a value of it: most parameters."""
+        """Whether the parameter accepts every text, as most parameters do."""
         return self.type == "string" and self.values is None
 
     def checked(self, name: str, value: Any) -> Any:
-        """The value as the plan has it. Raises InvalidEventError."""
+        """Convert a value to the parameter's type and check its limits.
+
+        Raises InvalidEventError, whose detail begins with the parameter's name."""
         if self.plain and type(value) is str and len(value) <= TEXT_LIMIT:
             return value
         value = self._typed(name, value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             low, high = self.minimum, self.maximum
             if abs(value) > LARGEST:
-                raise InvalidEventError("parameter_range", f"{name} is too large")
+                raise InvalidEventError("parameter_range", f"{name} must be in -2**53..2**53")
             if (low is not None and value < low) or (high is not None and value > high):
-                raise InvalidEventError("parameter_range", f"{name} is not in {low}..{high}")
+                raise InvalidEventError("parameter_range", f"{name} must be in {low}..{high}")
         if self.values is not None and value not in self.values:
-            raise InvalidEventError("parameter_value", f"{name} is none of {self.values}")
+            raise InvalidEventError("parameter_value", f"{name} must be one of {self.values}")
         return value
 
     def _typed(self, name: str, value: Any) -> Any:
@@ -83,11 +85,12 @@ class Parameter(_Part):
                 return value
             case "boolean", bool():
                 return value
-        raise InvalidEventError("parameter_type", f"{name} is no {self.type}")
+        raise InvalidEventError("parameter_type", f"{name} must be of type {self.type}")
 
 
-class Words(_Part):
-    """What a sender says: its call or type, the event's name there, a condition."""
+class MessagePattern(_Part):
+    """Selects messages of a sender. call: the message's type at the sender. event: the event's name
+    at the sender. where: a JMESPath condition."""
 
     call: str
     event: str | None = None
@@ -99,13 +102,13 @@ class Words(_Part):
         return compiled(self.where) if self.where else None
 
     def matches(self, message: Mapping[str, Any]) -> bool:
-        """Whether the condition holds of the message."""
+        """Tell whether the message meets the condition."""
         return self.condition is None or self.condition(message) is True
 
 
-class SenderMapping(Words):
-    """How a sender reports an event: in which words, what it is as ours, and where the parameters
-    are."""
+class SenderMapping(MessagePattern):
+    """Maps selected messages of a sender to an event of the plan. becomes: the event's name in the
+    plan. properties: a JMESPath expression for each parameter."""
 
     becomes: str = Field(alias="as")
     properties: Mapping[str, str] = {}
@@ -116,15 +119,15 @@ class SenderMapping(Words):
         return tuple((name, compiled(path)) for name, path in self.properties.items())
 
 
-class Ignored(Words):
-    """What a sender says that is no event of the plan, on purpose: counted, not set aside. why: for
-    whoever wonders."""
+class Ignored(MessagePattern):
+    """Selects messages that the plan ignores on purpose: receive counts them and quarantines none.
+    why: the reason, for readers of the plan."""
 
     why: str
 
 
 class PlannedEvent(_Part):
-    """One event of the plan. owns_account: who does it owns the account that it names."""
+    """An event of the plan. owns_account: the person of this event owns the account it names."""
 
     name: str
     category: str
@@ -135,50 +138,51 @@ class PlannedEvent(_Part):
     parameters: Mapping[str, Parameter] = {}
 
     def properties(
-        self, mapping: SenderMapping, message: Mapping[str, Any], given: Mapping[str, Any]
+        self, mapping: SenderMapping, message: Mapping[str, Any], own: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The event's parameters out of a message; what the plan does not name is left behind.
+        """Read the event's parameters from a message, and omit everything else.
 
-        given: the message's own properties. Raises InvalidEventError.
+        own: the message's properties, for parameters without a path. Raises InvalidEventError.
         """
-        mapped = {name: path(message) for name, path in mapping.paths} if mapping.paths else given
-        found: dict[str, Any] = {}
+        mapped = {name: path(message) for name, path in mapping.paths} if mapping.paths else own
+        values: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             value = mapped.get(name)
             if value is None:
-                value = given.get(name)
+                value = own.get(name)
             if value is not None:
-                found[name] = parameter.checked(name, value)
+                values[name] = parameter.checked(name, value)
             elif parameter.required:
                 raise InvalidEventError("parameter_missing", name)
-        return found
+        return values
 
     def measures(self, properties: Mapping[str, Any]) -> dict[str, int]:
-        """What is summed up, by 'event.parameter'."""
+        """Return the values to add up, by 'event.parameter'."""
         return {key: round(properties[name]) for name, key in self.summed if name in properties}
 
     @cached_property
     def summed(self) -> tuple[tuple[str, str], ...]:
-        """Parameters that are summed up, and the names of their sums."""
+        """The parameters to add up, each with the name of its sum."""
         return tuple((name, f"{self.name}.{name}") for name, p in self.parameters.items() if p.sum)
 
 
 class Traits(_Part):
-    """Traits that are kept, by their name at the sender -> ours."""
+    """The traits to store: the sender's name of a trait -> the plan's name."""
 
     person: Mapping[str, str]
     account: Mapping[str, str]
 
 
 class MessagePaths(_Part):
-    """Where things are in the messages of a source that has no code of its own, such as a topic of
-    the company's: JMESPath over one message.
+    """JMESPath expressions that find the parts of a message, for a source without code, such as a
+    company's topic.
 
-    call, event: what mappings look a message up by. id: its identifier. time: ISO 8601, or a number
-    of seconds or milliseconds since the epoch. aliases: by type. account: the key of its account;
-    role: 'owner' or 'member'. properties, traits and consent: objects. Besides its own fields a
-    message has `"$record"`: topic, partition, offset, timestamp; those of the record's headers that
-    `headers` names; its key if `key` says so.
+    call, event: the keys by which mappings select a message. id: the message's identifier. time:
+    ISO 8601, or seconds or milliseconds since the epoch. aliases: one expression per alias type.
+    account: the account's key. role: 'owner' or 'member'. properties, traits and consent: objects.
+
+    The message of a topic also has the field `"$record"`: topic, partition, offset and timestamp.
+    headers: the record headers to add to `"$record"`. key: whether to add the record's key.
     """
 
     call: str
@@ -215,12 +219,13 @@ class MessagePaths(_Part):
 
 
 class SenderWords(_Part):
-    """What one sender reports, in its words. verified_email: an address in its word identifies a
-    person; in another's it is a trait. ignored: tried after the mappings. message: for a source
-    without code, where things are.
+    """The file of one sender in `tracking_plan/senders`: its mappings, in the sender's own names.
 
-    scheme: what such a source signs by, if it is a webhook; then secret says what its secret is,
-    and deadline how many seconds it waits."""
+    verified_email: the sender's email addresses identify persons; otherwise they are only traits.
+    ignored: patterns to try after the mappings. message: the paths for a source without code.
+
+    scheme: the signature scheme of a webhook without code. Such a file has two more fields:
+    secret describes the sender's secret, and deadline is the time it waits, in seconds."""
 
     sender: str
     verified_email: bool = False
@@ -233,7 +238,7 @@ class SenderWords(_Part):
 
     @cached_property
     def index(self) -> dict[tuple[str, str | None], list[SenderMapping]]:
-        """By call and event, conditional mappings first, else in the order of the file."""
+        """The mappings by call and event: those with a condition first, then in file order."""
         index: dict[tuple[str, str | None], list[SenderMapping]] = {}
         for mapping in self.mappings:
             index.setdefault((mapping.call, mapping.event), []).append(mapping)
@@ -243,8 +248,8 @@ class SenderWords(_Part):
 
 
 class TrackingPlan(_Part):
-    """The whole plan. needed_consent: the category that a person must not have refused, where a
-    sender tells consent; None: nothing is withheld for its want."""
+    """The whole plan. needed_consent: receive withholds events of persons who refused this consent
+    category. None: consent has no effect."""
 
     version: str
     needed_consent: str | None = None
@@ -254,8 +259,8 @@ class TrackingPlan(_Part):
 
     @cached_property
     def verified_email(self) -> frozenset[str]:
-        """Senders whose word makes an address identify a person."""
-        return frozenset(one.sender for one in self.senders.values() if one.verified_email)
+        """The senders whose email addresses identify persons."""
+        return frozenset(words.sender for words in self.senders.values() if words.verified_email)
 
     @cached_property
     def _index(
@@ -271,25 +276,27 @@ class TrackingPlan(_Part):
     def _ignored(self) -> dict[tuple[str, str, str | None], list[Ignored]]:
         ignored: dict[tuple[str, str, str | None], list[Ignored]] = {}
         for name, words in self.senders.items():
-            for one in words.ignored:
-                ignored.setdefault((name, one.call, one.event), []).append(one)
+            for pattern in words.ignored:
+                ignored.setdefault((name, pattern.call, pattern.event), []).append(pattern)
         return ignored
 
     def find(
         self, source: str, call: str, event: str | None, message: Mapping[str, Any]
     ) -> tuple[SenderMapping, PlannedEvent]:
-        """The event that a message is, conditional mappings first. Raises IgnoredEventError where
-        it is none, as the plan says, else InvalidEventError."""
+        """Return the mapping and the event of a message. Mappings with a condition come first.
+
+        Raises IgnoredEventError if the plan ignores the message, and InvalidEventError if neither a
+        mapping nor an ignored pattern selects it."""
         for mapping, planned in self._index.get((source, call, event), ()):
             if mapping.matches(message):
                 return mapping, planned
-        for one in self._ignored.get((source, call, event), ()):
-            if one.matches(message):
-                raise IgnoredEventError("ignored", one.why)
+        for pattern in self._ignored.get((source, call, event), ()):
+            if pattern.matches(message):
+                raise IgnoredEventError("ignored", pattern.why)
         raise InvalidEventError("unmapped", f"{source} {call} {event or ''}".strip()[:200])
 
     def mappings_to(self, event: str) -> Iterator[tuple[str, SenderMapping]]:
-        """Who reports the event, and how."""
+        """Yield the senders that report an event, each with its mapping."""
         for words in self.senders.values():
             for mapping in words.mappings:
                 if mapping.becomes == event:
@@ -297,13 +304,15 @@ class TrackingPlan(_Part):
 
 
 def load_plan(folder: Path = TRACKING_PLAN) -> TrackingPlan:
-    """Read the plan. Raises pydantic.ValidationError, yaml.YAMLError, or ValueError when two files
-    define one event, a mapping's event is not in the plan or a sender's file has another name."""
+    """Read the plan from a folder. Raises pydantic.ValidationError or yaml.YAMLError.
+
+    Raises ValueError if two files define one event, if a mapping names an event that the plan
+    lacks, or if a file's name differs from its sender."""
     head = _read(folder / "plan.yaml")
     events: dict[str, PlannedEvent] = {}
     for event in _events(folder):
         if event.name in events:
-            raise ValueError(f"the plan defines {event.name} twice")
+            raise ValueError(f"The plan defines {event.name} twice. Remove one definition.")
         events[event.name] = event
     senders = {words.sender: words for words in _senders(folder, events)}
     return TrackingPlan(**head, events=events, senders=senders)
@@ -320,7 +329,9 @@ def sender_words(file: Path) -> SenderWords:
     """Read a sender's file. Raises as `load_plan` does."""
     words = SenderWords(**_read(file))
     if words.sender != file.stem:
-        raise ValueError(f"{file.name} has the mappings of {words.sender}")
+        raise ValueError(
+            f"{file.name} has the mappings of {words.sender}. Rename it to {words.sender}.yaml."
+        )
     return words
 
 
@@ -329,7 +340,10 @@ def _senders(folder: Path, events: Container[str]) -> Iterator[SenderWords]:
         words = sender_words(file)
         for mapping in words.mappings:
             if mapping.becomes not in events:
-                raise ValueError(f"{file.name} maps to {mapping.becomes}, which is not planned")
+                raise ValueError(
+                    f"{file.name} maps to {mapping.becomes}, which is not in the plan. "
+                    "Add the event to tracking_plan/events."
+                )
         yield words
 
 

@@ -1,1 +1,1 @@
-"""Receive: verify raw bytes, map to canonical events, make durable, answer."""
+"""Receive: verify raw bytes, map them to canonical events, store both in Kafka, and answer."""

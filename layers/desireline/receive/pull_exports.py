@@ -1,12 +1,12 @@
-"""PullExport: a project's events, day by day, from an export API to our own webhook.
+"""PullExport: pull a project's events from an export API, and post them to our own webhook.
 
-A sweep goes through the days from the first that is not settled to today. A chunk is durable when
-its post returns, and only then does the cursor move: whatever stops a sweep, the next run goes on
-at the same day, and what is repeated on the way is known by its event ids.
+A sweep pulls all days from the first unsettled day to today. The cursor moves only after a post
+returns, when its chunk is durable. So the next run continues an interrupted sweep at the same day.
+Its repeated events have the same ids, and count once.
 
-Events arrive late, so the last days are pulled again in every sweep; of these days only what the
-exporter has processed since the latest sweep is posted. A day that leaves the window is pulled
-once more as a whole, and is settled.
+Events arrive late, so every sweep pulls the days of the window again. Of these days it posts only
+the events that the exporter processed after the previous sweep. When a day leaves the window, the
+sweep pulls the whole day a last time, and the day is settled.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from desireline.rows.sources import PullRow
 CHUNK_LINES = 1_000
 CHUNK_BYTES = 1024 * 1024
 REMEMBERED_EVERY = 50
-"""Chunks after which the row remembers them, should the function be cut off."""
+"""Chunks between two writes of the row. An interrupted run repeats at most so many chunks."""
 
 OVERLAP_MS = 3_600_000
-"""How long after it was processed an event may take to show in the export. What takes longer is
-found when its day is settled."""
+"""The export shows an event at most this long after processing it. The last pull of the event's
+day finds events that took longer."""
 
 LEAST_SECONDS = 60.0
-"""What a run leaves of its time: enough for the chunk under way, tried several times."""
+"""A run ends when fewer seconds are left: one chunk with all its retries takes less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullPlan:
-    """What is pulled. time_zone: in which the export understands dates. first_day: where history
-    begins. window_days: how many days, today not counted, events may be late. requests: how many
-    days one run may ask for."""
+    """The settings of a pull. time_zone: the zone of the export's dates. first_day: the first day
+    of the history. window_days: events may be so many days late. requests: the most days that one
+    run pulls, with one request each."""
 
     source: str
     project: str
@@ -52,8 +52,9 @@ class PullPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
-    """What a run came to. stopped: why before the end of the sweep, empty if it is complete."""
+class PullResult:
+    """The counts of a run. days: pulled days. posted: posted events. passed_over: events that an
+    earlier sweep had posted. stopped: the reason for an early end; empty after a whole sweep."""
 
     days: int
     posted: int
@@ -62,11 +63,11 @@ class Pulled:
 
 
 class _OutOfTimeError(Exception):
-    """The run has to end; its place is remembered."""
+    """The run has to end. The row holds its position."""
 
 
 class PullExport:
-    """See the module. remaining: seconds that a run has left."""
+    """Pulls one project. See the module for the order of posts and writes."""
 
     def __init__(
         self,
@@ -86,9 +87,11 @@ class PullExport:
         self._wall = wall
         self._metrics = metrics
 
-    def __call__(self, remaining: Callable[[], float]) -> Pulled:
-        """Go on with the sweep, or begin one. Raises TerminalError for what will not get better by
-        itself, such as credentials that are refused; the cursor stays."""
+    def __call__(self, remaining: Callable[[], float]) -> PullResult:
+        """Continue the current sweep, or begin a new one. remaining: returns the seconds left.
+
+        Raises TerminalError for an error that a retry cannot solve, such as refused credentials.
+        The cursor then stays."""
         run = _Run(remaining)
         try:
             self._sweep(run)
@@ -108,10 +111,10 @@ class PullExport:
             self._metrics.count("events_passed_over", run.passed_over)
         if run.stopped in ("rate_limited", "unavailable"):
             self._metrics.count("pulls_interrupted")
-        return Pulled(run.days, run.posted, run.passed_over, run.stopped)
+        return PullResult(run.days, run.posted, run.passed_over, run.stopped)
 
     def _sweep(self, run: _Run) -> None:
-        row = self._begun()
+        row = self._current_sweep()
         assert row.sweep is not None
         assert row.day is not None
         today = self._date(row.sweep)
@@ -123,8 +126,8 @@ class PullExport:
             run.days += 1
         self._write(row, through=today.isoformat(), since=row.sweep, sweep=None, day=None, taken=())
 
-    def _begun(self) -> PullRow:
-        """The row of the sweep that is under way, or of a new one."""
+    def _current_sweep(self) -> PullRow:
+        """Return the row of the current sweep, or begin a sweep."""
         plan = self._plan
         row = self._store.get(PullRow.at(plan.source, plan.project))
         row = row or PullRow(source=plan.source, project=plan.project)
@@ -136,22 +139,22 @@ class PullExport:
         return self._write(row, sweep=self._wall.now(), day=first.isoformat(), taken=())
 
     def _pull(self, day: date, today: date, row: PullRow, run: _Run) -> PullRow:
-        """All of one day; the row afterwards, which stands at the next."""
+        """Pull one day. Return the written row, whose cursor is at the next day."""
         settling = day < today - timedelta(days=self._plan.window_days)
-        seen = day.isoformat() <= row.through and not settling
+        pulled_before = day.isoformat() <= row.through and not settling
         lines = self._exports.lines(day)
-        fresh = _processed_since(row.since - OVERLAP_MS, lines, run) if seen else lines
-        taken, number = set(row.taken), 0
+        fresh = _processed_since(row.since - OVERLAP_MS, lines, run) if pulled_before else lines
+        posted, number = set(row.taken), 0
         try:
             for number, chunk in enumerate(_chunks(fresh), 1):
                 digest = hashlib.blake2b(chunk, digest_size=8).hexdigest()
-                if digest not in taken:
+                if digest not in posted:
                     self._post(chunk, run)
-                    taken.add(digest)
+                    posted.add(digest)
                 if number % REMEMBERED_EVERY == 0:
-                    row = self._remember(row, taken)
+                    row = self._remember(row, posted)
         except (RetryableError, _OutOfTimeError):
-            self._remember(row, taken)
+            self._remember(row, posted)
             raise
         following = (day + timedelta(days=1)).isoformat()
         settled = day.isoformat() if settling else row.settled
@@ -163,11 +166,12 @@ class PullExport:
         self._inbox.post(chunk)
         run.posted += chunk.count(b"\n")
 
-    def _remember(self, row: PullRow, taken: set[str]) -> PullRow:
-        return row if taken == set(row.taken) else self._write(row, taken=tuple(sorted(taken)))
+    def _remember(self, row: PullRow, posted: set[str]) -> PullRow:
+        """Write the digests of the day's posted chunks, if they changed."""
+        return row if posted == set(row.taken) else self._write(row, taken=tuple(sorted(posted)))
 
     def _write(self, row: PullRow, **changes: object) -> PullRow:
-        """Raises ConflictError when another run has moved the cursor."""
+        """Write the row with changes. Raises ConflictError if another run moved the cursor."""
         changed = row.but(**changes)
         self._store.write(Put(changed))
         return changed.but(version=row.version + 1)
@@ -177,7 +181,7 @@ class PullExport:
 
 
 class _Run:
-    """What one run has done so far."""
+    """The counts of the current run."""
 
     def __init__(self, remaining: Callable[[], float]) -> None:
         self.remaining = remaining
@@ -193,7 +197,7 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 
 def _processed_since(moment: int, lines: Iterable[bytes], run: _Run) -> Iterator[bytes]:
-    """Without the events that the exporter had processed before."""
+    """Yield the lines that the exporter processed at or after a moment (epoch ms)."""
     for line in lines:
         if _processed_at(line) >= moment:
             yield line
@@ -202,16 +206,16 @@ def _processed_since(moment: int, lines: Iterable[bytes], run: _Run) -> Iterator
 
 
 def _processed_at(line: bytes) -> float:
-    """When the exporter processed the event; of what does not say so: just now."""
+    """Return when the exporter processed the event, in epoch ms. Infinity if the line omits it."""
     try:
-        found = orjson.loads(line)["properties"]["mp_processing_time_ms"]
+        moment = orjson.loads(line)["properties"]["mp_processing_time_ms"]
     except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
         return float("inf")
-    return found if isinstance(found, int | float) else float("inf")
+    return moment if isinstance(moment, int | float) else float("inf")
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines put together, each with its line break. The same lines give the same chunks."""
+    """Join lines to chunks, each line with its line break. Equal lines give equal chunks."""
     chunk: list[bytes] = []
     size = 0
     for line in lines:

@@ -1,4 +1,4 @@
-"""A raw body as its record in webhooks.raw, and what of it is kept."""
+"""Make the record of webhooks.raw from a raw body, without the withheld messages."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ def raw_record(
     arrival: Arrival,
     *,
     body: bytes,
-    kept: Container[str],
+    kept_headers: Container[str],
     withheld: int = 0,
 ) -> Outgoing:
-    """body: as it is stored. kept: the headers that stay. withheld: how many messages were taken
-    out of it; the address goes with them, for it may be theirs.
+    """Make the record of a raw body. body: the bytes to store. kept_headers: the headers to store.
+    withheld: the number of messages removed from the body. If there are any, the record omits the
+    remote address, which may be a withheld person's.
 
-    Raises RefusedError (413) for a body that cannot be stored."""
+    Raises RefusedError (413) if the body is too large to store."""
     stored, encoding = packed(body)
-    # What `RawWebhook` would be written as; to build one costs more than all else here.
+    # This dictionary equals an encoded `RawWebhook`. Building the model costs more than all else.
     message: dict[str, Any] = {
         "id": arrival.raw_id,
         "source": request.source,
         "received_at": arrival.received_at,
-        "headers": {name: value for name, value in request.headers.items() if name in kept},
+        "headers": {name: value for name, value in request.headers.items() if name in kept_headers},
         "body": base64.b64encode(stored).decode(),
     }
     if request.remote_address is not None and not withheld:
@@ -60,13 +61,15 @@ def without_withheld(
     withheld: Container[int],
     count: int,
 ) -> bytes:
-    """A body as it is kept without what was withheld; nothing where nothing else is in it, or what
-    else is in it cannot be told apart or written again."""
-    if all(place in withheld for place in range(count)):
+    """Write a body without its withheld messages. withheld: their positions. count: all messages.
+
+    Returns an empty body if all messages are withheld, if the sender cannot separate its messages,
+    or if the rest cannot be encoded."""
+    if all(position in withheld for position in range(count)):
         return b""
     left = sender.without(payload, withheld, count)
     try:
-        return b"" if left is None else sender.kept(request, orjson.dumps(left))
+        return b"" if left is None else sender.stored_body(request, orjson.dumps(left))
     except orjson.JSONEncodeError:
-        # What orjson reads it does not always write: its nesting limits differ.
+        # orjson reads deeper nesting than it writes.
         return b""

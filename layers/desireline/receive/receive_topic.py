@@ -1,8 +1,9 @@
 """ReceiveTopic: records of the company's own topics -> raw body, events, quarantined events.
 
-As a webhook, by the same mapping step; only that nobody waits for an answer. What cannot be mapped
-is quarantined and counts as handled; what Kafka does not take raises, and the batch comes again.
-Every id is a function of the record, so that a second time changes nothing.
+The mapping is the same as for webhooks, but no sender waits for an answer. Receive quarantines a
+report that breaks the plan, and the record is done. If Kafka is unavailable, the use case raises,
+and Lambda delivers the batch again. All ids are functions of the record, so a repeated batch
+produces the same events.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from desireline.receive.mapping.event_mapper import (
 from desireline.receive.raw_record import raw_record, without_withheld
 from desireline.receive.record_results import Recorded, RecordResults
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders._topic import PLACE, TopicSender
+from desireline.receive.senders._topic import LOCATION, TopicSender
 from desireline.receive.senders.sender import SenderReport
 from desireline.records import Record
 
@@ -33,7 +34,7 @@ FLUSH_SECONDS = 10.0
 
 
 class ReceiveTopic:
-    """sources: by topic."""
+    """Receives batches of records. sources: the sender of each topic."""
 
     def __init__(
         self,
@@ -54,24 +55,25 @@ class ReceiveTopic:
         self._metrics = metrics
 
     def __call__(self, records: Sequence[Record]) -> Recorded:
-        """Take a batch. Raises UnavailableError if Kafka does not take all of it, or if the
-        suppressions cannot be read."""
+        """Map a batch and produce its results. Skip records without a value.
+
+        Raises UnavailableError if Kafka does not accept all results, or if the suppressions cannot
+        be read."""
         recorded = Recorded()
         with_value = [record for record in records if record.value is not None]
         for record in with_value:
-            self._take(self._sources[record.topic], record, recorded)
+            self._receive(self._sources[record.topic], record, recorded)
         self._producer.flush(FLUSH_SECONDS)
         self._metrics.count("topic_events_accepted", recorded.accepted)
         self._metrics.count("topic_records_skipped", len(records) - len(with_value))
         self._record.count(recorded)
         return recorded
 
-    def _take(self, source: TopicSender, record: Record, recorded: Recorded) -> None:
+    def _receive(self, source: TopicSender, record: Record, recorded: Recorded) -> None:
         request = source.request(record)
-        place = request.headers[PLACE].encode()
-        arrival = Arrival(
-            raw_id(source.name, place + b"\n" + request.body), self._clock.now(), self._wall.now()
-        )
+        location = request.headers[LOCATION].encode()
+        body_id = raw_id(source.name, location + b"\n" + request.body)
+        arrival = Arrival(body_id, self._clock.now(), self._wall.now())
         payload, reports, rejected = _read(source, request)
         results = [*self._map(source, reports, arrival), *rejected]
         try:
@@ -88,25 +90,26 @@ class ReceiveTopic:
         payload: Any,
         results: Sequence[MappingResult],
     ) -> None:
-        """Where somebody's messages are taken out of it, headers and key go with them: they may be
-        theirs. Raises RefusedError (413)."""
-        withheld = {one.position for one in results if isinstance(one, Withheld)}
-        body, kept = request.body, {*request.headers}
+        """Produce the raw body without its withheld messages. If there are any, remove key and
+        headers too, because they may belong to the withheld persons. Raises RefusedError (413)."""
+        withheld = {result.position for result in results if isinstance(result, Withheld)}
+        body, headers = request.body, {*request.headers}
         if withheld:
             body = without_withheld(source, request, payload, withheld, len(results))
-            kept = {PLACE}
-            if not _maps_alike(source, body, request.headers[PLACE], results):
+            headers = {LOCATION}
+            if not _maps_alike(source, body, request.headers[LOCATION], results):
                 body = b""
         if body or not withheld:
+            count = len(withheld)
             self._producer.produce(
-                raw_record(request, arrival, body=body, kept=kept, withheld=len(withheld))
+                raw_record(request, arrival, body=body, kept_headers=headers, withheld=count)
             )
 
 
 def _read(
     source: TopicSender, request: WebhookRequest
 ) -> tuple[Any, Sequence[SenderReport], Sequence[Rejected]]:
-    """What a record says, the reports in it, or the record itself where nothing can be read."""
+    """Parse a record. Return its payload and reports, or a rejection of the whole record."""
     try:
         payload = source.parse(request.body)
         return payload, [*source.messages(payload, request)], ()
@@ -115,18 +118,23 @@ def _read(
 
 
 def _maps_alike(
-    source: TopicSender, body: bytes, place: str, results: Sequence[MappingResult]
+    source: TopicSender, body: bytes, location: str, results: Sequence[MappingResult]
 ) -> bool:
-    """Whether the others in a record are the same events without its headers and key. What would
-    be counted elsewhere when it is mapped again is better not kept."""
+    """Tell whether a shortened body gives the same events without the record's headers and key.
+
+    A body that gives other events must not be stored: a replay would count them a second time."""
     if not body:
         return True
-    request = WebhookRequest(source.name, {PLACE: place}, body)
-    again = [*source.messages(source.parse(body), request)]
-    mapped = [one for one in results if isinstance(one, Mapped)]
-    return all(_identity(again[one.position]) == _identity(one.report) for one in mapped)
+    request = WebhookRequest(source.name, {LOCATION: location}, body)
+    reports = [*source.messages(source.parse(body), request)]
+    return all(
+        _identity(reports[result.position]) == _identity(result.report)
+        for result in results
+        if isinstance(result, Mapped)
+    )
 
 
-def _identity(one: SenderReport) -> tuple[object, ...]:
-    """What decides as what and where an event is counted."""
-    return one.id, one.call, one.event, one.occurred_at, [*one.aliases], [*one.accounts]
+def _identity(report: SenderReport) -> tuple[object, ...]:
+    """Return the parts of a report that decide its event's id, name, time, person and account."""
+    fixed = report.id, report.call, report.event, report.occurred_at
+    return *fixed, [*report.aliases], [*report.accounts]

@@ -1,8 +1,8 @@
-"""ReceiveWebhook: verify, map, make durable, answer.
+"""ReceiveWebhook: verify a webhook, map its reports, store the results in Kafka, and answer.
 
 A 2xx means that raw body, events and quarantined events are in Kafka, acknowledged by all in-sync
-replicas. What a sender did wrong is answered with a 4xx and a reason; only Kafka's absence is a
-5xx, so that the sender comes again.
+replicas. A sender's mistake gets a 4xx with a reason. A 503 means that a service such as Kafka is
+unavailable, and the sender retries.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ ENCODING = "content-encoding"
 USER_AGENT = "user-agent"
 KEPT_HEADERS = ("content-type", ENCODING, USER_AGENT)
 ANSWER_SHARE = 0.6
-"""Of a sender's patience: what is not in Kafka by then is answered with 503, in time."""
+"""The share of the sender's deadline after which the answer is 503 if Kafka has not acknowledged.
+The rest of the time suffices to send the answer."""
 
 SHORTEST_FLUSH = 0.2
 BUSY = 429
@@ -43,7 +44,7 @@ UNKNOWN_SENDER = "unknown_sender"
 
 
 class ReceiveWebhook:
-    """senders: by their name in the path."""
+    """Receives webhooks. senders: by the name in the path."""
 
     def __init__(
         self,
@@ -70,29 +71,31 @@ class ReceiveWebhook:
         self._metrics = metrics
 
     def __call__(self, request: WebhookRequest) -> Answer:
-        """Take a webhook. Never raises for what a sender can send."""
+        """Receive a webhook and return its answer. No request of a sender makes it raise."""
         sender = self._senders.get(request.source)
         if sender is None:
             self._metrics.count("webhooks_refused", reason=UNKNOWN_SENDER)
-            return Answer(404, UNKNOWN_SENDER, "no such webhook")
+            return Answer(
+                404, UNKNOWN_SENDER, "send to /webhooks/<sender>; docs/senders.md lists the senders"
+            )
         if request.method == "HEAD":
-            # It asks whether there is anybody, before it has anything to sign.
+            # Some senders check the address with an unsigned HEAD before they save it.
             return Answer(200)
         try:
-            answer = self._take(sender, request)
+            answer = self._receive(sender, request)
         except RefusedError as error:
             self._metrics.count("webhooks_refused", reason=error.reason)
             status = sender.busy if error.status == BUSY else error.status
             refused = Answer(status, error.reason, error.detail, retry_after=error.retry_after)
-            return sender.told(refused, request)
+            return sender.adapt_answer(refused, request)
         except RetryableError as error:
             self._metrics.count("webhooks_unavailable")
             unavailable = Answer(503, "unavailable", type(error).__name__, retry_after=RETRY_AFTER)
-            return sender.told(unavailable, request)
+            return sender.adapt_answer(unavailable, request)
         self._metrics.count("webhooks_accepted")
         return answer
 
-    def _take(self, sender: Sender, request: WebhookRequest) -> Answer:
+    def _receive(self, sender: Sender, request: WebhookRequest) -> Answer:
         began = self._wall.now()
         body = content(request)
         key = self._verify(sender, request, body)
@@ -100,8 +103,8 @@ class ReceiveWebhook:
         if self._throttle:
             self._throttle.take(sender.name, key, len(reports))
         arrival = Arrival(raw_id(sender.name, body), self._clock.now(), self._wall.now())
-        # Made before anything is produced, for a body that cannot be stored is refused.
-        whole = _raw(sender, request, arrival, sender.kept(request, body), body)
+        # A body that is too large to store is refused, so make its record before producing events.
+        whole = _raw(sender, request, arrival, sender.stored_body(request, body), body)
         results = chain(self._map(sender, reports, arrival), rejected)
         recorded = Recorded()
         self._record.produce(sender.name, results, arrival, recorded)
@@ -125,17 +128,20 @@ class ReceiveWebhook:
         )
 
     def _object(self, sender: Sender, objecting: Sequence[Alias], *, until: float) -> None:
-        """Suppress these; until: wall time. Raises RetryableError where time ends first: the
-        sender comes again, and what is done is done."""
+        """Suppress the persons of these aliases. until: wall time, epoch ms.
+
+        Raises RetryableError if the time ends first. The sender retries, and the suppressions that
+        are written stay."""
         if self._objections is None:
             return
         for alias in objecting:
             if self._wall.now() >= until:
-                raise UnavailableError("not all who object are suppressed yet")
+                raise UnavailableError("suppressions are incomplete: send the webhook again")
             self._objections(alias, sender.name)
 
     def _verify(self, sender: Sender, request: WebhookRequest, body: bytes) -> str | None:
-        """With the secrets known; on a failure with those of now: one may just have rotated."""
+        """Verify the signature with the cached secrets. If it fails, read the secrets again and
+        retry once, because a secret may have rotated. Returns the name of the write key, if any."""
         now = self._wall.now()
         try:
             return sender.verify(request, body, self._secrets.current(sender.name), now)
@@ -146,33 +152,35 @@ class ReceiveWebhook:
 
 
 def _raw(
-    sender: Sender, request: WebhookRequest, arrival: Arrival, kept: bytes, body: bytes
+    sender: Sender, request: WebhookRequest, arrival: Arrival, stored: bytes, body: bytes
 ) -> Outgoing:
-    """The raw body as it was sent, or what of the unpacked one is kept. Raises RefusedError."""
+    """Make the record of the raw body: the bytes as sent, unless the sender stores another body.
+    body: the unpacked bytes. stored: the bytes to store. Raises RefusedError (413)."""
     names = {*KEPT_HEADERS, *sender.kept_headers}
-    if kept is body:
-        return raw_record(request, arrival, body=request.body, kept=names)
-    return raw_record(request, arrival, body=kept, kept=names - {ENCODING})
+    if stored is body:
+        return raw_record(request, arrival, body=request.body, kept_headers=names)
+    return raw_record(request, arrival, body=stored, kept_headers=names - {ENCODING})
 
 
 def _raw_without(
     sender: Sender, request: WebhookRequest, arrival: Arrival, payload: Any, recorded: Recorded
 ) -> Outgoing | None:
-    """Return the raw body without the withheld reports, and without the headers that describe the
-    connection, which may be their person's; None if nothing of it may be kept."""
+    """Make the record of the raw body without the withheld reports; None if nothing remains.
+
+    The record omits the headers of the connection, which may be a withheld person's."""
     positions = recorded.withheld_positions
-    kept = without_withheld(sender, request, payload, positions, recorded.total)
+    rest = without_withheld(sender, request, payload, positions, recorded.total)
     names = {*KEPT_HEADERS, *sender.kept_headers} - {ENCODING, USER_AGENT}
-    if not kept:
+    if not rest:
         return None
-    return raw_record(request, arrival, body=kept, kept=names, withheld=len(positions))
+    return raw_record(request, arrival, body=rest, kept_headers=names, withheld=len(positions))
 
 
 def _read(
     sender: Sender, request: WebhookRequest, body: bytes
 ) -> tuple[Any, list[SenderReport], Sequence[Rejected]]:
-    """What a verified body says, the reports in it, and the body itself where it is not of the
-    sender's form and the sender wants it kept. Raises RefusedError."""
+    """Parse a verified body. Return its payload, its reports, and a rejection of the whole body if
+    the sender's `keeps_unreadable` allows one. Raises RefusedError for other unreadable bodies."""
     try:
         payload = sender.parse(body)
         return payload, list(sender.messages(payload, request)), ()

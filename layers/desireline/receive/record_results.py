@@ -22,9 +22,10 @@ from desireline.records import Outgoing
 
 @dataclass(slots=True)
 class Recorded:
-    """Counts results of one body or several. quarantined, withheld: by reason; ignored: by sender.
+    """Counts results of one body or several. quarantined, withheld: by reason. ignored: by sender.
 
-    withheld_positions: of the last body's withheld reports. objecting: aliases to suppress.
+    withheld_positions: the positions of the last body's withheld reports. objecting: aliases to
+    suppress.
     """
 
     accepted: int = 0
@@ -42,7 +43,7 @@ class Recorded:
 
 
 class RecordResults:
-    """Produces to events.received and events.quarantined. Nothing is durable before the flush."""
+    """Produces to events.received and events.quarantined. Only a later flush makes it durable."""
 
     def __init__(self, mapper: EventMapper, producer: Producer, metrics: Metrics) -> None:
         self._mapper = mapper
@@ -52,8 +53,10 @@ class RecordResults:
     def produce(
         self, source: str, results: Iterable[MappingResult], arrival: Arrival, recorded: Recorded
     ) -> None:
-        """Produce the results of a body and add them to `recorded`: one by one, since holding a
-        batch of them takes longer than mapping it."""
+        """Produce the results of a body and add them to `recorded`.
+
+        It consumes the iterable one by one, because a list of all results takes longer to build
+        than the mapping itself."""
         produce = self._producer.produce
         for result in results:
             if isinstance(result, Mapped):

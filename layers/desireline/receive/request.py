@@ -1,4 +1,4 @@
-"""A webhook as the use case sees it, whatever shell brought it."""
+"""The request and the answer of a webhook, independent of HTTP and Lambda."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import Any
 from desireline.errors import RefusedError
 
 BODY_LIMIT = 4 * 1024 * 1024
-"""Bytes, unpacked: a batch of 4,000 events of 1 KB."""
+"""Bytes of an unpacked body: 4,000 events of 1 KB."""
 
 PACK_ABOVE = 1024 * 1024
 STORED_LIMIT = 3 * 1024 * 1024
-"""Bytes of a raw body as it is stored. In its record it is base64 (4/3), and once more where the
-event source hands the record to the archive (16/9): 3 MiB become 5.33 MiB of the 6 MB that an
-invocation's payload may have, and a record of 4 MiB is half of MAX_MESSAGE_BYTES."""
+"""Bytes of a stored raw body. Its record holds it as base64 (factor 4/3), and the archive's event
+source encodes the record as base64 too (16/9). So 3 MiB become 5.33 MiB of an invocation's payload,
+which may have 6 MB. The record itself has 4 MiB, half of MAX_MESSAGE_BYTES."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """source: the sender's name out of the path. headers: names in lower case. body: the bytes as
-    sent. deadline: seconds in which we have to answer. url: as the sender called it, query
-    included: some sign it. call: what follows the source in the path. method: some sign it, and
-    some ask with HEAD whether there is anybody."""
+    """An HTTP request of a sender. source: the sender's name in the path. headers: names in lower
+    case. body: the bytes as sent. deadline: seconds until the answer is due.
+
+    url: the address that the sender called, with the query; some senders sign it. call: the path
+    after the source. method: some senders sign it, and some check the address with HEAD."""
 
     source: str
     headers: Mapping[str, str]
@@ -40,9 +41,9 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status, and what the body says: `reason` is a stable code, empty when all is well. withheld:
-    events whose persons are suppressed or have refused consent. ignored: what is no event, as the
-    plan says."""
+    """The answer to a webhook. status: of HTTP. reason: a stable code, empty on success. accepted,
+    quarantined, withheld, ignored: counts of events; the persons of withheld events are suppressed
+    or refused consent, and the plan excludes ignored events. retry_after: seconds."""
 
     status: int
     reason: str = ""
@@ -53,11 +54,11 @@ class Answer:
     ignored: int = 0
     retry_after: int | None = None
     reply: Mapping[str, Any] | None = None
-    """What the sender wants to be told instead: a challenge, an echo."""
+    """A body that the sender expects instead of ours, for example its own challenge."""
 
 
 def content(request: WebhookRequest) -> bytes:
-    """The body without its content encoding. Raises RefusedError: 413, 415 or 400."""
+    """Return the body without its content encoding. Raises RefusedError: 413, 415 or 400."""
     if len(request.body) > BODY_LIMIT:
         raise RefusedError(413, "too_large", f"more than {BODY_LIMIT} bytes")
     match request.headers.get("content-encoding", "identity").strip().lower():
@@ -66,14 +67,14 @@ def content(request: WebhookRequest) -> bytes:
         case "gzip" | "x-gzip":
             return _unzipped(request.body)
         case other:
-            raise RefusedError(415, "unknown_encoding", other[:50])
+            raise RefusedError(415, "unknown_encoding", f"{other[:50]}: send gzip or no encoding")
 
 
 def packed(body: bytes) -> tuple[bytes, str | None]:
-    """A raw body as it is stored, and its encoding: large ones as gzip, where that helps.
+    """Return the bytes to store of a raw body, and their encoding: 'gzip' or None.
 
-    The same body gives the same bytes. Raises RefusedError 413 where it stays too large, as only a
-    body that hardly compresses does."""
+    Bodies above `PACK_ABOVE` bytes are compressed if that makes them smaller. Equal bodies give
+    equal bytes. Raises RefusedError (413) if the result exceeds `STORED_LIMIT`."""
     if len(body) <= PACK_ABOVE:
         return body, None
     smaller = gzip.compress(body, compresslevel=1, mtime=0)
@@ -88,7 +89,7 @@ def _unzipped(body: bytes) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             data = file.read(BODY_LIMIT + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise RefusedError(400, "malformed", "not gzip") from error
+        raise RefusedError(400, "malformed", "the body must be gzip, as its header says") from error
     if len(data) > BODY_LIMIT:
         raise RefusedError(413, "too_large", f"more than {BODY_LIMIT} bytes unpacked")
     return data

@@ -1,7 +1,7 @@
-"""Suppress: of whom nothing is taken any more, and nothing is sent to.
+"""Suppress persons: receive withholds their events, and no playbook sends to them.
 
-Two rows for each alias: one that receive reads by its time, one that a playbook's gate looks up.
-Both are written in one transaction, and hold the alias' fragment, never its value.
+Each suppressed alias has two rows: receive reads one by its time, and a playbook's gate looks up
+the other. One transaction writes both. They hold the alias' fragment, never its value.
 """
 
 from __future__ import annotations
@@ -14,40 +14,45 @@ from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put, Suppre
 
 
 def aliases_of(store: Store, alias_type: AliasType, fragment: str) -> list[str]:
-    """The fragments of all aliases that are known of the person with this one, itself first."""
-    found = [fragment]
+    """Return the fragments of all stored aliases of a person. fragment: of one alias, comes first.
+
+    Raises RetryableError."""
+    fragments = [fragment]
     alias = store.get(AliasRow.at(alias_type, fragment))
     root = alias.root if alias else fragment
-    seen: set[str] = set()
-    while root not in seen:
-        seen.add(root)
+    visited: set[str] = set()
+    while root not in visited:
+        visited.add(root)
         person = store.get(PersonRow.at(root))
         if person is None:
             break
-        found += [one.partition("#")[2] for one in person.aliases]
+        fragments += [name.partition("#")[2] for name in person.aliases]
         root = person.merged_into or root
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(fragments))
 
 
 def suppress(store: Store, fragments: Iterable[str], *, reason: str, now: int) -> list[str]:
-    """From now on (wall time) nothing of these aliases is taken. Returns those that were not
-    suppressed before. Raises ConflictError when somebody else does the same at this moment."""
+    """Suppress these aliases from now on. now: wall time, epoch ms. Return the newly suppressed.
+
+    Raises ConflictError if another process writes the same rows at this moment."""
     done = []
     for fragment in fragments:
         row = store.get(SuppressionRow.place(fragment))
         if row is None or row.lifted_at is not None:
-            # Whoever lifted it may have had a clock that was ahead: the newest holds.
+            # The newest row holds, and the process that lifted it may have a clock ahead of ours.
             at = now if row is None else max(now, (row.lifted_at or row.at) + 1)
-            again = (row or SuppressionRow(who=fragment, reason=reason, at=at)).but(
+            suppressed = (row or SuppressionRow(who=fragment, reason=reason, at=at)).but(
                 reason=reason, at=at, lifted_at=None
             )
-            store.write(Put(again), Put(EdgeSuppressionRow(who=fragment, at=at)))
+            store.write(Put(suppressed), Put(EdgeSuppressionRow(who=fragment, at=at)))
             done.append(fragment)
     return done
 
 
 def lift(store: Store, fragments: Iterable[str], *, now: int) -> list[str]:
-    """The opposite. Returns those that were suppressed before."""
+    """Lift the suppression of these aliases. now: wall time, epoch ms. Return the lifted ones.
+
+    Raises ConflictError if another process writes the same rows at this moment."""
     done = []
     for fragment in fragments:
         row = store.get(SuppressionRow.place(fragment))
@@ -62,23 +67,23 @@ def lift(store: Store, fragments: Iterable[str], *, now: int) -> list[str]:
 
 
 class Objections:
-    """Suppresses whom a sender reports as deleted by law. store: identity and interventions; wall:
-    the wall clock."""
+    """Suppresses persons whose data a sender had to delete by law. store: holds the tables identity
+    and interventions. wall: the wall clock."""
 
     def __init__(self, store: Store, wall: Clock) -> None:
         self._store = store
         self._wall = wall
 
     def __call__(self, alias: Alias, source: str) -> None:
-        """All aliases that are known of the person with this one; a repetition changes nothing.
+        """Suppress all stored aliases of the person with this alias. Repeating it changes nothing.
 
         Raises RetryableError."""
-        found = aliases_of(self._store, alias.type, alias.fragment)
-        suppress(self._store, found, reason=f"deleted at {source}", now=self._wall.now())
+        fragments = aliases_of(self._store, alias.type, alias.fragment)
+        suppress(self._store, fragments, reason=f"deleted at {source}", now=self._wall.now())
 
 
 def holding(rows: Iterable[EdgeSuppressionRow]) -> dict[str, int]:
-    """Who is suppressed and since when, by the rows in the order of their time."""
+    """Return the suppressed fragments, each with its start in epoch ms. rows: ordered by time."""
     held: dict[str, int] = {}
     for row in rows:
         if row.lifted:

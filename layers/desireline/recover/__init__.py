@@ -1,1 +1,1 @@
-"""Recover: bring back what did not get through, each event counted at most once."""
+"""Recover: process failed events again, so that each event counts at most once."""

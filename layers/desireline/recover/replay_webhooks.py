@@ -1,8 +1,8 @@
-"""Replay: raw webhooks mapped again, and their events produced again, marked.
+"""ReplayWebhooks: map raw webhooks again, and produce their events again with a mark.
 
-Under the event ids of their first arrival, with its times: what was counted is not counted again,
-and what was lost is counted where it belongs. The mark travels with everything that follows from
-it, so that nothing is sent (invariant 8).
+The events have the ids and times of their first arrival. So counted events do not count again, and
+lost events count at their own time. All later messages carry the mark too, so that no playbook
+sends a message because of a replay (invariant 8).
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from desireline.receive.senders.sender import Sender
 from desireline.records import Outgoing
 
 BATCH = 500
-"""Events after which what was produced is made durable, and progress can be kept."""
+"""Events between two flushes. After a flush, the caller can store the progress."""
 STRIDE = 2_000
-"""Bodies after which progress is told, also where nothing was to be produced."""
+"""Bodies after which the replay reports progress, even without any events."""
 FLUSH_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events: all, where a set is None. events: names in the tracking plan. fragments: of
-    the persons concerned; an event belongs that names one of them, as any of its aliases."""
+    """Selects events. None accepts all values of a field. events: names in the tracking plan.
+    fragments: of persons; an event matches if any of its aliases has one of these fragments."""
 
     sources: frozenset[str] | None = None
     events: frozenset[str] | None = None
     fragments: frozenset[str] | None = None
 
     def holds(self, event: Mapping[str, object], fragments: frozenset[str]) -> bool:
-        """Whether an event is selected; fragments: of its aliases."""
+        """Tell whether an event is selected. fragments: of the event's aliases."""
         if self.events is not None and event["name"] not in self.events:
             return False
         return self.fragments is None or not self.fragments.isdisjoint(fragments)
@@ -46,8 +46,8 @@ class Selection:
 
 @dataclass(slots=True)
 class Counts:
-    """What came of it, by (source, event). refused: by (source, reason). bodies: read so far;
-    unreadable: of these, bodies that no sender can read any more."""
+    """The counts of a replay. bodies: read so far. unreadable: bodies that no sender can read.
+    events: by (source, event). refused: by (source, reason)."""
 
     bodies: int = 0
     unreadable: int = 0
@@ -56,15 +56,16 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """left: of the span; everything before it is durable. counts: of all so far."""
+class ReplayProgress:
+    """The progress of a replay. left: the rest of the span; all events before it are durable.
+    counts: the total so far."""
 
     left: Span
     counts: Counts
 
 
 class ReplayWebhooks:
-    """senders: all whose webhooks may be met. batch: how many events are made durable at once."""
+    """Replays raw webhooks. senders: the senders of all bodies. batch: events between flushes."""
 
     def __init__(
         self,
@@ -83,11 +84,11 @@ class ReplayWebhooks:
 
     def __call__(
         self, span: Span, selection: Selection, *, replay_id: str, go: bool, counts: Counts
-    ) -> Iterator[Progress]:
-        """Work through the span; each progress is a place to go on from. Without `go` only count.
+    ) -> Iterator[ReplayProgress]:
+        """Replay the span, and yield the progress after each flush. go: False only counts events.
 
-        May be given up at any time and begun again at the last progress, or from the start: what
-        is produced twice counts once. Raises UnavailableError."""
+        An interrupted replay may continue from the last progress, or start again, because an event
+        that is produced twice counts once. Raises UnavailableError."""
         pending, since = 0, 0
         left = span
         for raw, left in self._bodies.read(span):
@@ -102,13 +103,13 @@ class ReplayWebhooks:
                 pending, since = 0, 0
         yield self._durable(Span(left.since, left.until, ()), counts, go=go and pending > 0)
 
-    def _durable(self, left: Span, counts: Counts, *, go: bool) -> Progress:
+    def _durable(self, left: Span, counts: Counts, *, go: bool) -> ReplayProgress:
         if go:
             self._producer.flush(FLUSH_SECONDS)
-        return Progress(left, counts)
+        return ReplayProgress(left, counts)
 
     def _records(self, raw: RawWebhook, selection: Selection, counts: Counts) -> Iterator[Outgoing]:
-        """The selected events of a body, counted."""
+        """Yield the records of a body's selected events, and add them to the counts."""
         if selection.sources is not None and raw.source not in selection.sources:
             return
         counts.bodies += 1

@@ -13,12 +13,12 @@ from desireline.events import CanonicalEvent
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import Arrival, EventMapper, Mapped
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline_learning.simulator.company import AliasName, Company
 
 SECRET = b"of a simulated company: nobody's"
 
-_SENDERS = known(("segment", "stripe"))
+_SENDERS = load_senders(("segment", "stripe"))
 
 
 def arrivals(company: Company, secret: bytes = SECRET) -> Iterator[tuple[CanonicalEvent, str]]:

@@ -13,7 +13,7 @@ import httpx
 import typer
 
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import NAMES, known
+from desireline.receive.senders import NAMES, load_senders
 from desireline_local.cloud import Addresses
 from desireline_local.commands.running import the_cloud
 from desireline_local.sender_side import samples
@@ -40,7 +40,7 @@ def send(
 ) -> None:
     """Send a webhook to the local cloud with its sender's signature."""
     try:
-        known([source])
+        load_senders([source])
         addresses = the_cloud().addresses
         sent = _samples(addresses, source, body) if sample else [_own(addresses, source, body)]
     except ValueError as error:

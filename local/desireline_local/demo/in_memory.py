@@ -25,7 +25,7 @@ from desireline.ports import Alert
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ReceiveWebhook
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.records import Outgoing, Record
 from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.score.score_journey import ScoreJourneys
@@ -103,7 +103,7 @@ class InMemoryPipeline:
         shared: dict[str, Any] = {"wall": wall, "metrics": silent}
         timed: dict[str, Any] = {**shared, "clock": self.clock, "store": self.store}
         self._receive = ReceiveWebhook(
-            senders=known(),
+            senders=load_senders(),
             secrets=OneSecret(),
             mapper=EventMapper.with_secret(load_plan(), namespace),
             producer=self.topics,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 
 NONE: Mapping[str, str] = {}
 
@@ -24,7 +24,7 @@ def sign(
 
     Raises ValueError for an unknown source.
     """
-    sender = known([source])[source]
+    sender = load_senders([source])[source]
     sent = {"content-type": "application/json", **headers}
     request = WebhookRequest(source, sent, body, url=url)
     return {**sent, **sender.sign(request, secret, now)}

@@ -88,7 +88,7 @@ def list_cases(
         return
     table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
     for kind in groups:
-        table.add_row(*kind.group, str(kind.found), str(kind.repaired), format_time(kind.last))
+        table.add_row(*kind.group, str(kind.total), str(kind.repaired), format_time(kind.last))
     for column in table.columns:
         column.overflow = "fold"
     console.print(table if groups else "No cases in quarantine.")
@@ -108,7 +108,7 @@ def show(
     with _errors_as_messages():
         (case,) = _cases_by_id(Cases(chosen.store()), [case_id])
         shower = ShowCase(bodies=_bodies(chosen), senders=compose.senders(), plan=compose.plan())
-        details = case_json.shown(shower(case))
+        details = case_json.case_details(shower(case))
     if as_json:
         _print_json(details)
         return

@@ -11,14 +11,14 @@ from rich.table import Table
 
 from desireline.contracts import Topic
 from desireline.errors import DesirelineError
-from desireline.recover.redrive.follow_up import WORDS, Became, Outcome
+from desireline.recover.redrive.follow_up import OUTCOMES, RecordOutcome, RedriveResult
 from desireline.recover.redrive.redrive import Order, Report, Survey
 from desireline.recover.redrive.selection import Fate, Selection
 from desireline_operate.cli.console import DeploymentName, console, fail, the_deployment
 from desireline_operate.cli.times import parse_time
 from desireline_operate.compose import Redriving
 
-ALWAYS_SHOWN = (Became.FOLDED, Became.DUPLICATE, Became.FAILED)
+ALWAYS_SHOWN = (RecordOutcome.FOLDED, RecordOutcome.DUPLICATE, RecordOutcome.FAILED)
 
 
 OfTopic = Annotated[
@@ -86,7 +86,8 @@ def redrive(
         if survey.chosen and not go:
             console.print("Nothing was sent. Add --go to send these records.")
         elif survey.chosen:
-            order = Order(id=str(uuid.uuid4()), who=chosen.operator(), why=why.strip(), rate=rate)
+            operator = chosen.operator()
+            order = Order(id=str(uuid.uuid4()), requested_by=operator, why=why.strip(), rate=rate)
             _send_and_wait(tools, survey, order, wait)
     except DesirelineError as error:
         raise fail(f"stopped: {error}. Run the command again to continue") from error
@@ -121,18 +122,18 @@ def _send_and_wait(tools: Redriving, survey: Survey, order: Order, wait: float) 
         sending = tools.redrive.send(survey, order, _bar(progress, "sent"))
     console.print(
         f"Redrive {order.id}: {len(sending.sent)} records into their topics, "
-        f"{len(sending.taken) + len(sending.failed)} to their functions."
+        f"{len(sending.accepted) + len(sending.failed)} to their functions."
     )
     with _progress() as progress:
-        outcome = tools.see_through(sending, wait, _bar(progress, "through"))
+        outcome = tools.follow_up(sending, wait, _bar(progress, "through"))
     tools.redrive.record(sending, dict(outcome.total))
     _print_outcome(outcome)
     if not outcome.good:
         raise typer.Exit(1)
 
 
-def _print_outcome(outcome: Outcome) -> None:
-    columns = [name for name in WORDS if outcome.total[name] or name in ALWAYS_SHOWN]
+def _print_outcome(outcome: RedriveResult) -> None:
+    columns = [name for name in OUTCOMES if outcome.total[name] or name in ALWAYS_SHOWN]
     table = Table("function", "topic", box=None)
     for name in columns:
         table.add_column(name, justify="right")

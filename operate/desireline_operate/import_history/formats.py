@@ -109,15 +109,15 @@ def source_of(spec: SourceSpec, plan: TrackingPlan) -> Source:
     """Build the source that a spec describes."""
     match spec.format:
         case Format.SEGMENT:
-            return Source("segment", "segment", segment.reported, spec.left_out)
+            return Source("segment", "segment", segment.to_report, spec.left_out)
         case Format.SEGMENT_WAREHOUSE:
             call = partial(segment_tables.call, table=spec.table)
             return Source(
-                "segment", "segment", lambda row: segment.reported(call(row)), spec.left_out
+                "segment", "segment", lambda row: segment.to_report(call(row)), spec.left_out
             )
         case Format.MIXPANEL:
             export = partial(
-                mixpanel_export.reported,
+                mixpanel_export.to_report,
                 zone=time_zone(spec.zone),
                 account_property=spec.account_property,
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline.receive.senders import MODULES, known
+from desireline.receive.senders import MODULES, load_senders
 from desireline.receive.senders.sender import Sender
 from desireline_operate.paths import PROJECT
 from desireline_operate.plan import changes, rules, uses
@@ -53,7 +53,7 @@ def check(
     draft = read_draft(folder)
     problems = [
         *draft.problems,
-        *rules.problems(draft, known(MODULES) if senders is None else senders),
+        *rules.problems(draft, load_senders(MODULES) if senders is None else senders),
     ]
     path = folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder
     problems = [replace(problem, file=str(path / problem.file)) for problem in problems]

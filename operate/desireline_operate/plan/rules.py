@@ -11,10 +11,10 @@ from typing import NamedTuple
 from desireline.plan.tracking_plan import (
     TEXT_LIMIT,
     Ignored,
+    MessagePattern,
     Parameter,
     SenderMapping,
     SenderWords,
-    Words,
 )
 from desireline.receive.senders.sender import Sender
 from desireline_operate.plan.conditions import constant, hides, mistakes, unfit
@@ -30,7 +30,7 @@ class _Choice(NamedTuple):
     """A mapping or an entry of `ignored`, which is tried on a message. label: its name in the
     text of a problem."""
 
-    rule: Words
+    rule: MessagePattern
     spot: Spot
     label: str
 
@@ -142,7 +142,7 @@ def _expressions(mapping: SenderMapping, spot: Spot) -> Iterator[Problem]:
             yield spot.at("properties", name).problem(f"{name}: {path!r} {text}")
 
 
-def _condition(rule: Words, spot: Spot) -> Iterator[Problem]:
+def _condition(rule: MessagePattern, spot: Spot) -> Iterator[Problem]:
     if rule.where is None:
         return
     errors = mistakes(rule.where)
@@ -179,7 +179,7 @@ def _unreachable(sender: DraftSender) -> Iterator[Problem]:
         before.append(choice)
 
 
-def _takes_all(earlier: Words, later: Words) -> bool:
+def _takes_all(earlier: MessagePattern, later: MessagePattern) -> bool:
     if earlier.where is None or later.where is None:
         return earlier.where is None
     return hides(earlier.where, later.where)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from desireline.receive.pull_exports import Pulled
+from desireline.receive.pull_exports import PullResult
 from pull_exports import handler
 from pull_exports.settings import Settings
 from tests.functional.lambda_side import Context
@@ -37,9 +37,9 @@ def test_it_goes_on_for_as_long_as_the_function_has_and_says_what_came_of_it(
 ) -> None:
     left: list[float] = []
 
-    def pull(remaining: Any) -> Pulled:
+    def pull(remaining: Any) -> PullResult:
         left.append(remaining())
-        return Pulled(days=2, posted=3, passed_over=4, stopped="rate_limited")
+        return PullResult(days=2, posted=3, passed_over=4, stopped="rate_limited")
 
     monkeypatch.setattr(handler, "use_case", lambda: pull)
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from desireline.contracts import Header, Topic
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.recover.quarantine.serve_quarantine import ServeQuarantine
 from desireline.resources import TRACKING_PLAN
 from serve_quarantine import handler
@@ -30,7 +30,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     use_case = ServeQuarantine(
         cases=made.cases,
         bodies=made.bodies,
-        senders=known(),
+        senders=load_senders(),
         mapper=mapping,
         plan=PLAN,
         producer=made.world,

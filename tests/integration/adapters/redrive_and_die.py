@@ -37,7 +37,7 @@ def main() -> None:
         wall=WallClock(),
     )
     found = redrive.survey(Selection())
-    redrive.send(found, Order(id="killed", who="a test", why="to be killed", rate=1000))
+    redrive.send(found, Order(id="killed", requested_by="a test", why="to be killed", rate=1000))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from desireline.contracts import Function, Header, Topic, consumer_group
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent
 from desireline.records import Outgoing
-from desireline.recover.redrive.follow_up import Became, SeeThrough
+from desireline.recover.redrive.follow_up import FollowUp, RecordOutcome
 from desireline.recover.redrive.redrive import Order, Redrive
 from desireline.recover.redrive.selection import Fate, Selection
 from desireline.resolve.counted_events import StoredCounts
@@ -98,14 +98,14 @@ def test_killed_between_produce_and_mark_a_second_run_brings_everything_once(
     counted = StoredCounts(resolve.store)
     shared: dict[str, Any] = {"bucket": letters, "topics": topics, "counted": counted}
     redrive = Redrive(functions=LambdaFunctions(clients("lambda")), wall=WallClock(), **shared)
-    see_through = SeeThrough(deployment="desireline-dev", pause=resolve.read, **shared)
+    follow_up = FollowUp(deployment="desireline-dev", pause=resolve.read, **shared)
     found = redrive.survey(Selection())
     assert len(found.chosen) == 6
-    sending = redrive.send(found, Order(id=uuid4().hex, who="ada", why="fixed", rate=1000))
-    outcome = see_through(sending, 300)
+    sending = redrive.send(found, Order(id=uuid4().hex, requested_by="ada", why="fixed", rate=1000))
+    outcome = follow_up(sending, 300)
     redrive.record(sending, dict(outcome.total))
 
-    assert outcome.total == {Became.FOLDED: 6}
+    assert outcome.total == {RecordOutcome.FOLDED: 6}
     twice = [f"events.received-0@{n}" for n in range(6)] * 2
     assert sorted(resolve.redriven) == sorted(twice)
     after = redrive.survey(Selection())

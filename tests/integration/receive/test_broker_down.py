@@ -27,7 +27,7 @@ from desireline.ports import Suppressions
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import ANSWER_SHARE, ReceiveWebhook
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.throttle import ANY, Limit, Throttle
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
 from desireline_local.kafka.read_all import read_topic
@@ -35,8 +35,8 @@ from desireline_local.sender_side.signing import sign
 from receive_webhook.handler import CALL_SECONDS, quick
 
 SECRET = b"secret"
-TIGHTEST = min(sender.deadline for sender in known().values())
-DEADLINE = known(["segment"])["segment"].deadline
+TIGHTEST = min(sender.deadline for sender in load_senders().values())
+DEADLINE = load_senders(["segment"])["segment"].deadline
 NOT_WAITED_FOR = "not acknowledged in"
 """What the producer says when its patience ended, and not Kafka's."""
 PLAN = load_plan()
@@ -78,7 +78,7 @@ def receiving(
 ) -> ReceiveWebhook:
     ports, wall = Ports(), WallClock()
     return ReceiveWebhook(
-        senders=known(["segment", "stripe"]),
+        senders=load_senders(["segment", "stripe"]),
         secrets=ports,
         mapper=EventMapper.with_secret(PLAN, b"namespace", suppressions),
         producer=producer,
@@ -179,7 +179,7 @@ def test_an_address_that_never_speaks_is_a_503_in_time(
 ) -> None:
     """Given something that takes connections and says nothing, then the tightest sender too is
     answered before it gives up, and a function's own end is kept as well."""
-    monkeypatch.setattr(type(known(["segment"])["segment"]), "deadline", deadline)
+    monkeypatch.setattr(type(load_senders(["segment"])["segment"]), "deadline", deadline)
     producer = Patience(f"{LOOPBACK}:{silent}")
     receive = receiving(producer)
     for number in range(2):

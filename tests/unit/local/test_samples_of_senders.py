@@ -15,7 +15,7 @@ def test_a_sample_is_chosen_by_name_and_an_unknown_one_says_which_there_are() ->
     assert samples.named(None) == samples.samples
     with pytest.raises(UnknownSampleError, match="invoice_paid"):
         samples.named("nothing")
-    with pytest.raises(ValueError, match="no sender 'nobody'"):
+    with pytest.raises(ValueError, match="Unknown sender 'nobody'"):
         load("nobody")
 
 

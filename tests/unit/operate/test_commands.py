@@ -65,7 +65,7 @@ def test_help_fits_a_narrow_terminal_and_its_sentences_are_not_broken(words: tup
     ("words", "said"),
     [
         (["sned"], "Did you mean 'send'?"),
-        (["send", "segmnt"], "no sender 'segmnt': known are"),
+        (["send", "segmnt"], "Unknown sender 'segmnt'. Use one of"),
         (["plan", "show", "[/x]"], "the plan has no event [/x]"),
         (["redrive", "--since", "9999999999999d"], "--since '9999999999999d' is not a time"),
         (["clock", "--advance", "9999999999999d"], "is not a time span up to a year"),

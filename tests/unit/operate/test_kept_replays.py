@@ -10,7 +10,7 @@ from desireline.identity.aliases import Fragments
 from desireline.identity.find import UnknownSubjectError, fragments_of_person, fragments_of_subject
 from desireline.journey.state import EMPTY
 from desireline.ports import Part, Span
-from desireline.recover.replay_webhooks import Counts, Progress, Selection
+from desireline.recover.replay_webhooks import Counts, ReplayProgress, Selection
 from desireline.rows import PersonRow, Put, StateRow, SubjectRow
 from desireline_operate.replays import StoredReplay, count_steps
 
@@ -87,7 +87,7 @@ def test_a_replay_is_read_as_it_was_kept(tmp_path):
 
     counts = Counts(bodies=4)
     counts.events["segment", "logged_in"] = 3
-    later = kept.after(Progress(Span(0, 5, (Part("0", 8, 9),)), counts))
+    later = kept.after(ReplayProgress(Span(0, 5, (Part("0", 8, 9),)), counts))
     later.write(tmp_path)
 
     found = StoredReplay.read("replay-1", tmp_path)

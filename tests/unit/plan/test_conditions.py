@@ -180,8 +180,8 @@ def test_a_path_that_is_called_unfit_never_fills_the_parameter(
         ("[a, b]", Parameter(type="string"), "finds a list, but p is a string"),
         ("{x: a}", Parameter(type="string"), "finds an object, but p is a string"),
         ("a[].b", Parameter(type="string"), "finds a list, but p is a string"),
-        ("'x'", Parameter(type="string", values=("y",)), "is always 'x', and p is none of"),
-        ("`7`", Parameter(type="integer", maximum=5), "is always 7, and p is not in"),
+        ("'x'", Parameter(type="string", values=("y",)), "is always 'x', and p must be one of"),
+        ("`7`", Parameter(type="integer", maximum=5), "is always 7, and p must be in"),
         ("sum('x')", Parameter(type="integer"), "is a constant that always fails"),
     ],
 )

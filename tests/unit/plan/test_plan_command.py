@@ -24,7 +24,7 @@ PRODUCT, TOOL, HEAD = "events/product.yaml", "senders/tool.yaml", "plan.yaml"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small plan that is right, where the only sender is its own."""
-    monkeypatch.setattr(checking, "known", lambda _: {"tool": Tool()})
+    monkeypatch.setattr(checking, "load_senders", lambda _: {"tool": Tool()})
     monkeypatch.setattr(checking.uses, "problems", lambda *_, **__: iter(()))
     return write(tmp_path / "plan")
 
@@ -230,7 +230,7 @@ def test_a_plan_that_cannot_be_read_is_not_shown(folder: Path) -> None:
 
 
 def test_the_repositorys_own_plan_is_checked_by_default() -> None:
-    assert checking.known is senders.known
+    assert checking.load_senders is senders.load_senders
     assert run("check", "--quiet").output == ""
 
 

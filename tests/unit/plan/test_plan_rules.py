@@ -206,7 +206,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         TOOL,
         "limit: what",
         "limit: \"'rooms'\"",
-        "senders/tool.yaml:8: limit: \"'rooms'\" is always 'rooms', and limit is none of",
+        "senders/tool.yaml:8: limit: \"'rooms'\" is always 'rooms', and limit must be one of",
     ),
     "a condition that is the same for all messages": (
         TOOL,

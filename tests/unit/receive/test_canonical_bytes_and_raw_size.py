@@ -19,7 +19,7 @@ from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.mapping.event_mapper import Arrival
 from desireline.receive.raw_record import raw_record
 from desireline.receive.request import BODY_LIMIT, STORED_LIMIT, WebhookRequest, packed
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.write_keys import WriteKeys
 from desireline.rows import PersonRow
 from desireline_learning.simulator import Company, Scenario
@@ -34,7 +34,7 @@ def test_every_simulated_event_is_mapped_to_the_bytes_that_the_model_writes():
     canonical = Canonical(PLAN, Fragments(b"secret"))
     for touch in TOUCHES:
         stripe = touch.call is Call.STRIPE
-        sender = known()["stripe" if stripe else "segment"]
+        sender = load_senders()["stripe" if stripe else "segment"]
         message = stripe_event(touch) if stripe else segment_message(touch)
         for reported in sender.messages(message, WebhookRequest(sender.name, {}, b"")):
             fragment, encoded = canonical.encoded(
@@ -64,7 +64,7 @@ def test_a_raw_record_is_the_bytes_that_the_model_writes(body, address, call, wi
         "segment", {"x-a": "1", "x-b": "\u00e9"}, body, remote_address=address, call=call
     )
     arrival = Arrival("raw-1", 5, 9)
-    value = raw_record(request, arrival, body=body, kept={"x-b"}, withheld=withheld).value
+    value = raw_record(request, arrival, body=body, kept_headers={"x-b"}, withheld=withheld).value
     raw = RawWebhook.decode(value)
     assert raw.encode() == value
     assert (raw.remote_address, raw.call, raw.withheld) == (

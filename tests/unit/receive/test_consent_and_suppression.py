@@ -20,7 +20,7 @@ from desireline.receive.mapping.event_mapper import (
     reports_of,
 )
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import NAMES, known
+from desireline.receive.senders import NAMES, load_senders
 from desireline_local.sender_side.samples import load
 from desireline_local.sender_side.signing import sign
 from tests.worlds.receiving import NOW, PLAN, SECRET, World
@@ -124,7 +124,7 @@ def test_what_is_left_of_a_body_maps_again_to_the_same_events() -> None:
     raw, _ = kept(world)
     mapping = EventMapper(Canonical(PLAN, world.fragments), PLAN.version)
 
-    sender = known(["segment"])["segment"]
+    sender = load_senders(["segment"])["segment"]
     gone, left = mapping(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
 
     assert gone == Withheld(0, "withheld")
@@ -138,7 +138,7 @@ def test_mapping_again_withholds_whoever_is_suppressed_by_then() -> None:
     before.receive(webhook(call(1, **ADA)))
     raw, _ = kept(before)
     now = suppressing((AliasType.USER, "ada"))
-    sender = known(["segment"])["segment"]
+    sender = load_senders(["segment"])["segment"]
 
     (outcome,) = now.receive._map(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
 
@@ -226,7 +226,7 @@ def test_of_every_sender_what_is_left_of_a_body_maps_again_to_the_others(name: s
         if not world.of(Topic.WEBHOOKS_RAW) or not answer.withheld:
             continue
         raw, _ = kept(world)
-        sender = known([name])[name]
+        sender = load_senders([name])[name]
         again = EventMapper(Canonical(PLAN, world.fragments), PLAN.version)
         outcomes = again(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
         mapped = [CanonicalEvent.decode(one.event) for one in outcomes if isinstance(one, Mapped)]

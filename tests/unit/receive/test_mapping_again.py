@@ -19,14 +19,14 @@ from desireline.receive.mapping.event_mapper import (
     reports_of,
 )
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import NAMES, known
+from desireline.receive.senders import NAMES, load_senders
 from desireline_local.sender_side.samples import load
 from desireline_local.sender_side.signing import sign
 from tests.worlds.receiving import NOW, PLAN, SECRET, World, track
 
 
 def mapped_again(raw: RawWebhook) -> tuple[list[Mapped], list[Rejected], list[Quarantined]]:
-    sender = known()[raw.source]
+    sender = load_senders()[raw.source]
     mapping = EventMapper.with_secret(PLAN, b"namespace")
     arrival = Arrival(raw.id, raw.received_at, raw.stamped or 0)
     outcomes = list(mapping(sender, reports_of(sender, raw), arrival))
@@ -96,4 +96,4 @@ def test_a_damaged_body_is_refused_with_a_reason(body, encoding):
         id="r", source="segment", received_at=1, headers={}, body=body, encoding=encoding
     )
     with pytest.raises(RefusedError, match="damaged"):
-        reports_of(known()["segment"], raw)
+        reports_of(load_senders()["segment"], raw)

@@ -13,12 +13,12 @@ from desireline.errors import ThrottledError
 from desireline.events import AliasType, RawWebhook
 from desireline.receive.mapping.event_mapper import Arrival, Withheld, reports_of
 from desireline.receive.request import Answer
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.suppress import holding
 from desireline.rows import AliasRow, Check, EdgeSuppressionRow, PersonRow, Put, SuppressionRow
 from tests.worlds.receiving import NOW, World, request
 
-SENDER = known(["hubspot"])["hubspot"]
+SENDER = load_senders(["hubspot"])["hubspot"]
 DELETED = {"subscriptionType": "contact.privacyDeletion", "objectId": 123, "occurredAt": NOW}
 GENERIC = {**DELETED, "subscriptionType": "object.privacyDeletion", "objectTypeId": "0-1"}
 

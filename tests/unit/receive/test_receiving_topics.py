@@ -287,7 +287,7 @@ def test_a_source_is_no_webhook() -> None:
     with pytest.raises(RefusedError) as refused:
         sender.verify(sender.request(record(PROJECT)), b"", [b"secret"], NOW)
     assert refused.value.status == 404
-    with pytest.raises(ValueError, match="produce to it"):
+    with pytest.raises(ValueError, match="Produce records to it"):
         sender.sign(sender.request(record(PROJECT)), b"secret", NOW)
 
 

@@ -14,9 +14,9 @@ from desireline.errors import UnavailableError
 from desireline.events import AliasType, CanonicalEvent, RawWebhook
 from desireline.plan.tracking_plan import load_plan
 from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.records import Outgoing, Record
-from desireline.recover.replay_webhooks import Counts, Progress, ReplayWebhooks, Selection
+from desireline.recover.replay_webhooks import Counts, ReplayProgress, ReplayWebhooks, Selection
 from desireline.rows import (
     AccountRow,
     ClaimRow,
@@ -67,7 +67,7 @@ def replay_of(pipeline: InMemoryPipeline, producer: Any = None) -> tuple[ReplayW
     mapping = EventMapper.with_secret(PLAN, NAMESPACE)
     made = ReplayWebhooks(
         bodies=bodies,
-        senders=known(),
+        senders=load_senders(),
         mapper=mapping,
         producer=producer or pipeline.topics,
     )
@@ -222,7 +222,7 @@ def test_a_replay_that_was_given_up_goes_on_where_it_was(stop_after):
 STEP = 50
 
 
-def small_steps(replay: ReplayWebhooks, span: Any, counts: Counts) -> Iterator[Progress]:
+def small_steps(replay: ReplayWebhooks, span: Any, counts: Counts) -> Iterator[ReplayProgress]:
     replay._batch = STEP
     yield from replay(span, ALL, replay_id="r1", go=True, counts=counts)
 

@@ -1,1 +1,1 @@
-"""Turn what a sender reports into canonical events, by the tracking plan."""
+"""Map senders' reports to canonical events, by the tracking plan."""

@@ -1,4 +1,4 @@
-"""Reports of senders without code: JMESPath expressions say where each part of a message is."""
+"""Make reports for senders without code: JMESPath expressions find each part of a message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from desireline.receive.senders.sender import SenderReport, as_object, as_text
 
 _ROLES = frozenset({AccountRole.OWNER, AccountRole.MEMBER})
 _AS_VALUES = frozenset({"time", "properties", "consent"})
-"""Parts that are read with their types; all others are texts."""
+"""The parts whose types matter. All other parts are texts."""
 
 
 def report_by_paths(
@@ -23,8 +23,10 @@ def report_by_paths(
     texts: Mapping[str, Any] | None = None,
     times: Callable[[Any], int | None] = epoch_any,
 ) -> SenderReport:
-    """Report a message. fallback_id: used if the message has no id. texts: the message with the
-    texts of its file, if their types were guessed. times: reads a time as epoch ms, or None."""
+    """Make the report of a message. fallback_id: the id, if the message has none.
+
+    texts: the message with the original texts, if an import guessed their types. times: converts a
+    time to epoch ms, or None if it is invalid."""
     texts = message if texts is None else texts
     parts = {
         name: search(message if name in _AS_VALUES else texts)
@@ -49,7 +51,7 @@ def report_by_paths(
 
 
 def identifier(value: object) -> str:
-    """Return a text, or a number as text; an empty text for anything else."""
+    """Return a text as it is, and an integer as text. Return an empty text for other values."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""
     return str(value)

@@ -1,8 +1,8 @@
-"""From what a sender reported to a canonical event, by the tracking plan.
+"""Map a sender's report to a canonical event, by the tracking plan.
 
-The event is built as the dictionary that `CanonicalEvent` would be written as, and encoded at once:
-building and validating our own model costs several times the rest of the mapping, and proves
-nothing at run time. A test holds the bytes equal to what the model reads and writes.
+This module builds the dictionary of an encoded `CanonicalEvent`, and encodes it directly. Building
+and validating the model costs several times the rest of the mapping. A test compares the bytes with
+those of the model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from desireline.receive.senders.sender import SenderReport
 DAY = 24 * 3_600_000
 FAR_FUTURE = DAY
 COMPARED = 30 * 60_000
-"""For so long after an event, another one's address and user agent are compared with its own."""
+"""Milliseconds. For so long after an event, identity resolution compares its address and user agent
+with those of other events. So an event early in a day also carries the hashes of the day before."""
 
 ACCOUNT_LIMIT = 200
 TEXT_LIMIT = 500
@@ -31,8 +32,8 @@ CONSENT_LIMIT = 50
 
 
 class Canonical:
-    """Maps reports. The result is a function of the report, the plan and the secret; of the time
-    of arrival only where the sender gave no time."""
+    """Maps reports. The result depends only on the report, the plan and the secret, and on the time
+    of arrival if the sender gave no time."""
 
     def __init__(self, plan: TrackingPlan, fragments: Fragments) -> None:
         self._plan = plan
@@ -41,32 +42,32 @@ class Canonical:
     def event(
         self,
         source: str,
-        reported: SenderReport,
+        report: SenderReport,
         raw: RawPointer,
         *,
         received_at: int,
         stamped: int,
     ) -> CanonicalEvent:
-        """The event as a model. received_at: journey time; stamped: wall time.
+        """Map a report to an event, as a model. received_at: journey time; stamped: wall time.
 
-        Raises InvalidEventError."""
+        Raises InvalidEventError, IgnoredEventError, WithheldError."""
         _, encoded = self.encoded(
-            source, reported, raw.id, raw.index, received_at=received_at, stamped=stamped
+            source, report, raw.id, raw.index, received_at=received_at, stamped=stamped
         )
         return CanonicalEvent.decode(encoded)
 
-    def strongest(self, reported: SenderReport) -> Alias | None:
-        """Of the aliases that a report names the strongest that means anybody."""
-        named = (
-            self._fragments.named(*alias) for alias in reported.aliases if alias[1] is not None
+    def strongest(self, report: SenderReport) -> Alias | None:
+        """Return the strongest alias of a report that identifies a person; None without one."""
+        candidates = (
+            self._fragments.named(*alias) for alias in report.aliases if alias[1] is not None
         )
-        found = sorted((one for one in named if one is not None), key=_strength)
-        return found[0].alias if found else None
+        valid = sorted((named for named in candidates if named is not None), key=_strength)
+        return valid[0].alias if valid else None
 
     def encoded(
         self,
         source: str,
-        reported: SenderReport,
+        report: SenderReport,
         raw_id: str,
         index: int,
         *,
@@ -75,25 +76,25 @@ class Canonical:
         mapped_as: str = "",
         suppressed: frozenset[str] = frozenset(),
     ) -> tuple[str, bytes]:
-        """The event's fragment, and the event as `CanonicalEvent.encode` would write it.
+        """Map a report. Return the event's fragment, and the bytes of `CanonicalEvent.encode`.
 
         raw_id, index: the raw pointer. received_at: journey time; stamped: wall time. mapped_as:
-        whose mappings hold, if not the source's. suppressed: fragments of persons of whom nothing
-        is taken. Raises InvalidEventError, WithheldError."""
+        the sender whose mappings apply, if not the source. suppressed: fragments of suppressed
+        persons. Raises InvalidEventError, IgnoredEventError, WithheldError."""
         mapped_as = mapped_as or source
-        if suppressed or reported.consent:
-            self._refuse_if_unwanted(reported, suppressed)
-        mapping, planned = self._plan.find(
-            mapped_as, reported.call, reported.event, reported.message
-        )
-        occurred_at = reported.occurred_at
+        if suppressed or report.consent:
+            self._raise_if_withheld(report, suppressed)
+        mapping, planned = self._plan.find(mapped_as, report.call, report.event, report.message)
+        occurred_at = report.occurred_at
         if occurred_at is not None and occurred_at > received_at + FAR_FUTURE:
-            raise InvalidEventError("future_time", "occurred more than a day after its arrival")
+            raise InvalidEventError(
+                "future_time", "the event's time is over a day ahead: check the sender's clock"
+            )
         happened = received_at if occurred_at is None else occurred_at
-        properties = planned.properties(mapping, reported.message, reported.properties)
-        aliases = self._aliases(mapped_as, reported)
+        properties = planned.properties(mapping, report.message, report.properties)
+        aliases = self._aliases(mapped_as, report)
         event = {
-            "event_id": event_id(source, reported.id),
+            "event_id": event_id(source, report.id),
             "schema_version": SCHEMA_VERSION,
             "name": planned.name,
             "category": planned.category,
@@ -102,78 +103,81 @@ class Canonical:
             "received_at": received_at,
             "timed": occurred_at is not None,
             "aliases": [
-                {"type": one.type, "value": one.value, "fragment": one.fragment} for one in aliases
+                {"type": named.type, "value": named.value, "fragment": named.fragment}
+                for named in aliases
             ],
-            "accounts": _accounts(planned, reported.accounts) if reported.accounts else (),
-            "traits": self._traits(reported),
+            "accounts": _accounts(planned, report.accounts) if report.accounts else (),
+            "traits": self._traits(report),
             "properties": properties,
             "measures": planned.measures(properties) if planned.summed else {},
-            "context": self._context(reported, happened),
-            "consent": _consent(reported.consent) if reported.consent else {},
+            "context": self._context(report, happened),
+            "consent": _consent(report.consent) if report.consent else {},
             "raw": {"id": raw_id, "index": index},
             "stamps": {"received": stamped},
         }
         return aliases[0].fragment, orjson.dumps(event)
 
-    def _aliases(self, source: str, reported: SenderReport) -> Sequence[Named]:
-        """Those that identify somebody, strongest first, each once."""
-        found: list[Named] = []
-        for alias_type, value in reported.aliases:
+    def _aliases(self, source: str, report: SenderReport) -> Sequence[Named]:
+        """Return the aliases that identify a person: without repetitions, the strongest first."""
+        valid: list[Named] = []
+        for alias_type, value in report.aliases:
             if value is None or (
                 alias_type is AliasType.EMAIL and source not in self._plan.verified_email
             ):
                 continue
             named = self._fragments.named(alias_type, value)
-            if named is not None and named not in found:
-                found.append(named)
-        if not found:
+            if named is not None and named not in valid:
+                valid.append(named)
+        if not valid:
             raise InvalidEventError("no_identity", "no alias identifies a person")
-        return sorted(found, key=_strength) if len(found) > 1 else found
+        return sorted(valid, key=_strength) if len(valid) > 1 else valid
 
-    def _traits(self, reported: SenderReport) -> dict[str, Scalar]:
-        kept: dict[str, Scalar] = {}
-        if reported.person_traits:
-            _keep(kept, self._plan.traits.person, reported.person_traits)
-        if reported.account_traits:
-            _keep(kept, self._plan.traits.account, reported.account_traits)
-        return kept
+    def _traits(self, report: SenderReport) -> dict[str, Scalar]:
+        traits: dict[str, Scalar] = {}
+        if report.person_traits:
+            _copy_traits(traits, self._plan.traits.person, report.person_traits)
+        if report.account_traits:
+            _copy_traits(traits, self._plan.traits.account, report.account_traits)
+        return traits
 
-    def _refuse_if_unwanted(self, reported: SenderReport, suppressed: frozenset[str]) -> None:
-        """Looks before anything else does: what is withheld must not reach quarantine either. Any
-        alias counts, also an address that would identify nobody here or is a trait alone."""
+    def _raise_if_withheld(self, report: SenderReport, suppressed: frozenset[str]) -> None:
+        """Raise WithheldError if the person refused consent or is suppressed.
+
+        This check comes first, because a withheld report must not reach quarantine. It looks at all
+        aliases, and at an email address that is only a trait."""
         needed = self._plan.needed_consent
-        if needed is not None and reported.consent.get(needed) is False:
+        if needed is not None and report.consent.get(needed) is False:
             raise WithheldError("consent")
         if not suppressed:
             return
-        address = (AliasType.EMAIL, reported.person_traits.get("email"))
-        for alias_type, value in (*reported.aliases, address):
+        address = (AliasType.EMAIL, report.person_traits.get("email"))
+        for alias_type, value in (*report.aliases, address):
             named = None if value is None else self._fragments.named(alias_type, value)
             if named is not None and named.fragment in suppressed:
                 raise WithheldError("suppressed")
 
-    def _context(self, reported: SenderReport, happened: int) -> dict[str, str]:
-        known: dict[str, str] = {}
-        day, into = divmod(happened, DAY)
+    def _context(self, report: SenderReport, happened: int) -> dict[str, str]:
+        context: dict[str, str] = {}
+        day, ms_of_day = divmod(happened, DAY)
         hashed = self._fragments.hashed
-        if reported.ip:
-            known["ip_hash"] = hashed(reported.ip, day)
-        if reported.user_agent:
-            known["user_agent_hash"] = hashed(reported.user_agent, day)
-        if into < COMPARED:
-            if reported.ip:
-                known["earlier_ip_hash"] = hashed(reported.ip, day - 1)
-            if reported.user_agent:
-                known["earlier_user_agent_hash"] = hashed(reported.user_agent, day - 1)
-        for name, value in reported.context.items():
+        if report.ip:
+            context["ip_hash"] = hashed(report.ip, day)
+        if report.user_agent:
+            context["user_agent_hash"] = hashed(report.user_agent, day)
+        if ms_of_day < COMPARED:
+            if report.ip:
+                context["earlier_ip_hash"] = hashed(report.ip, day - 1)
+            if report.user_agent:
+                context["earlier_user_agent_hash"] = hashed(report.user_agent, day - 1)
+        for name, value in report.context.items():
             if isinstance(value, str):
-                known[name] = value[:TEXT_LIMIT]
-        return known
+                context[name] = value[:TEXT_LIMIT]
+        return context
 
 
-def event_id(source: str, theirs: str) -> str:
-    """The event's id: 32 hexadecimal digits, the same for every delivery of it."""
-    return hashlib.blake2b(f"{source}|{theirs}".encode(), digest_size=16).hexdigest()
+def event_id(source: str, sender_id: str) -> str:
+    """Return the event's id: 32 hexadecimal digits, equal for all its deliveries."""
+    return hashlib.blake2b(f"{source}|{sender_id}".encode(), digest_size=16).hexdigest()
 
 
 def _strength(named: Named) -> int:
@@ -183,7 +187,7 @@ def _strength(named: Named) -> int:
 def _accounts(
     planned: PlannedEvent, accounts: Sequence[tuple[str, AccountRole]]
 ) -> list[dict[str, str]]:
-    """The accounts named; an event that only an owner causes makes a mention an ownership."""
+    """Return the event's accounts. If the planned event owns its account, the role is owner."""
     return [
         {"key": key, "role": AccountRole.OWNER if planned.owns_account else role}
         for key, role in accounts
@@ -191,18 +195,23 @@ def _accounts(
     ]
 
 
-def _consent(given: Mapping[str, Any]) -> dict[str, bool]:
-    """What was answered with yes or no, by category."""
-    answered = [(name[:TEXT_LIMIT], yes) for name, yes in given.items() if isinstance(yes, bool)]
-    return dict(answered[:CONSENT_LIMIT])
+def _consent(categories: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the consent categories that have a boolean answer."""
+    answers = [
+        (name[:TEXT_LIMIT], yes) for name, yes in categories.items() if isinstance(yes, bool)
+    ]
+    return dict(answers[:CONSENT_LIMIT])
 
 
-def _keep(kept: dict[str, Scalar], names: Mapping[str, str], traits: Mapping[str, Any]) -> None:
-    for theirs, ours in names.items():
-        if theirs not in traits:
+def _copy_traits(
+    target: dict[str, Scalar], names: Mapping[str, str], traits: Mapping[str, Any]
+) -> None:
+    """Copy traits to `target`. names: the sender's name of a trait -> the plan's name."""
+    for sender_name, plan_name in names.items():
+        if sender_name not in traits:
             continue
-        value = traits[theirs]
+        value = traits[sender_name]
         if isinstance(value, str):
-            kept[ours] = value[:TEXT_LIMIT]
+            target[plan_name] = value[:TEXT_LIMIT]
         elif isinstance(value, (bool, int, float)):
-            kept[ours] = value
+            target[plan_name] = value

@@ -1,7 +1,7 @@
-"""The mapping step of receive: the events of a verified body, and the reports that break the plan.
+"""The mapping step of receive: map the reports of a verified body to events.
 
-Topics, pulls, import, repair and replay use this mapper too. With the same plan and the times of
-the first arrival the result is the same, byte for byte.
+Topics, pulls, import, repair and replay use this mapper too. The same plan and the times of the
+first arrival give the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _UNREADABLE = SenderReport("", "", None, NOTHING, None, ())
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A body's id, and when it first arrived. received_at: journey time; stamped: wall time."""
+    """A body's id and the times of its first arrival, epoch ms. received_at: journey time.
+    stamped: wall time."""
 
     raw_id: str
     received_at: int
@@ -48,7 +49,7 @@ class Mapped(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A report that breaks the plan, and why."""
+    """A report that breaks the plan, with the error."""
 
     position: int
     report: SenderReport
@@ -61,8 +62,8 @@ class Rejected(NamedTuple):
 
 
 class Withheld(NamedTuple):
-    """A report that its person does not allow: it becomes neither an event nor a quarantine case.
-    objecting: an alias that must be suppressed from now on."""
+    """A report of a person who is suppressed, refused consent, or was deleted at the sender. It
+    becomes neither an event nor a quarantine case. objecting: an alias to suppress from now on."""
 
     position: int
     reason: str
@@ -96,7 +97,7 @@ class EventMapper:
     def with_secret(
         cls, plan: TrackingPlan, secret: bytes, suppressions: Suppressions | None = None
     ) -> EventMapper:
-        """Make a mapper for a plan. secret: the deployment's, which names the fragments."""
+        """Make a mapper for a plan. secret: the deployment's identity secret, for fragments."""
         return cls(Canonical(plan, Fragments(secret)), plan.version, suppressions)
 
     def __call__(
@@ -170,16 +171,20 @@ def unreadable(error: RefusedError) -> Rejected:
 
 
 def raw_id(source: str, body: bytes) -> str:
-    """The same for every delivery of a body. SHA-256 rather than BLAKE2, for the processors have
-    instructions for it: 0.2 ms instead of 0.5 for the body of a large batch."""
+    """Return a body's id: 32 hexadecimal digits, equal for all its deliveries.
+
+    SHA-256 takes 0.2 ms for a large batch, because processors have instructions for it. BLAKE2
+    takes 0.5 ms."""
     digest = hashlib.sha256(source.encode() + b"\n")
     digest.update(body)
     return digest.hexdigest()[:32]
 
 
 def as_received(raw: RawWebhook) -> WebhookRequest:
-    """The request that a raw webhook was: without its signature, which was checked, and without
-    its address, which may hold a key. Raises RefusedError (400) where the body is damaged."""
+    """Rebuild the request of a raw webhook, without its signature and its URL.
+
+    The URL is not stored, because it may hold a key. Raises RefusedError (400) if the body is
+    damaged."""
     try:
         body = base64.b64decode(raw.body, validate=True)
         if raw.encoding == "gzip":
@@ -196,6 +201,6 @@ def as_received(raw: RawWebhook) -> WebhookRequest:
 
 
 def reports_of(sender: Sender, raw: RawWebhook) -> list[SenderReport]:
-    """The reports in a raw webhook. Raises RefusedError where the sender can no longer read it."""
+    """Return the reports in a raw webhook. Raises RefusedError if the sender cannot read it."""
     request = as_received(raw)
     return list(sender.messages(sender.parse(content(request)), request))

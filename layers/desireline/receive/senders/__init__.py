@@ -1,7 +1,7 @@
-"""One module a sender: how it signs, and where in its messages things are.
+"""The registry of senders. One module per sender verifies its signature and parses its messages.
 
-A module in this folder that defines SENDER is a sender, under its own name; so is a file of the
-tracking plan that names the scheme its sender signs by. The guide is docs/adding_a_sender.md.
+A module in this folder that defines SENDER is a sender, and gives it its name. A file of the
+tracking plan with a signature scheme is a sender too. The guide is docs/adding_a_sender.md.
 """
 
 from __future__ import annotations
@@ -24,41 +24,45 @@ MODULES = frozenset(
     for module in iter_modules([str(Path(__file__).parent)])
     if module.name != "sender" and not module.name.startswith("_")
 )
-"""Those with code of their own."""
+"""The senders that have a module."""
 
 
 def configured(folder: Path = FILES) -> dict[str, SenderWords]:
-    """The senders that are a file alone, by name. Raises as `load_plan` does."""
+    """Read the senders that have a file but no module, by name. Raises as `load_plan` does."""
     files = (file for file in sorted(folder.glob("*.yaml")) if file.stem not in MODULES)
     return {words.sender: words for words in map(sender_words, files) if words.scheme}
 
 
-def _readable() -> Mapping[str, SenderWords]:
-    """None where a file is wrong: `load_plan` stops a function then, and `desireline plan check`
-    says what is wrong, for which it has to start."""
+def _configured_or_none() -> Mapping[str, SenderWords]:
+    """Read the senders that have a file but no module; return none of them if a file is invalid.
+
+    `desireline plan check` imports this module and has to start to report the invalid file.
+    `load_plan` raises for it in a function."""
     try:
         return configured()
     except (TypeError, ValueError, yaml.YAMLError):
         return {}
 
 
-_CONFIGURED = _readable()
+_CONFIGURED = _configured_or_none()
 
 NAMES = MODULES | _CONFIGURED.keys()
-"""All senders there are."""
+"""The names of all senders."""
 
 
-def known(names: Iterable[str] = NAMES, *, folder: Path = FILES) -> dict[str, Sender]:
-    """The senders of these names; folder: where senders without a module are. Raises ValueError
-    for a name that is none."""
+def load_senders(names: Iterable[str] = NAMES, *, folder: Path = FILES) -> dict[str, Sender]:
+    """Load senders by name. folder: holds the files of senders without a module.
+
+    Raises ValueError for an unknown name."""
     files = _CONFIGURED if folder == FILES else configured(folder)
-    there = MODULES | files.keys()
-    found: dict[str, Sender] = {}
+    available = MODULES | files.keys()
+    senders: dict[str, Sender] = {}
     for name in sorted(names):
-        if name not in there:
-            raise ValueError(f"no sender {name!r}: known are {', '.join(sorted(there))}")
-        found[name] = _configured(files[name]) if name in files else _of_module(name)
-    return found
+        if name not in available:
+            choices = ", ".join(sorted(available))
+            raise ValueError(f"Unknown sender {name!r}. Use one of: {choices}")
+        senders[name] = _configured(files[name]) if name in files else _of_module(name)
+    return senders
 
 
 def _of_module(name: str) -> Sender:
@@ -66,6 +70,6 @@ def _of_module(name: str) -> Sender:
     return sender
 
 
-def _configured(words: SenderWords) -> Sender:
-    sender: Sender = import_module(f"{__name__}._{words.scheme}").configured(words)
+def _configured(file: SenderWords) -> Sender:
+    sender: Sender = import_module(f"{__name__}._{file.scheme}").configured(file)
     return sender

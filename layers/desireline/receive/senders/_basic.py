@@ -1,5 +1,5 @@
-"""Basic authentication, of senders that sign nothing: the user is `desireline`, the password is the
-secret."""
+"""Basic authentication for senders without signatures. The user name is `desireline`, and the
+password is the secret."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ USER = "desireline"
 AUTHORIZATION = "authorization"
 
 
-def refuse_unless_known(request: WebhookRequest, secrets: Sequence[bytes]) -> None:
-    """Raises RefusedError (401: unsigned, forged)."""
-    scheme, _, given = header(request.headers, AUTHORIZATION).partition(" ")
+def refuse_unless_authenticated(request: WebhookRequest, secrets: Sequence[bytes]) -> None:
+    """Check the header Authorization. secrets: the valid passwords.
+
+    Raises RefusedError (401: unsigned, forged)."""
+    scheme, _, value = header(request.headers, AUTHORIZATION).partition(" ")
     if scheme.lower() != "basic":
-        raise RefusedError(401, "unsigned", "Authorization is not Basic")
-    refuse_unless_signed(AUTHORIZATION, [given.strip()], [_credentials(one) for one in secrets])
+        raise RefusedError(401, "unsigned", "Authorization must be Basic")
+    expected = [_credentials(secret) for secret in secrets]
+    refuse_unless_signed(AUTHORIZATION, [value.strip()], expected)
 
 
 def credentials(secret: bytes) -> dict[str, str]:
-    """The header that a sender with this secret sends."""
+    """Return the header that a sender with this secret sends."""
     return {AUTHORIZATION: f"Basic {_credentials(secret)}"}
 
 

@@ -1,9 +1,9 @@
-"""What signatures over a time and the body have in common.
+"""Shared parts of senders that sign a time and the body.
 
-Several senders differ only in header names, separators and encodings. None of their own libraries
-is used: each is either far larger than these lines, reads a clock of its own, so that no test can
-hold it to an age, or raises something else for a header that is no signature, which would become
-a 5xx. What is compared is compared by `hmac.compare_digest`.
+Several senders differ only in header names, separators and encodings. This module replaces their
+own libraries. Some of these are far larger. Some read their own clock, so that a test cannot check
+an age. Some raise an unexpected error for a malformed header, and the answer would be a 5xx. All
+comparisons use `hmac.compare_digest`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SECONDS_DIGITS = 11
 
 
 def hex_hmac(secret: bytes, *signed: bytes) -> str:
-    """Hex HMAC-SHA256 over the parts, one after the other."""
+    """Return the hex HMAC-SHA256 of the concatenated parts."""
     digest = hmac.new(secret, digestmod=hashlib.sha256)
     for part in signed:
         digest.update(part)
@@ -30,37 +30,40 @@ def hex_hmac(secret: bytes, *signed: bytes) -> str:
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
-    """A header that a signed request has. Raises RefusedError (401, unsigned)."""
+    """Return a header. Raises RefusedError (401, unsigned) if the request lacks it."""
     if value := headers.get(name):
         return value
     raise RefusedError(401, "unsigned", f"{name.title()} is missing")
 
 
 def fields(value: str, separator: str) -> list[tuple[str, str]]:
-    """'t=1,v1=abc' as pairs, in order; names may repeat while a secret rotates."""
+    """Split 't=1,v1=abc' into ordered pairs. Names repeat while a secret rotates."""
     pairs = (part.strip().partition("=") for part in value.split(separator))
-    return [(name, found) for name, _, found in pairs]
+    return [(name, content) for name, _, content in pairs]
 
 
 def signed_at(stamp: str) -> int:
-    """Seconds since the epoch, as a header has them, in milliseconds. Raises RefusedError (401)."""
+    """Convert a header's epoch seconds to milliseconds. Raises RefusedError (401, forged)."""
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _SECONDS_DIGITS):
-        raise RefusedError(401, "forged", "the signature's time is no number of seconds")
+        raise RefusedError(401, "forged", "the signature's time must be a number of seconds")
     return int(stamp) * 1000
 
 
-def refuse_unless_signed(name: str, given: Sequence[str], expected: Sequence[str]) -> None:
-    """given: what the request carries; expected: one for each secret. All are compared, so that
-    time tells nothing. Raises RefusedError (401, forged)."""
-    if not any([equals_any(one, expected) for one in given]):  # noqa: C419 — all are compared
+def refuse_unless_signed(name: str, signatures: Sequence[str], expected: Sequence[str]) -> None:
+    """Check that a request's signatures include an expected one. name: of the header. expected: one
+    for each secret. It compares all pairs in constant time, so that the duration reveals nothing.
+
+    Raises RefusedError (401, forged)."""
+    if not any([equals_any(value, expected) for value in signatures]):  # noqa: C419 — compares all
         raise RefusedError(401, "forged", f"{name.title()} does not match")
 
 
 class TimedFields(Sender):
-    """One header with a time and a signature, or several while a secret rotates: `t=…,v1=…`.
+    """A sender with one header of a time and a signature, `t=…,v1=…`. It has several signatures
+    while a secret rotates. The sender signs the time, a joint and the body.
 
-    Signed is the time, a joint and the body. in_header: in lower case. of_time, of_signature: the
-    fields' names. between: what separates fields. joint: what stands between time and body."""
+    in_header: the header's name, in lower case. of_time, of_signature: the fields' names. between:
+    the separator of fields. joint: the bytes between time and body."""
 
     in_header: ClassVar[str]
     of_time: ClassVar[str] = "t"
@@ -74,26 +77,25 @@ class TimedFields(Sender):
         parts = fields(header(request.headers, self.in_header), self.between)
         stamp = next((value for name, value in parts if name == self.of_time), "")
         at = signed_at(stamp)
-        given = [value for name, value in parts if name == self.of_signature]
-        refuse_unless_signed(
-            self.in_header, given, [self._signature(one, stamp, body) for one in secrets]
-        )
+        signatures = [value for name, value in parts if name == self.of_signature]
+        expected = [self._signature(secret, stamp, body) for secret in secrets]
+        refuse_unless_signed(self.in_header, signatures, expected)
         refuse_unless_fresh(at, now, oldest=self.oldest)
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         stamp = str(now // 1000)
         signature = self._signature(secret, stamp, request.body)
-        told = f"{self.of_time}={stamp}{self.between}{self.of_signature}={signature}"
-        return {self.in_header: told}
+        value = f"{self.of_time}={stamp}{self.between}{self.of_signature}={signature}"
+        return {self.in_header: value}
 
     def _signature(self, secret: bytes, stamp: str, body: bytes) -> str:
         return hex_hmac(secret, stamp.encode(), self.joint, body)
 
 
 class TimedHeaders(Sender):
-    """A header with the time, another with the signature.
+    """A sender with one header for the signature and one for its time.
 
-    signature_in, time_in: in lower case."""
+    signature_in, time_in: the headers' names, in lower case."""
 
     signature_in: ClassVar[str]
     time_in: ClassVar[str]
@@ -101,12 +103,11 @@ class TimedHeaders(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        given = header(request.headers, self.signature_in)
+        signature = header(request.headers, self.signature_in)
         stamp = header(request.headers, self.time_in)
         at = signed_at(stamp)
-        refuse_unless_signed(
-            self.signature_in, [given], [self.signature(one, stamp, body) for one in secrets]
-        )
+        expected = [self.signature(secret, stamp, body) for secret in secrets]
+        refuse_unless_signed(self.signature_in, [signature], expected)
         refuse_unless_fresh(at, now, oldest=self.oldest)
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
@@ -118,4 +119,4 @@ class TimedHeaders(Sender):
 
     @abstractmethod
     def signature(self, secret: bytes, stamp: str, body: bytes) -> str:
-        """What the header holds; stamp: seconds since the epoch, as the other one says them."""
+        """Return the signature of a body. stamp: the epoch seconds in the header of the time."""

@@ -1,8 +1,8 @@
-"""Topics of the company's own as senders: where things are in their records is data.
+"""The company's own topics as senders: a file of the tracking plan describes their records.
 
-A source is a file `tracking_plan/senders/<source>.yaml` with `message`, besides its mappings. The
-record's value is the body; what the mapping needs of the record besides travels in headers, so
-that a raw body can be mapped again without the topic.
+A source is a file `tracking_plan/senders/<source>.yaml` with `message` and mappings. The record's
+value becomes the body of a request. Its key, its headers and its location become headers of the
+request, so that a replay can map the raw body without the topic.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.sender import WITHHELD, Sender, SenderReport, as_object
 from desireline.records import Record
 
-PLACE = "x-kafka-place"
-"""Topic, partition, offset and timestamp, separated by spaces, which no topic's name holds."""
+LOCATION = "x-kafka-place"
+"""Holds topic, partition, offset and timestamp, separated by spaces. Topic names have no spaces."""
 
 KEY = "x-kafka-key"
 HEADER = "x-kafka-header-"
@@ -29,7 +29,7 @@ BATCH_LIMIT = 4_000
 
 
 class TopicSender(Sender):
-    """A source. As a webhook it does not exist."""
+    """A source that is a topic. It has no webhook, so `verify` refuses every request."""
 
     secret = ""
 
@@ -37,41 +37,43 @@ class TopicSender(Sender):
         self._paths = paths
 
     def request(self, record: Record) -> WebhookRequest:
-        """A record as a request: its value, and what the places ask for besides."""
-        kept = {
+        """Make a request of a record: its value, its location, and the headers in `message`."""
+        headers = {
             f"{HEADER}{name}": record.headers[name].decode(errors="replace")
             for name in self._paths.headers
             if name in record.headers
         }
         if self._paths.key and record.key is not None:
-            kept[KEY] = record.key.decode(errors="replace")
-        place = f"{record.topic} {record.partition} {record.offset} {record.timestamp}"
-        return WebhookRequest(self.name, {PLACE: place, **kept}, record.value or b"")
+            headers[KEY] = record.key.decode(errors="replace")
+        location = f"{record.topic} {record.partition} {record.offset} {record.timestamp}"
+        return WebhookRequest(self.name, {LOCATION: location, **headers}, record.value or b"")
 
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        raise RefusedError(404, "unknown_sender", "no such webhook")
+        raise RefusedError(404, "unknown_sender", "this source is a topic: produce records to it")
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        raise ValueError(f"{self.name} is a topic: produce to it")
+        raise ValueError(f"{self.name} is a topic. Produce records to it.")
 
     def parse(self, body: bytes) -> Any:
         if body.startswith(b"\0"):
-            raise RefusedError(400, "not_json", "begins as Avro or Protobuf with a registry does")
+            raise RefusedError(
+                400, "not_json", "produce plain JSON, not Avro or Protobuf with a registry's prefix"
+            )
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise RefusedError(400, "not_json", "the value is not JSON") from error
+            raise RefusedError(400, "not_json", "the value must be JSON") from error
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         batch = payload if isinstance(payload, list) else [payload]
         if len(batch) > BATCH_LIMIT:
             raise RefusedError(413, "too_many", f"more than {BATCH_LIMIT} events")
         record = _record(request.headers)
-        where = f"{record['topic']}-{record['partition']}-{record['offset']}"
+        record_id = f"{record['topic']}-{record['partition']}-{record['offset']}"
         for index, message in enumerate(batch):
-            fallback = where if batch is not payload else f"{where}-{index}"
+            fallback = record_id if batch is not payload else f"{record_id}-{index}"
             if message == WITHHELD:
                 yield SenderReport(fallback, "", None, WITHHELD, None, ())
             else:
@@ -80,7 +82,7 @@ class TopicSender(Sender):
 
 
 def topic_senders(plan: TrackingPlan) -> dict[str, TopicSender]:
-    """The sources of the plan that are topics, by name."""
+    """Make the senders of the plan's topics, by source name."""
     return {
         name: _named(name, words.message)
         for name, words in plan.senders.items()
@@ -96,12 +98,13 @@ def _named(source: str, paths: MessagePaths) -> TopicSender:
 
 
 def _record(headers: Mapping[str, str]) -> dict[str, Any]:
-    """What stands under `$record`. Raises RefusedError for a body that came from no topic."""
+    """Build the object `$record` from a request's headers. Raises RefusedError (400) if the header
+    of the location is missing or invalid."""
     try:
-        topic, partition, offset, timestamp = headers.get(PLACE, "").split(" ")
+        topic, partition, offset, timestamp = headers.get(LOCATION, "").split(" ")
         numbers = {"partition": int(partition), "offset": int(offset), "timestamp": int(timestamp)}
     except ValueError as error:
-        raise RefusedError(400, "malformed", "without its place in a topic") from error
+        raise RefusedError(400, "malformed", f"the header {LOCATION} is invalid") from error
     return {"topic": topic, **numbers, "key": headers.get(KEY), "headers": dict(_headers(headers))}
 
 

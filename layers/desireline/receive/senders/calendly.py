@@ -1,12 +1,13 @@
 """Calendly's webhook subscriptions: meetings booked and cancelled.
 
 Signature: `Calendly-Webhook-Signature: t=…,v1=…`, hex HMAC-SHA256 of `t.body`. Calendly's own
-example allows three minutes; ours are the five of everyone, both ways. It retries for 24 hours and
-then disables the subscription, so nothing that it signed is answered with an error.
+example allows three minutes. We allow five minutes in both directions, as for other senders.
+Calendly retries for 24 hours and then disables the subscription. So receive quarantines a signed
+body that it cannot read, and answers 200.
 
-Set up by its API, `POST /webhook_subscriptions`, with the events `invitee.created` and
-`invitee.canceled`, and the secret as `signing_key`. Who moves a meeting cancels one and books one:
-both carry `rescheduled`.
+Set up: call its API, `POST /webhook_subscriptions`, with the events `invitee.created` and
+`invitee.canceled`, and with the secret as `signing_key`. If an invitee moves a meeting, Calendly
+sends both events, and both carry `rescheduled`.
 https://developer.calendly.com/api-docs/overview/webhooks/webhook-signatures
 """
 
@@ -27,7 +28,7 @@ SIGNATURE = "calendly-webhook-signature"
 
 
 class Calendly(TimedFields):
-    """See the module."""
+    """Calendly. See the module."""
 
     name = "calendly"
     secret = "the signing key that the webhook subscription was created with"
@@ -38,14 +39,14 @@ class Calendly(TimedFields):
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict) or not as_text(payload.get("event")):
-            raise RefusedError(400, "malformed", "not an event of Calendly")
-        return [_reported(payload)]
+            raise RefusedError(400, "malformed", "the body must be an event of Calendly")
+        return [_to_report(payload)]
 
 
 SENDER = Calendly()
 
 
-def _reported(event: Mapping[str, Any]) -> SenderReport:
+def _to_report(event: Mapping[str, Any]) -> SenderReport:
     invitee = as_object(event.get("payload"))
     meeting = as_object(invitee.get("scheduled_event"))
     kind, created = str(event["event"]), as_text(event.get("created_at")) or ""
@@ -55,8 +56,7 @@ def _reported(event: Mapping[str, Any]) -> SenderReport:
         event=None,
         message=event,
         occurred_at=epoch_ms(created),
-        # Whoever books writes address and tracking parameters: the address stands alone, so that
-        # it can link nobody to anybody.
+        # The invitee types the address, so the event must not link it to another alias.
         aliases=[(AliasType.EMAIL, invitee.get("email"))],
         properties=_duration(meeting),
         person_traits={
@@ -72,5 +72,5 @@ def _duration(meeting: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _id(kind: str, invitee: str, created: str) -> str:
-    """Calendly names no event: one is told by what happened to which invitee when."""
+    """Return an id of kind, invitee and time, because Calendly's events have none."""
     return hashlib.sha256("\n".join((kind, invitee, created)).encode()).hexdigest()

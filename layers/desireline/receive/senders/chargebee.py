@@ -1,18 +1,18 @@
 """Chargebee's webhooks.
 
-Nothing is signed: Chargebee knows Basic authentication, or a key in the address. Only the former
-is taken, for addresses are logged and traced: the user name is `desireline`, the password is the
-secret. There is no time either; deduplication by the event's id is what a replay meets.
+Signature: none. Chargebee supports Basic authentication, or a key in the address. We use Basic
+authentication, because addresses appear in logs and traces. The user name is `desireline`, and the
+password is the secret. No time is signed, so only deduplication by event id stops a replay.
 
 Chargebee waits 20 seconds and repeats seven times in up to two days. Events come in any order, and
-`occurred_at` has seconds only: what orders two of one second is the `resource_version` of what they
-are about, in milliseconds.
+`occurred_at` has only seconds. The `resource_version` of the changed object, in milliseconds,
+orders events of the same second.
 
-Set up under Settings, Webhooks, protected by basic authentication: customer created, subscription
-created, started, activated, renewed, cancelled and trial extended, payment source added, payment
+Set up: in Settings, Webhooks, choose basic authentication. Select customer created; subscription
+created, started, activated, renewed, cancelled and trial extended; payment source added; payment
 succeeded, failed and refunded. The fields `cf_user_id` and `cf_group_id` of a customer or
-subscription name the company's own user and account. A changed subscription does not say what it
-was before, so upgrades and downgrades cannot be told.
+subscription name the company's own user and account. A changed subscription omits its earlier
+state, so the mapping cannot distinguish upgrades and downgrades.
 https://apidocs.chargebee.com/docs/api/webhooks
 """
 
@@ -25,15 +25,15 @@ from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.mapping.times import epoch_seconds
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders._basic import credentials, refuse_unless_known
+from desireline.receive.senders._basic import credentials, refuse_unless_authenticated
 from desireline.receive.senders.sender import Sender, SenderReport, as_object, as_text
 
 SAME_CHANGE_MS = 60_000
-"""How long after an event's second the version may be that the event itself made."""
+"""A version belongs to an event if it is at most this much later than the event's second."""
 
 
 class Chargebee(Sender):
-    """See the module."""
+    """Chargebee. See the module."""
 
     name = "chargebee"
     secret = "the webhook's Basic authentication: this is the password, the user is desireline"
@@ -46,12 +46,12 @@ class Chargebee(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        refuse_unless_known(request, secrets)
+        refuse_unless_authenticated(request, secrets)
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict) or not as_text(payload.get("id")):
-            raise RefusedError(400, "malformed", "not an event of Chargebee")
-        return [_reported(payload)]
+            raise RefusedError(400, "malformed", "the body must be an event of Chargebee")
+        return [_to_report(payload)]
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         return credentials(secret)
@@ -60,12 +60,12 @@ class Chargebee(Sender):
 SENDER = Chargebee()
 
 
-def _reported(event: Mapping[str, Any]) -> SenderReport:
+def _to_report(event: Mapping[str, Any]) -> SenderReport:
     content = as_object(event.get("content"))
     customer = as_object(content.get("customer"))
-    found = as_object(content.get("subscription"))
+    subscription = as_object(content.get("subscription"))
     billing = customer.get("id") or _customer_of(content)
-    group = found.get("cf_group_id") or customer.get("cf_group_id")
+    group = subscription.get("cf_group_id") or customer.get("cf_group_id")
     accounts = (("group", group), ("cus", billing))
     return SenderReport(
         id=str(event["id"]),
@@ -74,11 +74,11 @@ def _reported(event: Mapping[str, Any]) -> SenderReport:
         message=event,
         occurred_at=_occurred_at(event.get("occurred_at"), content),
         aliases=[
-            (AliasType.USER, found.get("cf_user_id") or customer.get("cf_user_id")),
+            (AliasType.USER, subscription.get("cf_user_id") or customer.get("cf_user_id")),
             (AliasType.BILLING, billing),
             (AliasType.EMAIL, customer.get("email")),
         ],
-        # Who pays for an account owns it.
+        # The person who pays for an account owns it.
         accounts=[
             (f"{key}:{value}", AccountRole.OWNER)
             for key, value in accounts
@@ -89,14 +89,15 @@ def _reported(event: Mapping[str, Any]) -> SenderReport:
 
 
 def _customer_of(content: Mapping[str, Any]) -> str | None:
-    """Of events that do not carry the customer."""
+    """Return the customer id of an event that omits the customer."""
     parts = (as_object(content.get(name)) for name in ("subscription", "invoice", "transaction"))
-    return next((found for part in parts if (found := as_text(part.get("customer_id")))), None)
+    return next((number for part in parts if (number := as_text(part.get("customer_id")))), None)
 
 
 def _occurred_at(occurred_at: object, content: Mapping[str, Any]) -> int | None:
-    """The second that the event names, made exact by the version of what it changed. A version of
-    another time belongs to another change."""
+    """Return the event's time in ms, from its second and the latest version of its objects.
+
+    Versions more than `SAME_CHANGE_MS` later belong to other changes."""
     second = epoch_seconds(occurred_at)
     if second is None:
         return None

@@ -1,12 +1,12 @@
-"""Customer.io's reporting webhooks: what became of each message.
+"""Customer.io's reporting webhooks: deliveries, opens and clicks of messages.
 
 Signature: `X-CIO-Signature`, hex HMAC-SHA256 of `v0:timestamp:body`; `X-CIO-Timestamp` in seconds.
-Customer.io waits 4 seconds and publishes no tolerance: ours is five minutes, both ways.
-An event is named by what the message was and what became of it: `email_opened`.
+Customer.io waits 4 seconds and publishes no tolerance. We allow five minutes in both directions.
+An event's name combines the kind of message and its metric: `email_opened`.
 
-Set up under Integrations, Reporting Webhooks: of emails delivered, opened, clicked, bounced,
-dropped, failed, spammed and unsubscribed; of in-app messages opened and clicked. A person is known
-by the id that the company has given it, and only without one by its address.
+Set up: in Integrations, Reporting Webhooks, select emails delivered, opened, clicked, bounced,
+dropped, failed, spammed and unsubscribed, and in-app messages opened and clicked. The company's own
+id identifies a person. Without such an id, the email address does.
 https://docs.customer.io/api/webhooks/
 """
 
@@ -27,7 +27,7 @@ TIMESTAMP = "x-cio-timestamp"
 
 
 class CustomerIo(TimedHeaders):
-    """See the module."""
+    """Customer.io. See the module."""
 
     name = "customerio"
     secret = "the reporting webhook's signing key: Integrations, Reporting Webhooks, the webhook"
@@ -39,8 +39,8 @@ class CustomerIo(TimedHeaders):
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict) or not as_text(payload.get("event_id")):
-            raise RefusedError(400, "malformed", "not an event of Customer.io")
-        return [_reported(payload)]
+            raise RefusedError(400, "malformed", "the body must be an event of Customer.io")
+        return [_to_report(payload)]
 
     def signature(self, secret: bytes, stamp: str, body: bytes) -> str:
         return hex_hmac(secret, b"v0:", stamp.encode(), b":", body)
@@ -49,23 +49,23 @@ class CustomerIo(TimedHeaders):
 SENDER = CustomerIo()
 
 
-def _reported(event: Mapping[str, Any]) -> SenderReport:
+def _to_report(event: Mapping[str, Any]) -> SenderReport:
     data = as_object(event.get("data"))
-    known = as_object(data.get("identifiers"))
-    user = known.get("id") or data.get("customer_id")
-    recipient = known.get("email") or _address(data.get("recipient"))
+    identifiers = as_object(data.get("identifiers"))
+    user = identifiers.get("id") or data.get("customer_id")
+    recipient = identifiers.get("email") or _address(data.get("recipient"))
     return SenderReport(
         id=str(event["event_id"]),
         call=f"{as_text(event.get('object_type')) or ''}_{as_text(event.get('metric')) or ''}",
         event=None,
         message=event,
         occurred_at=epoch_seconds(event.get("timestamp")),
-        # One or the other: that a message went to an address links that address to nobody.
+        # Only one alias: a message's recipient does not prove that address and user are one person.
         aliases=[(AliasType.USER, user) if user else (AliasType.EMAIL, recipient)],
         person_traits={"email": recipient} if recipient else {},
     )
 
 
 def _address(recipient: object) -> str | None:
-    """Recipients are devices and telephone numbers, too."""
+    """Return a recipient that is an email address. Others are devices or telephone numbers."""
     return recipient if isinstance(recipient, str) and "@" in recipient else None

@@ -1,12 +1,14 @@
-"""What the company's own site and servers send: the HTTP API that Segment's libraries speak.
+"""The HTTP API for the company's own sites and servers, compatible with Segment's libraries.
 
-`POST /v1/{identify,track,page,screen,group,alias,batch}`, and the short forms that analytics.js
-uses (`/v1/t`, `/v1/b`, …). The write key is the user name of Basic auth (server libraries) or
-`writeKey` in the body (browsers, whose content type is text/plain so that they need not ask first).
+The paths are `POST /v1/{identify,track,page,screen,group,alias,batch}`, and the short forms of
+analytics.js (`/v1/t`, `/v1/b`, …). Server libraries send the write key as the user name of Basic
+authentication. Browsers send it as `writeKey` in the body, with content type text/plain to avoid a
+preflight request.
 https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
 
-Times are taken as the caller gives them: Segment corrects `timestamp` by `sentAt` and the time of
-arrival, which would give each delivery of an event another time. docs/http_api.md says more.
+This sender uses the caller's times as they are. Segment corrects `timestamp` by `sentAt` and the
+time of arrival, so that each delivery of an event would have another time. docs/http_api.md has the
+details.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
 from desireline.receive.senders.segment import SENDER as SEGMENT
-from desireline.receive.senders.segment import calls, reported
+from desireline.receive.senders.segment import calls, to_report
 from desireline.receive.senders.sender import (
     Sender,
     SenderReport,
@@ -36,13 +38,13 @@ CALLS = {
     **{"g": "group", "a": "alias", "b": "batch"},
     "": "",
 }
-"""By the last part of the path. Without one the body tells: a batch, or a call with its type."""
+"""The call by the last part of the path. Without such a part, the body is a batch or has a type."""
 
 ORIGIN = "origin"
 
 
 class Direct(Sender):
-    """See the module."""
+    """The company's own sites and servers. See the module."""
 
     name = "direct"
     secret = "write keys of sites and servers: the JSON of docs/http_api.md, or one server's key"
@@ -54,40 +56,47 @@ class Direct(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> str:
-        """Returns the name of the key."""
+        """Check the write key and its limits. Returns the key's name.
+
+        Raises RefusedError: 401, 403, 404, 413, or 400 for a body that is not JSON."""
         if request.call not in CALLS:
-            raise RefusedError(404, "unknown_call", "see docs/http_api.md for the calls")
+            raise RefusedError(404, "unknown_call", "docs/http_api.md lists the calls")
         payload = None
-        given = _basic(request.headers.get("authorization", ""))
-        if given is None:
+        value = _basic(request.headers.get("authorization", ""))
+        if value is None:
             payload = self.parse(body)
-            given = as_text(as_object(payload).get("writeKey"))
-        if not given:
-            raise RefusedError(401, "unsigned", "no write key: Basic auth, or writeKey in the body")
-        key = matching(given, secrets)
+            value = as_text(as_object(payload).get("writeKey"))
+        if not value:
+            raise RefusedError(
+                401, "unsigned", "send a write key: Basic auth, or writeKey in the body"
+            )
+        key = matching(value, secrets)
         if key is None:
-            raise RefusedError(401, "forged", "no such write key")
+            raise RefusedError(401, "forged", "the write key is not valid")
         key.admit(request.headers.get(ORIGIN), len(body))
         if key.restricted:
             key.allow(_messages(self.parse(body) if payload is None else payload, request))
         return key.name
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
-        found = map(reported, _messages(payload, request))
-        return (_seen(one, request) for one in found) if ORIGIN in request.headers else found
+        reports = map(to_report, _messages(payload, request))
+        if ORIGIN not in request.headers:
+            return reports
+        return (_with_connection(report, request) for report in reports)
 
-    def without(self, payload: Any, places: Container[int], count: int) -> Any:
-        """Of what a batch shares the account stays: it is of all of them, and an event without its
-        account would be counted once more when it is mapped again."""
-        left = SEGMENT.without(payload, places, count)
+    def without(self, payload: Any, positions: Container[int], count: int) -> Any:
+        """Remove the messages at these positions, and the batch's context except its account.
+
+        A replay would count an event without its account a second time."""
+        left = SEGMENT.without(payload, positions, count)
         account = as_object(as_object(payload).get("context")).get("groupId")
         return {**left, "context": {"groupId": account}} if account and left else left
 
-    def kept(self, request: WebhookRequest, body: bytes) -> bytes:
+    def stored_body(self, request: WebhookRequest, body: bytes) -> bytes:
         return without_keys(body)
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        key = next((one for one in write_keys(secret) if one.kind == "server"), None)
+        key = next((key for key in write_keys(secret) if key.kind == "server"), None)
         return {"authorization": basic(key)} if key else {}
 
 
@@ -95,12 +104,12 @@ SENDER = Direct()
 
 
 def basic(key: WriteKey) -> str:
-    """The header Authorization of a server's library."""
+    """Return the header Authorization that a server's library sends."""
     return f"Basic {base64.b64encode(f'{key.key}:'.encode()).decode()}"
 
 
 def _basic(header: str) -> str | None:
-    """The user name in Basic auth; None without such a header."""
+    """Return the user name in a header of Basic authentication; None for other headers."""
     scheme, _, value = header.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -112,7 +121,7 @@ def _basic(header: str) -> str | None:
 
 
 def _messages(payload: Any, request: WebhookRequest) -> list[Mapping[str, Any]]:
-    """The calls, each with its type and an id that a repeated delivery shares.
+    """Return the calls of a body, each with its type and an id that is equal at each delivery.
 
     Raises RefusedError (400, 413)."""
     call = CALLS[request.call]
@@ -123,17 +132,18 @@ def _messages(payload: Any, request: WebhookRequest) -> list[Mapping[str, Any]]:
         )
         return [_whole(message, "", shared) for message in batch]
     if not isinstance(payload, dict):
-        raise RefusedError(400, "malformed", "not a call")
+        raise RefusedError(400, "malformed", "the body must be a call: a JSON object")
     return [_whole(payload, call, None)]
 
 
-def _whole(given: Any, call: str, shared: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    message = as_object(given)
+def _whole(item: Any, call: str, shared: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Complete a call. call: its type, from the path. shared: the context of its batch."""
+    message = as_object(item)
     if call and message.get("type") != call:
         message = {**message, "type": call}
     if not as_text(message.get("messageId")):
-        # Its content is its id, and a repeated delivery differs in when it was sent. What the batch
-        # shares is none of it: that goes where a suppressed person's call is taken out of the body.
+        # The id is a hash of the content without `sentAt`, which differs at each delivery, and
+        # without the batch's context, which `without` removes with a suppressed person's call.
         message = {k: v for k, v in message.items() if k not in ("sentAt", "writeKey")}
         message = {**message, "messageId": content_id(message)} if shared else message
     if shared:
@@ -141,11 +151,11 @@ def _whole(given: Any, call: str, shared: Mapping[str, Any] | None) -> Mapping[s
     return message
 
 
-def _seen(one: SenderReport, request: WebhookRequest) -> SenderReport:
-    """What a browser does not tell of itself, its connection does."""
-    if one.ip and one.user_agent:
-        return one
-    return one._replace(
-        ip=one.ip or request.remote_address,
-        user_agent=one.user_agent or request.headers.get("user-agent"),
+def _with_connection(report: SenderReport, request: WebhookRequest) -> SenderReport:
+    """Fill in a browser's missing address and user agent from its connection."""
+    if report.ip and report.user_agent:
+        return report
+    return report._replace(
+        ip=report.ip or request.remote_address,
+        user_agent=report.user_agent or request.headers.get("user-agent"),
     )

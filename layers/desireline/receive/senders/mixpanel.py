@@ -1,25 +1,25 @@
-"""Mixpanel's cohort webhooks: who is in a cohort, who entered it, who left it.
+"""Mixpanel's cohort webhooks: the members of a cohort, its new members, and those who left.
 
-Nothing is signed: Mixpanel knows Basic authentication, which is optional there and required here;
-the user name is `desireline`, the password is the secret. There is no time either.
+Signature: none. Mixpanel supports Basic authentication, which we require. The user name is
+`desireline`, and the password is the secret. No time is signed either.
 
-Set up in Mixpanel's integrations, Webhooks, Add connection; then each cohort is exported to it.
+Set up: in Mixpanel's integrations, Webhooks, choose Add connection. Then export each cohort to it.
 
-A cohort is synced every 30 minutes in pages of 1,000 members: first and after three days of errors
-all of them (`members`), else who came and went since the last sync that went well (`add_members`,
-`remove_members`). The answer has to repeat the `action` and say `success` or `failure`.
+Mixpanel syncs a cohort every 30 minutes in pages of 1,000 members. The first sync sends all members
+(`members`), and so does the first one after three days of errors. Other syncs send the changes
+since the last successful sync (`add_members`, `remove_members`). The answer has to repeat the
+`action` and contain the status `success` or `failure`.
 
-Mixpanel pauses a cohort after 400, 401, 403 or 404, until somebody turns it on again. After other
-errors it tries five times in a minute and then at the next sync, from the last state that went
-well. So wrong credentials, which may be its own with the password of yesterday, and whatever else
-would be one of those, are refused with 429 and a `failure` whose message Mixpanel shows; a body
-that cannot be read is set aside and answered with 200.
+After 400, 401, 403 or 404, Mixpanel pauses a cohort until a user resumes it. After other errors it
+tries five times in a minute, and again at the next sync. So receive answers 429 in place of these
+four, with a `failure` whose message Mixpanel shows. Wrong credentials may be Mixpanel's own with an
+old password. Receive quarantines a body that it cannot read, and answers 200.
 
-Identifiers of events. One page of one sync says a thing once: session, page, action and member. A
-sync that broke off begins again under another session, so that somebody may enter a cohort twice.
+Event ids: session, page, action and member occur once in a sync. An interrupted sync starts again
+with another session, so that a person may enter a cohort twice.
 
-Who it is. A `distinct_id` is a user's, unless it says that it is a device's or looks made up;
-`$user_id` and `group_id` count, if they are among the properties to export. An address is a trait.
+Identity: a `distinct_id` is a user's, unless it has the prefix of devices or looks generated.
+`$user_id` and `group_id` count if you export these properties. An email address is a trait.
 https://docs.mixpanel.com/docs/cohort-sync/webhooks
 """
 
@@ -36,7 +36,7 @@ import orjson
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import Answer, WebhookRequest
-from desireline.receive.senders._basic import credentials, refuse_unless_known
+from desireline.receive.senders._basic import credentials, refuse_unless_authenticated
 from desireline.receive.senders.mixpanel_export import typed
 from desireline.receive.senders.sender import WITHHELD, Sender, SenderReport, as_object, as_text
 
@@ -44,7 +44,7 @@ _ACTION = re.compile(rb'"action"\s*:\s*"((?:add_|remove_)?members)"')
 
 
 class Mixpanel(Sender):
-    """See the module."""
+    """Mixpanel's cohorts. See the module."""
 
     name = "mixpanel"
     secret = "the connection's Basic authentication: this is the password, the user is desireline"
@@ -58,7 +58,7 @@ class Mixpanel(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        refuse_unless_known(request, secrets)
+        refuse_unless_authenticated(request, secrets)
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         action = as_text(as_object(payload).get("action"))
@@ -67,24 +67,24 @@ class Mixpanel(Sender):
         page = as_object(parameters.get("page_info")).get("page_count")
         named = isinstance(session, int | str) and isinstance(page, int | float | str | None)
         if not (action and isinstance(members, list) and named):
-            raise RefusedError(400, "malformed", "not a page of a cohort of Mixpanel")
-        told = {name: value for name, value in parameters.items() if name != "members"}
+            raise RefusedError(400, "malformed", "the body must be a page of a Mixpanel cohort")
+        shared = {name: value for name, value in parameters.items() if name != "members"}
         return [
-            _reported(action, f"{session}|{page}|{action}", told, as_object(member))
+            _to_report(action, f"{session}|{page}|{action}", shared, as_object(member))
             for member in members
         ]
 
-    def without(self, payload: Any, places: Container[int], count: int) -> Any:
+    def without(self, payload: Any, positions: Container[int], count: int) -> Any:
         parameters = payload["parameters"]
-        left = super().without(parameters["members"], places, count)
+        left = super().without(parameters["members"], positions, count)
         return {**payload, "parameters": {**parameters, "members": left}}
 
     def reply(self, payload: Any) -> Mapping[str, Any] | None:
         action = as_object(payload).get("action")
         return {"action": action, "status": "success"} if isinstance(action, str) else None
 
-    def told(self, answer: Answer, request: WebhookRequest) -> Answer:
-        answer = super().told(answer, request)
+    def adapt_answer(self, answer: Answer, request: WebhookRequest) -> Answer:
+        answer = super().adapt_answer(answer, request)
         action = _ACTION.search(request.body)
         failure = {
             "action": action[1].decode() if action else "",
@@ -100,19 +100,19 @@ class Mixpanel(Sender):
 SENDER = Mixpanel()
 
 
-def _reported(
+def _to_report(
     action: str, page: str, parameters: Mapping[str, Any], member: Mapping[str, Any]
 ) -> SenderReport:
-    who, user = member.get("mixpanel_distinct_id"), member.get("$user_id")
+    distinct_id, user = member.get("mixpanel_distinct_id"), member.get("$user_id")
     return SenderReport(
-        id=f"{page}|{_key(who, member)}",
+        id=f"{page}|{_key(distinct_id, member)}",
         call=action,
         event=None,
         message=member
         if member == WITHHELD
         else {"action": action, "parameters": parameters, "member": member},
         occurred_at=None,
-        aliases=[(AliasType.USER, user), typed(who)] if user else [typed(who)],
+        aliases=[(AliasType.USER, user), typed(distinct_id)] if user else [typed(distinct_id)],
         accounts=_accounts(member.get("group_id")),
         person_traits={
             "email": member.get("email"),
@@ -123,14 +123,14 @@ def _reported(
     )
 
 
-def _key(who: object, member: Mapping[str, Any]) -> str:
-    """Which member of a page it is, wherever in it."""
-    if isinstance(who, (int, str)) and who:
-        return str(who)
+def _key(distinct_id: object, member: Mapping[str, Any]) -> str:
+    """Return a member's key, which does not depend on its position in the page."""
+    if isinstance(distinct_id, (int, str)) and distinct_id:
+        return str(distinct_id)
     try:
         written = orjson.dumps(dict(member), option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
-        # What orjson reads it does not always write. It is nobody all the same.
+        # orjson reads deeper nesting than it writes. Such a member identifies no person anyway.
         written = b""
     return hashlib.sha256(written).hexdigest()
 

@@ -1,22 +1,22 @@
 """Paddle Billing's notifications.
 
-Signature: `Paddle-Signature: ts=…;h1=…[;h1=…]`, hex HMAC-SHA256 of `ts:body`; several h1 while a
-secret rotates. Written here rather than taken from Paddle's library: that is a client of its whole
-API, and reads a clock of its own.
+Signature: `Paddle-Signature: ts=…;h1=…[;h1=…]`, hex HMAC-SHA256 of `ts:body`, with several h1 while
+a secret rotates. This module does not use Paddle's library, which is a client of the whole API and
+reads its own clock.
 
-Age: the library allows 5 seconds, which a cold start, a gateway's queue or two clocks use up. And
-users report that a repeat, of which there are up to 60 in three days, carries the time of the first
-attempt. So a signature may be three days old and, as everyone's, five minutes ahead. What a
-captured request is good for in these three days is nothing: its event id is the same, and
-deduplication remembers longer. docs/adr/0013-how-old-a-signature-may-be.md
+Age: the library allows 5 seconds. A cold start, a gateway's queue or a clock difference takes
+longer. Paddle repeats up to 60 times in three days, and users report that a repetition has the time
+of the first attempt. So we accept signatures that are up to three days old, or five minutes ahead.
+A captured request has no effect in these three days, because deduplication remembers its event id
+for longer. docs/adr/0013-how-old-a-signature-may-be.md
 
-Events come in any order; their own `occurred_at` is what counts.
+Events come in any order. Their `occurred_at` counts.
 
-Set up under Developer tools, Notifications: customer created, payment method saved, transaction
-ready, paid, completed and payment failed, subscription activated and canceled, adjustment created
-and updated. `user_id` and `group_id` in the custom data of a checkout name the company's own user
-and account. An updated subscription does not say what it was before, so upgrades and downgrades
-cannot be told.
+Set up: in Developer tools, Notifications, select customer created, payment method saved;
+transaction ready, paid, completed and payment failed; subscription activated and canceled;
+adjustment created and updated. `user_id` and `group_id` in a checkout's custom data name the
+company's own user and account. An updated subscription omits its earlier state, so the mapping
+cannot distinguish upgrades and downgrades.
 https://developer.paddle.com/webhooks/about/signature-verification
 """
 
@@ -37,7 +37,7 @@ RETRIES_MS = 3 * 24 * 3_600_000
 
 
 class Paddle(TimedFields):
-    """See the module."""
+    """Paddle Billing. See the module."""
 
     name = "paddle"
     secret = "the notification destination's secret key: Developer tools, Notifications"
@@ -52,21 +52,21 @@ class Paddle(TimedFields):
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict) or not as_text(payload.get("event_id")):
-            raise RefusedError(400, "malformed", "not an event of Paddle Billing")
-        return [_reported(payload)]
+            raise RefusedError(400, "malformed", "the body must be an event of Paddle Billing")
+        return [_to_report(payload)]
 
 
 SENDER = Paddle()
 
 
-def _reported(event: Mapping[str, Any]) -> SenderReport:
+def _to_report(event: Mapping[str, Any]) -> SenderReport:
     data = as_object(event.get("data"))
-    given = as_object(data.get("custom_data"))
+    custom = as_object(data.get("custom_data"))
     kind = as_text(event.get("event_type")) or ""
     is_customer = kind.startswith("customer.")
     customer = data.get("id") if is_customer else data.get("customer_id")
     email = data.get("email") if is_customer else None
-    accounts = (("group", given.get("group_id")), ("cus", customer))
+    accounts = (("group", custom.get("group_id")), ("cus", customer))
     return SenderReport(
         id=str(event["event_id"]),
         call=kind,
@@ -74,11 +74,11 @@ def _reported(event: Mapping[str, Any]) -> SenderReport:
         message=event,
         occurred_at=epoch_ms(event.get("occurred_at")),
         aliases=[
-            (AliasType.USER, given.get("user_id")),
+            (AliasType.USER, custom.get("user_id")),
             (AliasType.BILLING, customer),
             (AliasType.EMAIL, email),
         ],
-        # Who pays for an account owns it.
+        # The person who pays for an account owns it.
         accounts=[
             (f"{key}:{value}", AccountRole.OWNER)
             for key, value in accounts

@@ -1,9 +1,9 @@
-"""Segment's webhook destination: identify, track, page, screen, group, alias; singly, in batches.
+"""Segment's webhook destination: identify, track, page, screen, group and alias, or batches.
 
-Signature: `X-Signature`, hex HMAC-SHA1 of the raw body with the shared secret. In a batch only the
-first event is covered by Segment's own signature, so a batch must also carry a key derived from
-the secret in the header `X-Desireline-Key` (a custom header of the destination). There is no
-timestamp in the signature: deduplication by messageId is what a replay meets.
+Signature: `X-Signature`, hex HMAC-SHA1 of the raw body with the shared secret. In a batch, Segment
+signs only the first event. So a batch must also carry a key in the header `X-Desireline-Key`, a
+custom header of the destination. The key is derived from the secret. No time is signed, so only
+deduplication by messageId stops a replay.
 https://segment.com/docs/connections/destinations/catalog/webhooks/
 """
 
@@ -39,17 +39,17 @@ _FIRST = json.JSONDecoder()
 
 
 def batch_key(secret: bytes) -> str:
-    """What the header X-Desireline-Key has to hold for batches."""
+    """Return the value of the header X-Desireline-Key for batches."""
     return hmac.new(secret, b"desireline batch key", hashlib.sha256).hexdigest()
 
 
 def signature(secret: bytes, body: bytes) -> str:
-    """Segment's X-Signature of a body."""
+    """Return Segment's X-Signature of a body."""
     return hmac.new(secret, body, hashlib.sha1).hexdigest()
 
 
 class Segment(Sender):
-    """See the module."""
+    """Segment. See the module."""
 
     name = "segment"
     secret = "the destination's shared secret: the key of X-Signature"
@@ -59,27 +59,28 @@ class Segment(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        given = request.headers.get(SIGNATURE, "")
-        if not given:
+        value = request.headers.get(SIGNATURE, "")
+        if not value:
             raise RefusedError(401, "unsigned", "X-Signature is missing")
         signed = signed_part(body)
-        if not equals_any(given.lower(), [signature(secret, signed) for secret in secrets]):
+        if not equals_any(value.lower(), [signature(secret, signed) for secret in secrets]):
             raise RefusedError(401, "forged", "X-Signature does not match")
         if signed is not body:
             key = request.headers.get(BATCH_KEY, "")
             if not equals_any(key, [batch_key(secret) for secret in secrets]):
                 raise RefusedError(
-                    401, "batch_key", "a batch needs the header X-Desireline-Key: see the README"
+                    401, "batch_key", "add the header X-Desireline-Key: docs/senders.md explains it"
                 )
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
-        return map(reported, calls(payload))
+        return map(to_report, calls(payload))
 
-    def without(self, payload: Any, places: Container[int], count: int) -> Any:
-        """What a batch shares may be of any of its persons, and goes too."""
+    def without(self, payload: Any, positions: Container[int], count: int) -> Any:
+        """Remove the messages at these positions, and the batch's shared context, which may be a
+        withheld person's."""
         if isinstance(payload, dict) and isinstance(payload.get("batch"), list):
-            return {"batch": super().without(payload["batch"], places, count)}
-        return super().without(payload, places, count)
+            return {"batch": super().without(payload["batch"], positions, count)}
+        return super().without(payload, positions, count)
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         signed = signed_part(request.body)
@@ -91,40 +92,41 @@ SENDER = Segment()
 
 
 def calls(payload: Any) -> list[Any]:
-    """The calls of a body, single or batch. Raises RefusedError (400, 413)."""
+    """Return the calls of a body, a single call or a batch. Raises RefusedError (400, 413)."""
     batch = payload.get("batch") if isinstance(payload, dict) else payload
     if batch is None:
         batch = [payload]
     if not isinstance(batch, list):
-        raise RefusedError(400, "malformed", "neither a call nor a batch of calls")
+        raise RefusedError(400, "malformed", "the body must be a call or a batch of calls")
     if len(batch) > EVENTS_LIMIT:
         raise RefusedError(413, "too_many", f"more than {EVENTS_LIMIT} events")
     return batch
 
 
 def signed_part(body: bytes) -> bytes:
-    """What the signature covers: the body, or in a batch the bytes of its first event.
+    """Return the bytes that the signature covers: the body, or the first event of a batch.
 
-    Raises RefusedError (400) for a batch without one."""
+    Raises RefusedError (400) for an empty or invalid batch."""
     if not (batch := _BATCH.match(body)):
         return body
     try:
         rest = body[batch.end() :].decode()
         _, end = _FIRST.raw_decode(rest)
     except (ValueError, RecursionError) as error:
-        raise RefusedError(400, "malformed", "no first event in the batch") from error
+        raise RefusedError(400, "malformed", "the batch must begin with an event") from error
     return rest[:end].encode()
 
 
-def reported(message: Any) -> SenderReport:
-    """One call, taken apart. Written out rather than in parts: it runs for every event."""
+def to_report(message: Any) -> SenderReport:
+    """Make the report of a call. It is one long function, because it runs for every event and
+    function calls take time."""
     if type(message) is not dict:
         message = NOTHING
     context = message.get("context")
     if type(context) is not dict:
         context = NOTHING
     call = message.get("type")
-    given = message.get("properties")
+    properties = message.get("properties")
     timestamp = message.get("timestamp")
     page, preferences = context.get("page"), context.get("consent")
     grouped = call == "group"
@@ -139,11 +141,11 @@ def reported(message: Any) -> SenderReport:
             (AliasType.USER, message.get("userId")),
             (AliasType.EMAIL, email),
             (AliasType.ANONYMOUS, message.get("anonymousId")),
-            # Only an anonymous id may be joined: of two user ids each stays who it is.
+            # `previousId` counts only as an anonymous id, because user ids never merge.
             (AliasType.ANONYMOUS, message.get("previousId") if call == "alias" else None),
         ),
         _accounts(message, context, account, grouped=grouped),
-        given if type(given) is dict else NOTHING,
+        properties if type(properties) is dict else NOTHING,
         person,
         account,
         as_text(context.get("ip")),
@@ -160,16 +162,17 @@ def reported(message: Any) -> SenderReport:
 def _traits(
     message: Mapping[str, Any], context: Mapping[str, Any], *, grouped: bool
 ) -> tuple[Mapping[str, Any], Mapping[str, Any], object]:
-    """The person's, the account's, and the email address. A call's own traits win over those that
-    the library remembers."""
-    given, remembered = message.get("traits"), context.get("traits")
-    if not given and not remembered:
+    """Return the person's traits, the account's traits, and the email address.
+
+    The library remembers a person's traits in the context. The call's own traits override them."""
+    own, remembered = message.get("traits"), context.get("traits")
+    if not own and not remembered:
         return NOTHING, NOTHING, None
-    given, remembered = as_object(given), as_object(remembered)
+    own, remembered = as_object(own), as_object(remembered)
     if grouped:
-        return NOTHING, given, None
-    person = {**remembered, **given} if remembered else given
-    return person, NOTHING, given.get("email") or remembered.get("email")
+        return NOTHING, own, None
+    person = {**remembered, **own} if remembered else own
+    return person, NOTHING, own.get("email") or remembered.get("email")
 
 
 def _accounts(
@@ -179,8 +182,8 @@ def _accounts(
     *,
     grouped: bool,
 ) -> Sequence[tuple[str, AccountRole]]:
-    """A group call tells the role; elsewhere an account is a mention, unless the plan says that
-    the event is an owner's."""
+    """Return the account of a call. A group call has the role of its person. In other calls the
+    role is mention, which the plan's `owns_account` may change to owner."""
     if grouped:
         group = message.get("groupId")
         role = AccountRole.OWNER if traits.get("role") == "owner" else AccountRole.MEMBER

@@ -1,4 +1,4 @@
-"""What a sender's module provides: an instance of a subclass of `Sender`, named SENDER."""
+"""The interface of senders. A sender's module defines SENDER, an instance of a subclass."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from desireline.events import AccountRole, AliasType, Scalar
 from desireline.receive.request import Answer, WebhookRequest
 
 WITHHELD: Final = {"withheld": True}
-"""What stands in a raw body in the place of a message that was not to be kept."""
+"""Replaces a withheld message in a stored body, so that the other messages keep their positions."""
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 TOLERANCE_MS = 300_000
-"""How old, and how far ahead, a signed time may be."""
+"""The most that a signed time may be in the past or in the future."""
 
 
 class SenderReport(NamedTuple):
-    """One event in a sender's message, taken apart.
+    """One event of a sender's message, parsed but not yet mapped.
 
-    id: the sender's own, the same at every redelivery. call, event: what the tracking plan looks
-    it up by. occurred_at: epoch ms, None if the sender gave no time. aliases and accounts: as they
-    stand in the message, strongest first. traits: of the person, of the account. deletes: it says
-    that the person's data had to be deleted by law.
+    id: the sender's id, equal at every delivery. call, event: the keys by which the tracking plan
+    selects a mapping. occurred_at: epoch ms, None if the sender gave no time. aliases, accounts: as
+    in the message, the strongest first. deletes: the sender had to delete the person's data by law.
     """
 
     id: str
@@ -52,19 +51,23 @@ class SenderReport(NamedTuple):
 
 
 class Sender(ABC):
-    """A sender.
+    """Verifies and parses the webhooks of one sender.
 
-    name: the last part of the webhook's path, and the name of its secret. secret: what the secret
-    is, for whoever has to fetch it. mapped_as: whose mappings in the tracking plan it uses, if not
-    its own. deadline: seconds that it waits for an answer. kept_headers: in lower case, what of
-    its headers the raw topic keeps; never one that holds a secret. signs_body, signs_time: what its
-    signature covers; without a time, deduplication is what a replay meets. oldest: how old a signed
-    time may be, ms. keeps_unreadable: a verified body that is not of its form is set aside and
-    answered with 200, for a sender that would not repair it, but count our refusals until it sends
-    no more. gives_properties: whether its reports may carry properties under our names; if not,
-    only mappings fill parameters. busy: the status that makes it come again later; 503 for one that
-    gives up on a 429. gives_up_on: statuses after which it does not come again, although the same
-    request might be taken then, as when its new secret has not been stored here yet.
+    name: the last part of the webhook's path, and the name of its secret.
+    secret: a description of the secret, for the person who stores it.
+    mapped_as: the sender whose mappings apply, if not this one.
+    deadline: the seconds that the sender waits for an answer.
+    kept_headers: the headers to store with the raw body, in lower case. None may hold a secret.
+    signs_body, signs_time: the parts that the signature covers. Without a signed time, only
+    deduplication stops a replay.
+    oldest: the greatest age of a signed time, in ms.
+    keeps_unreadable: receive quarantines a verified body that it cannot parse, and answers 200. It
+    suits senders that would repeat the body unchanged, or stop sending after too many errors.
+    gives_properties: reports may contain properties under the plan's names. If not, only mappings
+    fill parameters.
+    busy: the status after which the sender retries later: 429, or 503 if it gives up on a 429.
+    gives_up_on: the statuses after which the sender never retries. Receive answers `busy` instead,
+    because a retry may succeed, for example after a new secret is stored here.
     """
 
     name: str
@@ -87,81 +90,88 @@ class Sender(ABC):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> str | None:
-        """Check the signature on the raw bytes with any of the secrets; now: wall time, ms.
+        """Check the signature of the raw bytes with each secret. now: wall time, epoch ms.
 
-        Returns the name of the key, where a sender has several. Raises RefusedError (401, 400)."""
+        Returns the key's name if the sender has several keys. Raises RefusedError (401, 400)."""
 
     def parse(self, body: bytes) -> Any:
-        """What the body says. Raises RefusedError (400)."""
+        """Parse a body as JSON. Raises RefusedError (400)."""
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise RefusedError(400, "malformed", "not JSON") from error
+            raise RefusedError(400, "malformed", "the body must be JSON") from error
 
     @abstractmethod
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
-        """The events of a parsed body. Raises RefusedError (400) when it is not of the sender's
-        form at all; InvalidEventError is for single events."""
+        """Make the reports of a parsed body. Raises RefusedError (400) if the body does not have
+        the sender's form. An invalid event in a valid body must not raise."""
 
-    def without(self, payload: Any, places: Container[int], count: int) -> Any:
-        """The payload without the messages in these places, of so many; the others keep theirs.
+    def without(self, payload: Any, positions: Container[int], count: int) -> Any:
+        """Replace the messages at these positions by `WITHHELD`. count: the number of messages.
 
-        None where the messages cannot be told apart so: then nothing of the body is kept."""
+        Returns None if the payload is not a list of messages. The body is then not stored."""
         if isinstance(payload, list) and len(payload) == count:
-            return [WITHHELD if place in places else one for place, one in enumerate(payload)]
+            return [WITHHELD if at in positions else item for at, item in enumerate(payload)]
         return None
 
-    def kept(self, request: WebhookRequest, body: bytes) -> bytes:
-        """What the raw topic keeps of the unpacked body: all of it, unless it holds a secret."""
+    def stored_body(self, request: WebhookRequest, body: bytes) -> bytes:
+        """Return the part of the unpacked body to store: all of it, unless it holds a secret."""
         return body
 
     def reply(self, payload: Any) -> Mapping[str, Any] | None:
-        """What the sender has to be answered besides 200: a challenge, an echo."""
+        """Return the body that the sender expects, such as its challenge; None for our own."""
         return None
 
-    def told(self, answer: Answer, request: WebhookRequest) -> Answer:
-        """What it is answered when its request is not taken: a 4xx or 503 as they are, unless it
-        gives up on one of them, or wants to be told in words of its own. The request may be
-        forged."""
+    def adapt_answer(self, answer: Answer, request: WebhookRequest) -> Answer:
+        """Adapt a 4xx or 503 answer to the sender. Replace a status in `gives_up_on` by `busy`.
+
+        The request may be forged."""
         return replace(answer, status=self.busy) if answer.status in self.gives_up_on else answer
 
     @abstractmethod
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        """The headers that it would send with this request; now: wall time, ms. For whoever plays
-        the sender: tests, the demo, `desireline send`."""
+        """Return the headers that the sender adds to sign this request. now: wall time, epoch ms.
+
+        Tests, the demo and `desireline send` call it."""
 
 
-def equals_any(given: str, expected: Sequence[str]) -> bool:
-    """Constant-time comparison with each; all are compared, so that time tells nothing."""
-    told = given.encode(errors="replace")
-    found = [hmac.compare_digest(told, one.encode()) for one in expected]
-    return any(found)
+def equals_any(value: str, expected: Sequence[str]) -> bool:
+    """Tell whether a value equals an expected one. It compares all of them in constant time, so
+    that the duration reveals nothing."""
+    candidate = value.encode(errors="replace")
+    matches = [hmac.compare_digest(candidate, item.encode()) for item in expected]
+    return any(matches)
 
 
 def refuse_unless_fresh(signed_at: int, now: int, *, oldest: int = TOLERANCE_MS) -> None:
-    """All in ms, the first two since the epoch. Raises RefusedError (400, stale) for what is too
-    old or too far ahead."""
+    """Check the age of a signature. signed_at, now: epoch ms. oldest: the greatest age, in ms.
+
+    Raises RefusedError (400, stale) for a time that is too old or too far ahead."""
     if not now - oldest <= signed_at <= now + TOLERANCE_MS:
-        raise RefusedError(400, "stale", "signed too long ago, or too far ahead")
+        raise RefusedError(
+            400, "stale", "the signature is too old or too far ahead: check the clock"
+        )
 
 
 def content_id(message: Mapping[str, Any]) -> str:
-    """The id of a message that has none: equal content is the same event."""
+    """Return an id for a message without one: a hash of its content."""
     try:
         written = orjson.dumps(dict(message), option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
-        # What orjson reads it does not always write: its nesting limits differ. What lies flat
-        # tells such a message apart, which must not cost its batch.
-        flat = {name: one for name, one in message.items() if not isinstance(one, dict | list)}
+        # orjson reads deeper nesting than it writes. Such a message must not fail its batch, and
+        # the values outside of objects and lists suffice to identify it.
+        flat = {
+            name: value for name, value in message.items() if not isinstance(value, dict | list)
+        }
         written = orjson.dumps(flat, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(written).hexdigest()
 
 
 def as_object(value: object) -> Mapping[str, Any]:
-    """The value if it is an object, else an empty one: senders send null and lists as well."""
+    """Return an object as it is, and an empty one for other values, such as null or a list."""
     return value if isinstance(value, dict) else NOTHING
 
 
 def as_text(value: object) -> str | None:
-    """The value if it is a text, else None."""
+    """Return a text as it is, and None for other values."""
     return value if isinstance(value, str) else None

@@ -1,17 +1,18 @@
-"""SendGrid's event webhook: what became of each message, in batches.
+"""SendGrid's event webhook: deliveries, opens and clicks of messages, in batches.
 
 Signature: `X-Twilio-Email-Event-Webhook-Signature`, base64 of an ECDSA signature (P-256, SHA-256)
-over `timestamp + body`; `X-Twilio-Email-Event-Webhook-Timestamp` in seconds. The body ends in CRLF,
-and that is signed as well. What is stored as the secret is the verification key that SendGrid
-shows: a public key. Verified by `cryptography`; SendGrid's own library is a client of its whole API
-that verifies in pure Python, which takes milliseconds.
+of `timestamp + body`; `X-Twilio-Email-Event-Webhook-Timestamp` in seconds. The body ends in CRLF,
+and SendGrid signs it too. The secret is the verification key that SendGrid shows, a public key.
+This module verifies with `cryptography`. SendGrid's own library is a client of the whole API, and
+verifies in pure Python, which takes milliseconds.
 
-SendGrid repeats for 24 hours, and has been seen to deliver an event up to 46 times: `sg_event_id`
-is what makes it one.
+SendGrid repeats for 24 hours, and users report up to 46 deliveries of an event. Its `sg_event_id`
+stays the same.
 
-Set up under Settings, Mail Settings, Event Webhooks: delivered, opened, clicked, bounced, dropped,
-spam reports, unsubscribes and group unsubscribes. Messages that carry the custom arguments
-`user_id` and `group_id` are known by these, others by their address.
+Set up: in Settings, Mail Settings, Event Webhooks, select delivered, opened, clicked, bounced,
+dropped, spam reports, unsubscribes and group unsubscribes. The custom arguments `user_id` and
+`group_id` of a message name the company's own user and account. Without `user_id`, the email
+address identifies the person.
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
 """
 
@@ -47,13 +48,13 @@ TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 ENGAGEMENT = ("open", "click")
 
 _P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
-"""What a public key on P-256 begins with in DER; the point follows."""
+"""The DER prefix of a public key on P-256. The point follows it."""
 
 _PEM = re.compile(rb"-----[A-Z ]+-----|\s")
 
 
 class SendGrid(Sender):
-    """See the module."""
+    """SendGrid. See the module."""
 
     name = "sendgrid"
     secret = "the verification key: Settings, Mail Settings, Event Webhooks, Signature Verification"
@@ -64,42 +65,43 @@ class SendGrid(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        given = header(request.headers, SIGNATURE)
+        signature = header(request.headers, SIGNATURE)
         stamp = header(request.headers, TIMESTAMP)
         at = signed_at(stamp)
-        if not any(_is_signed(given, stamp.encode() + body, secret) for secret in secrets):
+        if not any(_is_signed(signature, stamp.encode() + body, secret) for secret in secrets):
             raise RefusedError(401, "forged", f"{SIGNATURE.title()} does not match")
         refuse_unless_fresh(at, now)
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, list):
-            raise RefusedError(400, "malformed", "not a batch of SendGrid's events")
-        return map(_reported, payload)
+            raise RefusedError(400, "malformed", "the body must be a batch of SendGrid's events")
+        return map(_to_report, payload)
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
-        """Raises ValueError where the secret is a public key: only SendGrid can sign for it."""
+        """Return the signature's headers. Raises ValueError if the secret is a public key, because
+        only SendGrid has the private key."""
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA  # noqa: PLC0415
         from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 — see _is_signed
 
         if _point(secret) is not None:
-            raise ValueError("the secret is SendGrid's public key: nobody else can sign for it")
+            raise ValueError("The secret is SendGrid's public key. Only SendGrid can sign.")
         stamp = str(now // 1000)
-        signature = _stand_in(secret).sign(stamp.encode() + request.body, ECDSA(SHA256()))
+        signature = _derived_key(secret).sign(stamp.encode() + request.body, ECDSA(SHA256()))
         return {TIMESTAMP: stamp, SIGNATURE: base64.b64encode(signature).decode()}
 
 
 SENDER = SendGrid()
 
 
-def _is_signed(given: str, signed: bytes, secret: bytes) -> bool:
-    # Imported by the first webhook of SendGrid: it takes longer than all the rest of a cold start's
-    # own code, and others do without.
+def _is_signed(value: str, signed: bytes, secret: bytes) -> bool:
+    # This import takes longer than the rest of a cold start, and few deployments use SendGrid. So
+    # the first webhook of SendGrid imports it.
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA  # noqa: PLC0415
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
 
     try:
-        signature = base64.b64decode(given, validate=True)
+        signature = base64.b64decode(value, validate=True)
         _public_key(secret).verify(signature, signed, ECDSA(SHA256()))
     except (InvalidSignature, ValueError):
         return False
@@ -112,12 +114,12 @@ def _public_key(secret: bytes) -> ec.EllipticCurvePublicKey:
 
     point = _point(secret)
     if point is None:
-        return _stand_in(secret).public_key()
+        return _derived_key(secret).public_key()
     return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
 
 
 def _point(secret: bytes) -> bytes | None:
-    """The point of a public key, as SendGrid shows it or as a PEM file; None for anything else."""
+    """Return the point of a public key in SendGrid's form or in PEM; None for other secrets."""
     try:
         der = base64.b64decode(_PEM.sub(b"", secret), validate=True)
     except ValueError:
@@ -126,16 +128,17 @@ def _point(secret: bytes) -> bytes | None:
 
 
 @lru_cache(maxsize=8)
-def _stand_in(secret: bytes) -> ec.EllipticCurvePrivateKey:
-    """A key pair out of a secret that is no public key: what stands there until SendGrid's key is
-    stored, and lets tests, the demo and `desireline send` sign."""
+def _derived_key(secret: bytes) -> ec.EllipticCurvePrivateKey:
+    """Derive a key pair from a secret that is not a public key, such as a deployment's first value.
+
+    Tests, the demo and `desireline send` sign with it."""
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
     number = int.from_bytes(hashlib.sha512(b"sendgrid" + secret).digest()[:31], "big")
     return ec.derive_private_key(number, ec.SECP256R1())
 
 
-def _reported(event: Any) -> SenderReport:
+def _to_report(event: Any) -> SenderReport:
     if type(event) is not dict:
         event = NOTHING
     email, user, group = event.get("email"), event.get("user_id"), event.get("group_id")
@@ -145,12 +148,12 @@ def _reported(event: Any) -> SenderReport:
         event=None,
         message=event,
         occurred_at=epoch_seconds(event.get("timestamp")),
-        # user_id and group_id are custom arguments of the message. One or the other: that a message
-        # went to an address links that address to nobody.
+        # user_id and group_id are custom arguments of the message. Only one alias: a message's
+        # recipient does not prove that address and user are one person.
         aliases=[(AliasType.USER, user) if user else (AliasType.EMAIL, email)],
         accounts=_accounts(group),
         person_traits={"email": email} if email else NOTHING,
-        # Elsewhere it is the address of a mail server.
+        # In other events it is the address of a mail server.
         ip=as_text(event.get("ip")) if event.get("event") in ENGAGEMENT else None,
         user_agent=as_text(event.get("useragent")),
     )

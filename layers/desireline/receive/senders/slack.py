@@ -1,22 +1,21 @@
 """Slack: events of its Events API, and the buttons of our alerts.
 
 Signature: `X-Slack-Signature: v0=…`, hex HMAC-SHA256 of `v0:timestamp:body`;
-`X-Slack-Request-Timestamp` in seconds. Written here rather than taken from slack_sdk: its verifier
-raises ValueError for a time that is no number, knows one secret, and comes with a client of the
-whole API.
+`X-Slack-Request-Timestamp` in seconds. This module does not use slack_sdk, which contains a client
+of the whole API. Its verifier supports one secret, and raises ValueError for a malformed time.
 
-Events arrive as JSON, what was clicked as a form whose field `payload` is JSON; signed is the body
-as it came. An address is confirmed by sending a challenge back. Slack waits 3 seconds and repeats
-three times, unless the answer carries `x-slack-no-retry`: ours never does. A click must be answered
-with an empty body.
+Slack sends events as JSON. It sends clicks as a form whose field `payload` is JSON. It signs the
+raw body. Slack confirms an address with a challenge, which the answer has to repeat. It waits 3
+seconds and repeats three times, unless the answer has the header `x-slack-no-retry`, which ours
+never has. The answer to a click must have an empty body.
 
-Set up in the app's settings: this address as the request URL of event subscriptions, with the
-events `message.channels`, `team_join` and `user_change` (and the scope `users:read.email`), and as
-that of interactivity. Messages count where somebody of another workspace wrote them, in a channel
-shared with a customer.
+Set up: in the app's settings, enter this address as the request URL of event subscriptions, with
+the events `message.channels`, `team_join` and `user_change`, and with the scope `users:read.email`.
+Enter it as the request URL of interactivity too. Messages count if a member of another workspace
+wrote them, in a channel shared with a customer.
 
-A button of an alert has an `action_id` of `alert_answered:…`, what follows being the answer, and a
-`value` that is JSON: `id` of the alert, `who` it is about (`user:ada`), `account` (`group:acme`).
+A button of an alert has an `action_id` of `alert_answered:` and the answer. Its `value` is JSON:
+the alert's `id`, `who` it is about (`user:ada`) and the `account` (`group:acme`).
 https://docs.slack.dev/authentication/verifying-requests-from-slack
 """
 
@@ -45,7 +44,7 @@ EVENT = "event_callback"
 
 
 class Slack(TimedHeaders):
-    """See the module."""
+    """Slack. See the module."""
 
     name = "slack"
     secret = "the app's signing secret: Basic Information, App Credentials"
@@ -61,12 +60,12 @@ class Slack(TimedHeaders):
         try:
             form = parse_qs(body.decode(), max_num_fields=FIELDS_LIMIT)
         except ValueError as error:
-            raise RefusedError(400, "malformed", "not a form") from error
+            raise RefusedError(400, "malformed", "the body must be a form") from error
         return super().parse(form.get("payload", [""])[0].encode())
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict) or not (kind := as_text(payload.get("type"))):
-            raise RefusedError(400, "malformed", "neither an event of Slack nor an interaction")
+            raise RefusedError(400, "malformed", "the body must be a Slack event or interaction")
         if kind == CHALLENGE:
             return []
         if kind == EVENT:
@@ -82,7 +81,7 @@ class Slack(TimedHeaders):
                 return {"challenge": as_object(payload).get("challenge")}
             case "event_callback":
                 return None
-        # A body would be taken for a message to show, or for a dialogue's errors.
+        # Slack would show a body as a message, or as the errors of a dialogue.
         return {}
 
     def signature(self, secret: bytes, stamp: str, body: bytes) -> str:
@@ -94,9 +93,9 @@ SENDER = Slack()
 
 def _event(payload: Mapping[str, Any]) -> SenderReport:
     event = as_object(payload.get("event"))
-    # The user's whole record where it has just joined or changed, elsewhere the id alone.
-    given = event.get("user")
-    user = given if isinstance(given, dict) else {"id": given}
+    # Events of a new or changed user contain the whole record, and other events only the id.
+    sent = event.get("user")
+    user = sent if isinstance(sent, dict) else {"id": sent}
     profile = as_object(user.get("profile"))
     team = user.get("team_id") or event.get("user_team") or event.get("team")
     email = as_text(profile.get("email"))
@@ -116,7 +115,7 @@ def _event(payload: Mapping[str, Any]) -> SenderReport:
 
 
 def _member(team: object, user: object) -> str | None:
-    """A member of a workspace: anonymous until Slack has told the address."""
+    """Return the anonymous alias of a workspace's member, for events without an email address."""
     return f"slack:{team}:{user}" if isinstance(team, str) and isinstance(user, str) else None
 
 
@@ -130,21 +129,21 @@ def _interaction(kind: str, payload: Mapping[str, Any], action: Mapping[str, Any
         event=name or None,
         message={**payload, "action": action, "alert": {**alert, "answer": answer or None}},
         occurred_at=epoch_fraction(action.get("action_ts")),
-        aliases=[_who(alert.get("who"))],
+        aliases=[_alias(alert.get("who"))],
         accounts=[(account, AccountRole.MENTION)] if account else [],
     )
 
 
 def _click_id(payload: Mapping[str, Any], action: Mapping[str, Any]) -> str:
-    """A click has no id: one is told by who clicked what, where and when."""
+    """Return an id of user, message, button and time, because Slack's clicks have none."""
     if not action:
         return content_id(payload)
-    place = as_object(payload.get("container"))
+    container = as_object(payload.get("container"))
     return content_id(
         {
             "user": as_object(payload.get("user")).get("id"),
-            "message": place.get("message_ts"),
-            "channel": place.get("channel_id"),
+            "message": container.get("message_ts"),
+            "channel": container.get("channel_id"),
             "block": action.get("block_id"),
             "action": action.get("action_id"),
             "at": action.get("action_ts"),
@@ -153,15 +152,15 @@ def _click_id(payload: Mapping[str, Any], action: Mapping[str, Any]) -> str:
 
 
 def _alert(action: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the button was given when the alert was sent."""
+    """Parse the button's `value`, which the alert's sender wrote."""
     try:
         return as_object(orjson.loads(as_text(action.get("value")) or "null"))
     except orjson.JSONDecodeError:
         return NOTHING
 
 
-def _who(named: object) -> tuple[AliasType, object]:
-    """'user:ada' as an alias; what is none identifies nobody."""
+def _alias(named: object) -> tuple[AliasType, object]:
+    """Convert 'user:ada' to an alias. An invalid text gives an alias without a value."""
     kind, _, value = (as_text(named) or "").partition(":")
     if kind in set(AliasType):
         return AliasType(kind), value

@@ -1,8 +1,8 @@
 """Stripe's webhooks.
 
-Signature: `Stripe-Signature: t=…,v1=…[,v1=…]`, hex HMAC-SHA256 of `t.body`; several v1 while a
-secret rotates. Written here rather than taken from Stripe's library, which is 15 MB in a layer for
-these ten lines and accepts timestamps up to 24 hours ahead: the age is checked both ways.
+Signature: `Stripe-Signature: t=…,v1=…[,v1=…]`, hex HMAC-SHA256 of `t.body`, with several v1 while a
+secret rotates. This module does not use Stripe's library. The library adds 15 MB to a layer, and
+accepts times up to 24 hours ahead. We allow five minutes in both directions.
 https://docs.stripe.com/webhooks#verify-manually
 """
 
@@ -22,7 +22,7 @@ SIGNATURE = "stripe-signature"
 
 
 class Stripe(TimedFields):
-    """See the module."""
+    """Stripe. See the module."""
 
     name = "stripe"
     secret = "the endpoint's signing secret: Developers, Webhooks, the endpoint, whsec_…"
@@ -32,18 +32,18 @@ class Stripe(TimedFields):
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict) or not as_text(payload.get("id")):
-            raise RefusedError(400, "malformed", "not an event of Stripe")
-        return [_reported(payload)]
+            raise RefusedError(400, "malformed", "the body must be an event of Stripe")
+        return [_to_report(payload)]
 
 
 SENDER = Stripe()
 
 
-def _reported(event: Mapping[str, Any]) -> SenderReport:
-    found = as_object(as_object(event.get("data")).get("object"))
-    metadata = as_object(found.get("metadata"))
+def _to_report(event: Mapping[str, Any]) -> SenderReport:
+    subject = as_object(as_object(event.get("data")).get("object"))
+    metadata = as_object(subject.get("metadata"))
     kind = as_text(event.get("type")) or ""
-    customer = found.get("id") if kind.startswith("customer.c") else found.get("customer")
+    customer = subject.get("id") if kind.startswith("customer.c") else subject.get("customer")
     return SenderReport(
         id=str(event["id"]),
         call=kind,
@@ -51,20 +51,20 @@ def _reported(event: Mapping[str, Any]) -> SenderReport:
         message=event,
         occurred_at=epoch_seconds(event.get("created")),
         aliases=[
-            (AliasType.USER, metadata.get("user_id") or found.get("client_reference_id")),
+            (AliasType.USER, metadata.get("user_id") or subject.get("client_reference_id")),
             (AliasType.BILLING, customer),
-            (AliasType.EMAIL, found.get("email") or found.get("customer_email")),
+            (AliasType.EMAIL, subject.get("email") or subject.get("customer_email")),
         ],
         accounts=_accounts(metadata.get("group_id"), customer),
         person_traits={
-            "email": found.get("email") or found.get("customer_email"),
-            "name": found.get("name") or found.get("customer_name"),
+            "email": subject.get("email") or subject.get("customer_email"),
+            "name": subject.get("name") or subject.get("customer_name"),
         },
     )
 
 
 def _accounts(group: object, customer: object) -> list[tuple[str, AccountRole]]:
-    """Who pays for an account owns it."""
+    """Return the accounts of a customer. The person who pays for an account owns it."""
     keys = (("group", group), ("cus", customer))
     return [
         (f"{kind}:{value}", AccountRole.OWNER)

@@ -1,23 +1,22 @@
 """Zendesk's webhooks: of events, and of triggers and automations.
 
 Signature: `X-Zendesk-Webhook-Signature`, base64 HMAC-SHA256 of `…-Signature-Timestamp` (ISO 8601)
-and body, one after the other. The webhook's secret looks like base64 and is used as it stands.
-Test requests of a webhook that is not saved yet are signed with a secret that everybody knows, and
-are refused.
+followed by the body. The webhook's secret looks like base64, but Zendesk uses it undecoded. Before
+a webhook is saved, Zendesk signs its test requests with a public secret. Receive refuses them.
 
-Set up in the Admin Center, Apps and integrations, Webhooks. A webhook is either of events or of
-triggers, and each has a secret of its own: store them one a line. Of ratings only triggers know.
+Set up: in the Admin Center, Apps and integrations, Webhooks. A webhook is either for events or for
+triggers, and each has its own secret. Store one secret per line. Only triggers report ratings.
 
-Zendesk waits about 10 seconds, and repeats only time-outs, 409, and 429 and 503 with a Retry-After
-below a minute, as ours has; 70 % of errors or 1,000 within five minutes open its breaker. So a
-signed body that cannot be read, as when a quote in a comment breaks a template, is set aside and
-answered with 200.
+Zendesk waits about 10 seconds. It repeats after time-outs and 409, and after a 429 or 503 with a
+Retry-After below a minute, as ours has. It stops sending for a while if 70 % of the requests fail,
+or 1,000 within five minutes. So receive quarantines a signed body that it cannot read, and answers
+200. For example, a quote in a comment breaks a template.
 
-A webhook of events (`zen:event-type:…`) tells its own id. One of a trigger sends what the trigger's
-author wrote, here this, with the event's name of ours: `ticket_created`, `ticket_solved`,
-`ticket_reopened` or `csat_submitted`. Its id is the `X-Zendesk-Webhook-Invocation-Id`, the same for
-all attempts. Leave names, subjects and comments out of it: Zendesk writes them as they are, and a
-quote in one could make the body say something else. A body that says a thing twice is set aside.
+A webhook of events (`zen:event-type:…`) has its own id. A trigger sends the body that its author
+wrote. Use the body below, with one of these names as `event`: `ticket_created`, `ticket_solved`,
+`ticket_reopened` or `csat_submitted`. The event's id is the `X-Zendesk-Webhook-Invocation-Id`, the
+same for all attempts. Do not add names, subjects or comments: Zendesk does not escape them, so a
+quote in them can change the body. Receive quarantines a body that repeats a name in an object.
 
     {"event": "ticket_solved",
      "ticket": {"id": "{{ticket.id}}", "status": "{{ticket.status}}",
@@ -29,10 +28,10 @@ quote in one could make the body say something else. A body that says a thing tw
      "organization": {"id": "{{ticket.organization.id}}",
                       "external_id": "{{ticket.organization.external_id}}"}}
 
-Who it is. A user is `zendesk:…`, and its `external_id` the company's own user id; an organization's
-is the product's account. A webhook of ticket events names the requester by number alone, so that
-`user.created` and `user.external_id_changed` have to come too. Addresses are where somebody wrote
-from, which mail does not prove: traits.
+Identity: a user is `zendesk:…`, and its `external_id` is the company's own user id. The
+`external_id` of an organization is the product's account. Ticket events contain only the number of
+the requester, so subscribe to `user.created` and `user.external_id_changed` as well. Email
+addresses are only traits, because a mail's sender is not verified.
 https://developer.zendesk.com/documentation/webhooks/verifying/
 https://developer.zendesk.com/api-reference/webhooks/event-types/webhook-event-types/
 """
@@ -69,15 +68,16 @@ TRIGGER = "trigger"
 STATUS_CHANGED = "ticket.status_changed"
 DONE, OPEN = frozenset({"solved", "closed"}), frozenset({"new", "open", "pending", "hold"})
 VERDICTS = ("good", "bad")
+NOT_ZENDESK = "the body must be an event of Zendesk or of a trigger"
 
 Account = tuple[str, AccountRole]
 
 
 class Zendesk(Sender):
-    """See the module."""
+    """Zendesk. See the module."""
 
     name = "zendesk"
-    secret = "the signing secret of the webhook, as it stands there; of several webhooks one a line"
+    secret = "the webhook's signing secret, undecoded; of several webhooks, one secret per line"
     deadline = 10.0
     kept_headers = (SIGNATURE, TIMESTAMP, INVOCATION)
     keeps_unreadable = True
@@ -85,15 +85,15 @@ class Zendesk(Sender):
     def verify(
         self, request: WebhookRequest, body: bytes, secrets: Sequence[bytes], now: int
     ) -> None:
-        given, stamp = request.headers.get(SIGNATURE, ""), request.headers.get(TIMESTAMP, "")
-        if not (given and stamp):
+        value, stamp = request.headers.get(SIGNATURE, ""), request.headers.get(TIMESTAMP, "")
+        if not (value and stamp):
             raise RefusedError(401, "unsigned", f"{SIGNATURE} or {TIMESTAMP} is missing")
-        each = [one for lines in secrets for one in lines.splitlines()]
-        if not equals_any(given, [signature(secret, stamp, body) for secret in each]):
+        each = [line for secret in secrets for line in secret.splitlines()]
+        if not equals_any(value, [signature(secret, stamp, body) for secret in each]):
             raise RefusedError(401, "forged", f"{SIGNATURE} does not match")
         signed_at = epoch_ms(stamp)
         if signed_at is None:
-            raise RefusedError(400, "malformed", f"{TIMESTAMP} is no time")
+            raise RefusedError(400, "malformed", f"{TIMESTAMP} must be an ISO 8601 time")
         refuse_unless_fresh(signed_at, now)
 
     def parse(self, body: bytes) -> Any:
@@ -104,12 +104,12 @@ class Zendesk(Sender):
 
     def messages(self, payload: Any, request: WebhookRequest) -> Iterable[SenderReport]:
         if not isinstance(payload, dict):
-            raise RefusedError(400, "malformed", "neither an event of Zendesk nor a trigger's")
+            raise RefusedError(400, "malformed", NOT_ZENDESK)
         if _is_event(payload):
             return [_of_event(payload["type"].removeprefix(EVENT_TYPE), payload)]
         if name := as_text(payload.get("event")):
             return [_of_trigger(name, payload, request)]
-        raise RefusedError(400, "malformed", "neither an event of Zendesk nor a trigger's")
+        raise RefusedError(400, "malformed", NOT_ZENDESK)
 
     def sign(self, request: WebhookRequest, secret: bytes, now: int) -> dict[str, str]:
         stamp = iso(now)
@@ -121,44 +121,45 @@ SENDER = Zendesk()
 
 
 def signature(secret: bytes, stamp: str, body: bytes) -> str:
-    """Zendesk's signature of a body at a time."""
+    """Return Zendesk's signature of a body. stamp: the header of the time."""
     signed = stamp.encode(errors="replace") + body
     return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
 
 
 def _is_event(payload: Any) -> bool:
-    told = as_object(payload)
-    return (as_text(told.get("type")) or "").startswith(EVENT_TYPE) and bool(
-        as_text(told.get("id"))
-    )
+    event = as_object(payload)
+    has_type = (as_text(event.get("type")) or "").startswith(EVENT_TYPE)
+    return has_type and bool(as_text(event.get("id")))
 
 
 def _refuse_repetitions(body: bytes) -> None:
-    """A body out of a template into which somebody wrote says a thing twice, once of their own:
-    of two readers each could believe another. Raises RefusedError (400)."""
+    """Refuse a body that repeats a name in an object, because JSON readers differ in their choice.
+
+    A person who writes a quote into a template's text can add such a name. Raises RefusedError
+    (400)."""
     try:
-        json.loads(body, object_pairs_hook=_once)
+        json.loads(body, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise RefusedError(400, "malformed", "a name twice in one object") from error
+        raise RefusedError(400, "malformed", "an object of the body repeats a name") from error
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name twice")
-    return found
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("The object repeats a name.")
+    return members
 
 
 def _of_event(call: str, event: Mapping[str, Any]) -> SenderReport:
-    detail, told = as_object(event.get("detail")), as_object(event.get("event"))
+    detail, change = as_object(event.get("detail")), as_object(event.get("event"))
     whole = call.startswith("user.")
     person = detail if whole else {"id": detail.get("requester_id")}
-    organization = as_object(told.get("organization")) or {"id": detail.get("organization_id")}
+    organization = as_object(change.get("organization")) or {"id": detail.get("organization_id")}
     joins = call == "user.organization_membership_created"
     return SenderReport(
         id=str(event["id"]),
         call=call,
-        event=_became(told) if call == STATUS_CHANGED else None,
+        event=_transition(change) if call == STATUS_CHANGED else None,
         message=event,
         occurred_at=epoch_ms(event.get("time")),
         aliases=_aliases(person),
@@ -167,9 +168,9 @@ def _of_event(call: str, event: Mapping[str, Any]) -> SenderReport:
     )
 
 
-def _became(told: Mapping[str, Any]) -> str | None:
-    """What a change of status means; None for what is only on its way."""
-    before, after = ((as_text(told.get(name)) or "").lower() for name in ("previous", "current"))
+def _transition(change: Mapping[str, Any]) -> str | None:
+    """Return 'solved' or 'reopened' for a change of status; None for other changes."""
+    before, after = ((as_text(change.get(name)) or "").lower() for name in ("previous", "current"))
     if after == "solved":
         return "solved"
     return "reopened" if before in DONE and after in OPEN else None
@@ -180,7 +181,7 @@ def _of_trigger(name: str, payload: Mapping[str, Any], request: WebhookRequest) 
     invocation = request.headers.get(INVOCATION)
     rating = (as_text(ticket.get("rating")) or "").lower()
     return SenderReport(
-        # Without Zendesk's id, an equal body is the same event.
+        # Without Zendesk's id, equal bodies are one event.
         id=invocation or hashlib.sha256(request.body).hexdigest(),
         call=TRIGGER,
         event=name,
@@ -202,13 +203,14 @@ def _aliases(person: Mapping[str, Any]) -> list[tuple[AliasType, object]]:
 
 
 def _accounts(organization: Mapping[str, Any], role: AccountRole) -> list[Account]:
-    number, theirs = organization.get("id"), as_text(organization.get("external_id"))
-    found = [(f"group:{theirs}", role)] if theirs else []
-    return [*found, (f"crm:zendesk:{number}", role)] if _is_id(number) else found
+    number, group = organization.get("id"), as_text(organization.get("external_id"))
+    accounts = [(f"group:{group}", role)] if group else []
+    return [*accounts, (f"crm:zendesk:{number}", role)] if _is_id(number) else accounts
 
 
 def _is_id(number: object) -> bool:
-    """Zendesk writes 0 or nothing for nobody, and numbers as texts as well."""
+    """Tell whether a value is an id: a positive integer, also as text. Zendesk writes 0 or an empty
+    text if there is no record."""
     if not isinstance(number, int | str):
         return False
     digits = str(number)

@@ -1,4 +1,4 @@
-"""Quarantine: what could not be taken further is indexed, shown, repaired and replayed.
+"""Quarantine: index, show, repair and replay events that a stage rejected.
 
-Nothing is lost: the raw body lies in its topic and archive, and here is what it broke on.
+The raw body stays in its topic and in the archive. A case in quarantine holds the reason.
 """

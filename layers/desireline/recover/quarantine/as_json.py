@@ -1,79 +1,79 @@
-"""What is said of cases: plain objects, the same for the API and for a terminal."""
+"""Convert cases to JSON objects, for the API and for `desireline quarantine --json`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from desireline.recover.quarantine.case_details import Shown
-from desireline.recover.quarantine.cases import Counted, State
+from desireline.recover.quarantine.case_details import CaseDetails
+from desireline.recover.quarantine.cases import CaseCount, State
 from desireline.recover.quarantine.repair import Difference, RepairResult
 from desireline.rows import CaseRow
 
-_UNSAID = {"version", "expires", "record", "counted_as"}
+_OMITTED = {"version", "expires", "record", "counted_as"}
 
 
-def group(counted: Counted) -> dict[str, Any]:
-    """How many of a kind."""
+def group(count: CaseCount) -> dict[str, Any]:
+    """Convert the counts of a group."""
     return {
-        **counted.group._asdict(),
-        "found": counted.found,
-        "repaired": counted.repaired,
-        "first": counted.first,
-        "last": counted.last,
+        **count.group._asdict(),
+        "found": count.total,
+        "repaired": count.repaired,
+        "first": count.first,
+        "last": count.last,
     }
 
 
 def case(row: CaseRow) -> dict[str, Any]:
-    """A case, without what it holds."""
+    """Convert a case, without its record."""
     state = State.REPAIRED if row.replayed else State.OPEN
     return {
         "state": state.value,
-        **row.model_dump(mode="json", exclude=_UNSAID, exclude_none=True),
+        **row.model_dump(mode="json", exclude=_OMITTED, exclude_none=True),
     }
 
 
-def shown(found: Shown) -> dict[str, Any]:
-    """A case with everything that is known of it."""
-    raw, seen, place = found.raw, found.seen, found.place
+def details(case_details: CaseDetails) -> dict[str, Any]:
+    """Convert a case with its raw body, its parsed report and its location in the plan."""
+    raw, report, location = case_details.raw, case_details.report, case_details.location
     return {
-        "case": case(found.case),
+        "case": case(case_details.case),
         "raw": raw and raw.model_dump(mode="json", exclude={"body"}, exclude_none=True),
-        "body": found.body,
-        "seen": seen
+        "body": case_details.body,
+        "seen": report
         and {
-            "id": seen.id,
-            "call": seen.call,
-            "event": seen.event,
-            "occurred_at": seen.occurred_at,
-            "aliases": [list(alias) for alias in seen.aliases],
-            "properties": dict(seen.properties),
-            "message": dict(seen.message),
+            "id": report.id,
+            "call": report.call,
+            "event": report.event,
+            "occurred_at": report.occurred_at,
+            "aliases": [list(alias) for alias in report.aliases],
+            "properties": dict(report.properties),
+            "message": dict(report.message),
         },
-        "place": place
+        "place": location
         and {
-            "file": place.file,
-            "mapping": place.mapping,
-            "event": place.event,
-            "parameter": place.parameter,
-            "wants": place.wants,
-            "got": place.got,
-            "near": list(place.near),
+            "file": location.file,
+            "mapping": location.mapping,
+            "event": location.event,
+            "parameter": location.parameter,
+            "wants": location.wants,
+            "got": location.got,
+            "near": list(location.near),
         },
     }
 
 
-def difference(one: Difference) -> dict[str, Any]:
-    """A case before and after."""
+def difference(difference: Difference) -> dict[str, Any]:
+    """Convert the results of a case before and after a correction."""
     return {
-        "id": one.case.id,
-        "source": one.case.source,
-        "event": one.case.event_name,
-        "before": _outcome(one.before),
-        "after": _outcome(one.after),
+        "id": difference.case.id,
+        "source": difference.case.source,
+        "event": difference.case.event_name,
+        "before": _result(difference.before),
+        "after": _result(difference.after),
     }
 
 
-def _outcome(outcome: RepairResult) -> dict[str, Any]:
-    if outcome.reason:
-        return {"reason": outcome.reason, "detail": outcome.detail}
-    return {"events": outcome.events}
+def _result(result: RepairResult) -> dict[str, Any]:
+    if result.reason:
+        return {"reason": result.reason, "detail": result.detail}
+    return {"events": result.events}

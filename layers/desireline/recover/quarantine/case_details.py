@@ -1,4 +1,4 @@
-"""Show: a case with its raw body, what the mapping saw of it, and where in the plan it broke."""
+"""ShowCase: a case with its raw body, its parsed report, and the failing part of the plan."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from desireline.receive.senders.sender import Sender, SenderReport
 from desireline.rows import CaseRow
 
 BODY_SHOWN = 200_000
-"""Characters."""
+"""Characters of a body."""
 NEAR = 5
+"""Suggestions of similar mappings."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """An event as the sender's module took it apart, before the plan."""
+class ParsedReport:
+    """A report as the sender's module parsed it, before the mapping. occurred_at: epoch ms."""
 
     id: str
     call: str
@@ -35,9 +36,12 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the plan it broke. mapping: the one that took it, if one did; its file. parameter,
-    wants, got: of the parameter that broke. near: what comes closest, where no mapping took it."""
+class PlanLocation:
+    """The part of the plan that a report breaks.
+
+    file: the sender's file. mapping, event: the selected mapping and its event, if there is one.
+    parameter: the failing parameter. wants: its definition in the plan. got: the report's value.
+    near: similar mappings, if none selects the report."""
 
     file: str
     mapping: Mapping[str, Any] | None = None
@@ -49,19 +53,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A case. raw, body: None where the raw body is gone, or there never was one; seen, place: None
-    where no sender can take the body apart."""
+class CaseDetails:
+    """A case with its context. raw, body: None if the raw body is deleted or never existed. report,
+    location: None if no sender can parse the body."""
 
     case: CaseRow
     raw: RawWebhook | None = None
     body: str | None = None
-    seen: Seen | None = None
-    place: Place | None = None
+    report: ParsedReport | None = None
+    location: PlanLocation | None = None
 
 
 class ShowCase:
-    """plan: the one to look for the place in."""
+    """Reads the details of a case. plan: the plan in which to locate the failure."""
 
     def __init__(
         self, *, bodies: KeptBodies, senders: Mapping[str, Sender], plan: TrackingPlan
@@ -70,81 +74,87 @@ class ShowCase:
         self._senders = senders
         self._plan = plan
 
-    def __call__(self, case: CaseRow) -> Shown:
-        """Raises UnavailableError."""
+    def __call__(self, case: CaseRow) -> CaseDetails:
+        """Read the details of a case. Raises UnavailableError."""
         if case.stage != STAGE or case.raw is None:
-            return Shown(case, body=case.record)
+            return CaseDetails(case, body=case.record)
         raw = self._bodies.find({case.raw.id: case.arrived}).get(case.raw.id)
         sender = self._senders.get(case.source)
         if raw is None or sender is None:
-            return Shown(case, raw)
+            return CaseDetails(case, raw)
         try:
             body = content(as_received(raw)).decode("utf-8", "replace")[:BODY_SHOWN]
             reports = reports_of(sender, raw)
         except RefusedError:
-            return Shown(case, raw, _text(raw))
+            return CaseDetails(case, raw, _text(raw))
         if case.raw.index >= len(reports):
-            return Shown(case, raw, body)
-        reported = reports[case.raw.index]
-        return Shown(case, raw, body, _seen(reported), place(self._plan, sender, reported))
+            return CaseDetails(case, raw, body)
+        report = reports[case.raw.index]
+        return CaseDetails(case, raw, body, _parsed(report), locate(self._plan, sender, report))
 
 
-def place(plan: TrackingPlan, sender: Sender, reported: SenderReport) -> Place:
-    """Where in the plan an event breaks; only the mapping, where it does not."""
+def locate(plan: TrackingPlan, sender: Sender, report: SenderReport) -> PlanLocation:
+    """Locate the failure of a report in the plan. A valid report gives only its mapping."""
     name = sender.mapped_as or sender.name
     file = f"senders/{name}.yaml"
     try:
-        mapping, planned = plan.find(name, reported.call, reported.event, reported.message)
+        mapping, planned = plan.find(name, report.call, report.event, report.message)
     except InvalidEventError:
-        return Place(file, near=_near(plan, name, reported))
-    found = Place(file, _written(mapping), planned.name)
+        return PlanLocation(file, near=_near(plan, name, report))
+    location = PlanLocation(file, _written(mapping), planned.name)
     try:
-        planned.properties(mapping, reported.message, reported.properties)
+        planned.properties(mapping, report.message, report.properties)
     except InvalidEventError as error:
+        # The error's detail begins with the parameter's name.
         parameter = error.detail.split(" ")[0]
         paths = dict(mapping.paths)
-        got = paths[parameter](reported.message) if parameter in paths else None
+        got = paths[parameter](report.message) if parameter in paths else None
         if got is None:
-            got = reported.properties.get(parameter)
+            got = report.properties.get(parameter)
         wants = planned.parameters[parameter].model_dump(exclude_defaults=True, mode="json")
-        return Place(file, found.mapping, found.event, parameter, wants, got)
-    return found
+        return PlanLocation(file, location.mapping, location.event, parameter, wants, got)
+    return location
 
 
-def _near(plan: TrackingPlan, name: str, reported: SenderReport) -> tuple[str, ...]:
-    """Mappings whose condition does not hold; else names that look alike; else the calls there
-    are."""
+def _near(plan: TrackingPlan, name: str, report: SenderReport) -> tuple[str, ...]:
+    """Suggest mappings for a report that none selects.
+
+    It returns the mappings whose condition failed. Without these it returns similar event names,
+    and without mappings of the call it returns similar calls."""
     words = plan.senders.get(name)
     if words is None:
         return ()
-    held_off = words.index.get((reported.call, reported.event), [])
-    if held_off:
-        return tuple(f"{one.becomes}, but only where {one.where}" for one in held_off)
-    same_call = {one.event: one for one in words.mappings if one.call == reported.call}
+    conditional = words.index.get((report.call, report.event), [])
+    if conditional:
+        return tuple(
+            f"{mapping.becomes}, but only where {mapping.where}" for mapping in conditional
+        )
+    in_call = [mapping for mapping in words.mappings if mapping.call == report.call]
+    same_call = {mapping.event: mapping for mapping in in_call}
     names = [event for event in same_call if event]
-    alike = get_close_matches(reported.event or "", names, NEAR, cutoff=0.5)
-    if alike:
-        return tuple(f"{event} -> {same_call[event].becomes}" for event in alike)
+    similar = get_close_matches(report.event or "", names, NEAR, cutoff=0.5)
+    if similar:
+        return tuple(f"{event} -> {same_call[event].becomes}" for event in similar)
     if same_call:
         return ()
-    calls = sorted({one.call for one in words.mappings})
-    return tuple(get_close_matches(reported.call, calls, NEAR, cutoff=0.4))
+    calls = sorted({mapping.call for mapping in words.mappings})
+    return tuple(get_close_matches(report.call, calls, NEAR, cutoff=0.4))
 
 
-def _seen(reported: SenderReport) -> Seen:
-    return Seen(
-        id=reported.id,
-        call=reported.call,
-        event=reported.event,
-        occurred_at=reported.occurred_at,
-        aliases=tuple((kind.value, value) for kind, value in reported.aliases if value),
-        properties=reported.properties,
-        message=reported.message,
+def _parsed(report: SenderReport) -> ParsedReport:
+    return ParsedReport(
+        id=report.id,
+        call=report.call,
+        event=report.event,
+        occurred_at=report.occurred_at,
+        aliases=tuple((kind.value, value) for kind, value in report.aliases if value),
+        properties=report.properties,
+        message=report.message,
     )
 
 
 def _written(mapping: SenderMapping) -> dict[str, Any]:
-    """As it stands in the file."""
+    """Convert a mapping to the form of its file."""
     return mapping.model_dump(by_alias=True, exclude_defaults=True, mode="json")
 
 

@@ -1,4 +1,4 @@
-"""Which cases there are: counted by kind, listed by what is asked for."""
+"""Count, list and mark cases of quarantine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from desireline.rows.quarantine import PAGE, Group
 
 
 class State(StrEnum):
-    """Of a case: it waits, or it was repaired and replayed."""
+    """The state of a case. A repaired case has been replayed."""
 
     OPEN = "open"
     REPAIRED = "repaired"
@@ -22,8 +22,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """None of a kind means all. events: names as the sender gave them. since, until: wall time of
-    the arrival, epoch ms, until excluded."""
+    """Selects cases. None accepts all values of a field. events: the sender's names. since, until:
+    wall time of the arrival, epoch ms; `until` is excluded."""
 
     sources: frozenset[str] | None = None
     stages: frozenset[str] | None = None
@@ -34,14 +34,15 @@ class Filters:
     until: int
 
     def hold_group(self, group: Group) -> bool:
-        """Whether cases of that kind are asked for."""
-        asked = (self.sources, self.stages, self.reasons, self.events)
+        """Tell whether the filters accept cases of a group."""
+        fields = (self.sources, self.stages, self.reasons, self.events)
         return all(
-            wanted is None or value in wanted for wanted, value in zip(asked, group, strict=True)
+            allowed is None or value in allowed
+            for allowed, value in zip(fields, group, strict=True)
         )
 
     def hold(self, case: CaseRow) -> bool:
-        """Whether that case is asked for."""
+        """Tell whether the filters accept a case."""
         state = State.REPAIRED if case.replayed else State.OPEN
         return (
             self.hold_group(case.group)
@@ -51,71 +52,75 @@ class Filters:
 
     @property
     def days(self) -> range:
-        """The days to look at, newest first; none that have been forgotten."""
+        """The days to read, newest first, without days whose cases have expired."""
         last = (self.until - 1) // DAY
         first = max(self.since // DAY, last - KEPT_SECONDS // 86_400 - 1)
         return range(last, first - 1, -1)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """Cases of one kind. first, last: of their arrivals, wall time, epoch ms."""
+class CaseCount:
+    """The number of cases of a group. first, last: wall time of their arrivals, epoch ms."""
 
     group: Group
-    found: int
+    total: int
     repaired: int
     first: int
     last: int
 
 
 class Cases:
-    """What is in quarantine."""
+    """Reads and marks the cases in the table quarantine."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def groups(self, filters: Filters) -> list[Counted]:
-        """How many of each kind, most first. Whole days are counted: those of the first and the
-        last day that are outside of the times are counted with them."""
-        found: dict[Group, Counted] = {}
+    def groups(self, filters: Filters) -> list[CaseCount]:
+        """Count the cases of each group. Groups with the most open cases come first.
+
+        It counts whole days. So the first and the last day include cases outside of the times."""
+        counts: dict[Group, CaseCount] = {}
         for row in (row for day in filters.days for row in self._rows(day, filters)):
-            known = found.get(row.group)
-            found[row.group] = Counted(
+            so_far = counts.get(row.group)
+            counts[row.group] = CaseCount(
                 row.group,
-                row.found + (known.found if known else 0),
-                row.replayed + (known.repaired if known else 0),
-                min(row.first, known.first) if known else row.first,
-                max(row.last, known.last) if known else row.last,
+                row.found + (so_far.total if so_far else 0),
+                row.replayed + (so_far.repaired if so_far else 0),
+                min(row.first, so_far.first) if so_far else row.first,
+                max(row.last, so_far.last) if so_far else row.last,
             )
-        kept = (one for one in found.values() if _asked(one, filters.state))
-        return sorted(kept, key=lambda one: (one.repaired - one.found, one.group))
+        selected = (count for count in counts.values() if _has_state(count, filters.state))
+        return sorted(selected, key=lambda count: (count.repaired - count.total, count.group))
 
     def cases(self, filters: Filters, limit: int) -> list[CaseRow]:
-        """The cases asked for, newest first, at most so many."""
-        found: list[CaseRow] = []
+        """List the selected cases, newest first. limit: the most cases to return."""
+        selected: list[CaseRow] = []
         for day in filters.days:
             rows = self._rows(day, filters)
             of_day = [case for row in rows for case in self._of(row, filters, limit)]
-            found += sorted(of_day, key=lambda case: (-case.arrived, case.id))
-            if len(found) >= limit:
+            selected += sorted(of_day, key=lambda case: (-case.arrived, case.id))
+            if len(selected) >= limit:
                 break
-        return found[:limit]
+        return selected[:limit]
 
     def named(self, ids: Iterable[str]) -> list[CaseRow]:
-        """The cases of these ids that there are."""
-        places = [CaseRow.place(one) for one in dict.fromkeys(ids)]
-        found = self._store.get_all(places)
-        return [found[place] for place in places if place in found]
+        """Read the cases with these ids. Omit ids without a case."""
+        refs = [CaseRow.place(case_id) for case_id in dict.fromkeys(ids)]
+        rows = self._store.get_all(refs)
+        return [rows[ref] for ref in refs if ref in rows]
 
     def mark(self, cases: Iterable[tuple[CaseRow, str | None]], replay_id: str, now: int) -> None:
-        """Note that these were replayed, each with the id of the event that it became. Those that
-        were before keep what they say. Raises RetryableError."""
-        by_place: dict[tuple[int, Group], list[tuple[CaseRow, str | None]]] = {}
+        """Mark cases as replayed. Each comes with the id of its event. now: wall time, epoch ms.
+
+        A case that an earlier replay marked keeps its mark. Raises RetryableError."""
+        by_group: dict[tuple[int, Group], list[tuple[CaseRow, str | None]]] = {}
         for case, event in cases:
-            by_place.setdefault((case.arrived // DAY, case.group), []).append((case, event))
-        for (day, group), some in by_place.items():
-            for start in range(0, len(some), PAGE):
-                self._mark(day, group, dict(some_ids(some[start : start + PAGE])), replay_id, now)
+            by_group.setdefault((case.arrived // DAY, case.group), []).append((case, event))
+        for (day, group), members in by_group.items():
+            for start in range(0, len(members), PAGE):
+                page = members[start : start + PAGE]
+                events = {case.id: event for case, event in page}
+                self._mark(day, group, events, replay_id, now)
 
     def _mark(
         self, day: int, group: Group, events: dict[str, str | None], replay_id: str, now: int
@@ -134,35 +139,30 @@ class Cases:
                 return self._store.write(*marked, more)
             except ConflictError:
                 continue
-        raise ConflictError(f"cases changed {ATTEMPTS} times while they were marked")
+        raise ConflictError(f"other writes changed the cases {ATTEMPTS} times: run it again")
 
     def _rows(self, day: int, filters: Filters) -> list[CaseGroupRow]:
         rows = self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day))
         return [row for row in rows if filters.hold_group(row.group)]
 
     def _of(self, row: CaseGroupRow, filters: Filters, limit: int) -> Iterator[CaseRow]:
-        """Page by page from the newest, until there are enough."""
-        found = 0
+        """Yield the cases of a group, page by page from the newest, until the limit."""
+        count = 0
         for number in range((row.found - 1) // PAGE, -1, -1):
             page = self._store.get(CasePageRow.place(row.day, row.group, number))
             for case in self.named(page.ids if page else ()):
                 if filters.hold(case):
-                    found += 1
+                    count += 1
                     yield case
-            if found >= limit:
+            if count >= limit:
                 return
 
 
-def some_ids(cases: Iterable[tuple[CaseRow, str | None]]) -> Iterator[tuple[str, str | None]]:
-    """By id."""
-    return ((case.id, event) for case, event in cases)
-
-
-def _asked(counted: Counted, state: State | None) -> bool:
+def _has_state(count: CaseCount, state: State | None) -> bool:
     match state:
         case State.OPEN:
-            return counted.found > counted.repaired
+            return count.total > count.repaired
         case State.REPAIRED:
-            return counted.repaired > 0
+            return count.repaired > 0
         case None:
             return True

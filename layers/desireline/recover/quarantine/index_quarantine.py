@@ -1,7 +1,7 @@
-"""IndexQuarantine: records of events.quarantined -> rows that are found by what they are.
+"""IndexQuarantine: records of events.quarantined -> rows of cases, with pages and counts per group.
 
-A case is written with its page and the count of its group in one transaction, if it is not there
-yet: a record that comes again changes nothing, so the counts are exact.
+One transaction writes a new case, its page and the count of its group. A repeated record changes
+nothing, because its case exists. So the counts are exact.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from desireline.rows.quarantine import PAGE, Group
 
 DAY = 86_400_000
 KEPT_SECONDS = 30 * 86_400
-"""As long as raw bodies are archived: what lies here can be repaired."""
+"""The archive keeps raw bodies as long, so every case can be repaired."""
 RECORD_LIMIT = 40_000
-"""Bytes of a record in its row: a page of such rows fits into a transaction, which takes 4 MB."""
+"""Bytes of a record in its row. A page of such rows fits into a transaction, which takes 4 MB."""
 GROUPS = 500
-"""Kinds of a day that are counted apart; a sender that makes up names would else fill the day."""
+"""Groups of a day with counts of their own. The limit protects from senders that invent names."""
 OTHERS = "(others)"
 ATTEMPTS = 10
 
 
 class IndexQuarantine:
-    """Takes records of events.quarantined."""
+    """Indexes records of events.quarantined."""
 
     def __init__(self, *, store: Store, metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:
-        """Index a batch. Groups are independent: the records of one that cannot be written are to
-        be tried again, those of the others are done."""
+        """Index a batch. Return the records that are done, and those to retry.
+
+        Groups are independent: a failed write affects only the records of its group."""
         tally = Tally()
         groups: dict[tuple[int, Group], dict[str, tuple[CaseRow, list[Record]]]]
         groups = defaultdict(dict)
@@ -49,11 +50,11 @@ class IndexQuarantine:
             try:
                 case = case_of(Quarantined.decode(record.value), record.timestamp)
             except ValidationError:
-                # Nobody but us writes this topic, and there is nowhere further to put it.
+                # Only our own functions write this topic, and it has no quarantine of its own.
                 tally.quarantined.append((record, "unreadable_record"))
                 continue
-            place = groups[case.arrived // DAY, case.group]
-            place.setdefault(case.id, (case, []))[1].append(record)
+            cases = groups[case.arrived // DAY, case.group]
+            cases.setdefault(case.id, (case, []))[1].append(record)
         for (day, group), cases in groups.items():
             self._index(day, group, cases, tally)
         return tally.result()
@@ -61,19 +62,19 @@ class IndexQuarantine:
     def _index(
         self, day: int, group: Group, cases: dict[str, tuple[CaseRow, list[Record]]], tally: Tally
     ) -> None:
-        known: list[CaseRow] = [case for case, _ in cases.values()]
+        rows: list[CaseRow] = [case for case, _ in cases.values()]
         try:
             counted = self._within_limit(day, group)
         except RetryableError as error:
             records = [record for _, of_case in cases.values() for record in of_case]
             return tally.fail(records, type(error).__name__)
         if counted != group:
-            known = [case.but(counted_as=counted.event) for case in known]
-        for start in range(0, len(known), PAGE):
-            some = known[start : start + PAGE]
-            records = [record for case in some for record in cases[case.id][1]]
+            rows = [case.but(counted_as=counted.event) for case in rows]
+        for start in range(0, len(rows), PAGE):
+            page = rows[start : start + PAGE]
+            records = [record for case in page for record in cases[case.id][1]]
             try:
-                self._write(day, counted, some)
+                self._write(day, counted, page)
             except RetryableError as error:
                 tally.fail(records, type(error).__name__)
             else:
@@ -81,13 +82,14 @@ class IndexQuarantine:
         return None
 
     def _within_limit(self, day: int, group: Group) -> Group:
+        """Return the group, or the group of others if the day already has `GROUPS` groups."""
         if self._store.get(CaseGroupRow.place(day, group)) is not None:
             return group
         kinds = len(self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day)))
         return group if kinds < GROUPS else group._replace(event=OTHERS)
 
     def _write(self, day: int, group: Group, cases: Sequence[CaseRow]) -> None:
-        """Those that are new. Raises RetryableError."""
+        """Write the new ones of these cases. Raises RetryableError."""
         for _ in range(ATTEMPTS):
             stored = self._store.get_all([case.ref for case in cases])
             new = sorted(
@@ -100,15 +102,14 @@ class IndexQuarantine:
                 self._add(day, group, new)
             except ConflictError:
                 continue
-        raise ConflictError(f"a group changed {ATTEMPTS} times while it was added to")
+        raise ConflictError(f"other writes changed the group {ATTEMPTS} times")
 
     def _add(self, day: int, group: Group, new: Sequence[CaseRow]) -> None:
-        """As many as the page has room for, then the rest: the next round looks what is missing.
+        """Add new cases to a group: fill its last page, then add the rest to further pages.
 
-        Raises ConflictError."""
-        place = CaseGroupRow.place(day, group)
+        Raises ConflictError. `_write` then reads the written cases and adds the missing ones."""
         source, stage, reason, event = group
-        counted = self._store.get(place) or CaseGroupRow(
+        counted = self._store.get(CaseGroupRow.place(day, group)) or CaseGroupRow(
             day=day,
             source=source,
             stage=stage,
@@ -118,29 +119,29 @@ class IndexQuarantine:
             expires=_expires(day),
         )
         number, used = divmod(counted.found, PAGE)
-        some = new[: PAGE - used]
+        fitting = new[: PAGE - used]
         page = self._store.get(CasePageRow.place(day, group, number)) or CasePageRow(
             day=day, group_key="#".join(group), number=number, expires=_expires(day)
         )
-        arrivals = [case.arrived for case in some]
+        arrivals = [case.arrived for case in fitting]
         self._store.write(
-            *(Put(case) for case in some),
-            Put(page.but(ids=(*page.ids, *(case.id for case in some)))),
+            *(Put(case) for case in fitting),
+            Put(page.but(ids=(*page.ids, *(case.id for case in fitting)))),
             Put(
                 counted.but(
-                    found=counted.found + len(some),
+                    found=counted.found + len(fitting),
                     first=min(counted.first, *arrivals),
                     last=max(counted.last, *arrivals),
                 )
             ),
         )
-        self._metrics.count("quarantine_indexed", len(some))
-        if len(some) < len(new):
-            self._add(day, group, new[len(some) :])
+        self._metrics.count("quarantine_indexed", len(fitting))
+        if len(fitting) < len(new):
+            self._add(day, group, new[len(fitting) :])
 
 
 def case_of(message: Quarantined, timestamp: int) -> CaseRow:
-    """The case that a message means; timestamp: the record's, epoch ms."""
+    """Make the case of a quarantine message. timestamp: the Kafka record's, epoch ms."""
     arrived = message.stamps.received or timestamp
     record = message.record
     if record is not None and (len(record.encode()) > RECORD_LIMIT or "\ufffd" in record):

@@ -1,8 +1,8 @@
-"""Repair: what a corrected mapping makes of the very events in quarantine, before and after; and
-replay: exactly these events, under their first ids and times, marked.
+"""Repair cases of quarantine. A preview maps their events with the deployed and with the corrected
+plan. A replay produces the repaired events with their first ids and times, and marks the cases.
 
-A case of a later stage has nothing to be mapped: its record goes to its topic again, once the code
-that could not take it has been corrected.
+A case of a later stage needs no mapping. After a correction of the code, a replay produces its
+record to its topic again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from desireline.recover.quarantine.cases import Cases
 from desireline.rows import CaseRow
 
 AT_ONCE = 100
-"""Cases that are produced, made durable and marked together."""
+"""Cases between two flushes. A replay produces them, flushes, and then marks them."""
 FLUSH_SECONDS = 30.0
 
 _READERS: Final = {
@@ -53,7 +53,7 @@ _READERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RepairResult:
-    """What becomes of a case: records for a topic, or why not."""
+    """The result of mapping a case: records for a topic, or a reason with its detail."""
 
     records: tuple[Outgoing, ...] = ()
     reason: str = ""
@@ -61,18 +61,18 @@ class RepairResult:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The records as objects, for a person to look at."""
+        """The records as JSON objects, to show them."""
         return [orjson.loads(record.value) for record in self.records]
 
     @property
     def event_id(self) -> str | None:
-        """The id of the event, where it is one of events.received."""
+        """The event's id, for records of events.received; otherwise None."""
         return next((str(event["event_id"]) for event in self.events if "event_id" in event), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A case before and after the correction."""
+    """The results of a case before and after the correction."""
 
     case: CaseRow
     before: RepairResult
@@ -80,9 +80,9 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Replayed:
-    """What a replay has come to: cases that were replayed, that still fail, by reason, and that
-    had been replayed before."""
+class ReplayCounts:
+    """Counts the cases of a replay. replayed: by this replay. already: by an earlier one. failing:
+    cases that still fail, by reason."""
 
     replayed: int = 0
     already: int = 0
@@ -90,8 +90,8 @@ class Replayed:
 
 
 class Repair:
-    """deployed: the mapping as it runs. corrected: the one to try; the deployed one, after a fix.
-    wall: for when a case was replayed."""
+    """Previews and replays cases. deployed: the mapper of the deployed plan. corrected: the mapper
+    of the corrected plan; both are equal after a deployment. wall: gives the times of replays."""
 
     def __init__(
         self,
@@ -113,70 +113,74 @@ class Repair:
         self._wall = wall
 
     def preview(self, cases: Sequence[CaseRow]) -> list[Difference]:
-        """Each case, before and after. Nothing is changed. Raises UnavailableError."""
+        """Map each case with both plans. It changes nothing. Raises UnavailableError."""
         raws = self._raws(cases)
-        before, after = (self._all(cases, raws, one) for one in (self._deployed, self._corrected))
+        before = self._results(cases, raws, self._deployed)
+        after = self._results(cases, raws, self._corrected)
         return [
-            Difference(case, before[case.id] if _is_mapped(case) else _as_it_was(case), outcome)
+            Difference(
+                case, before[case.id] if _is_mapped(case) else _original(case), after[case.id]
+            )
             for case in cases
-            for outcome in [after[case.id]]
         ]
 
-    def replay(self, cases: Sequence[CaseRow], replay_id: str) -> Iterator[Replayed]:
-        """Replay those that the correction repairs, some at a time, and mark them; what it has come
-        to so far. One that was interrupted may be given again: ids make a repetition harmless.
+    def replay(self, cases: Sequence[CaseRow], replay_id: str) -> Iterator[ReplayCounts]:
+        """Replay the repaired cases in portions, and mark them. Yield the counts so far.
 
-        Raises RetryableError."""
-        so_far = Replayed()
+        An interrupted replay may run again, because equal ids count once. Raises RetryableError."""
+        counts = ReplayCounts()
         for start in range(0, len(cases), AT_ONCE):
-            self._replay(cases[start : start + AT_ONCE], replay_id, so_far)
-            yield so_far
+            self._replay(cases[start : start + AT_ONCE], replay_id, counts)
+            yield counts
 
-    def _replay(self, cases: Sequence[CaseRow], replay_id: str, so_far: Replayed) -> None:
-        # Read again: somebody else may have been faster.
+    def _replay(self, cases: Sequence[CaseRow], replay_id: str, counts: ReplayCounts) -> None:
+        # Another process may have replayed some of them, so read the rows again.
         waiting = [case for case in self._cases.named(c.id for c in cases) if not case.replayed]
-        so_far.already += len(cases) - len(waiting)
-        outcomes = self._all(waiting, self._raws(waiting), self._corrected)
+        counts.already += len(cases) - len(waiting)
+        results = self._results(waiting, self._raws(waiting), self._corrected)
         done: list[tuple[CaseRow, str | None]] = []
         for case in waiting:
-            outcome = outcomes[case.id]
-            if outcome.reason:
-                so_far.failing[outcome.reason] = so_far.failing.get(outcome.reason, 0) + 1
+            result = results[case.id]
+            if result.reason:
+                counts.failing[result.reason] = counts.failing.get(result.reason, 0) + 1
                 continue
-            for record in outcome.records:
+            for record in result.records:
                 marked = record._replace(headers={Header.REPLAY: replay_id.encode()})
                 self._producer.produce(marked)
-            done.append((case, outcome.event_id))
+            done.append((case, result.event_id))
         if done:
             self._producer.flush(FLUSH_SECONDS)
             self._cases.mark(done, replay_id, self._wall.now())
-            so_far.replayed += len(done)
+            counts.replayed += len(done)
 
     def _raws(self, cases: Sequence[CaseRow]) -> dict[str, RawWebhook]:
-        wanted = {case.raw.id: case.arrived for case in cases if case.raw and _is_mapped(case)}
-        return self._bodies.find(wanted) if wanted else {}
+        """Read the raw bodies of these cases, by their ids. Omit deleted bodies."""
+        arrivals = {case.raw.id: case.arrived for case in cases if case.raw and _is_mapped(case)}
+        return self._bodies.find(arrivals) if arrivals else {}
 
-    def _all(
-        self, cases: Sequence[CaseRow], raws: Mapping[str, RawWebhook], step: EventMapper
+    def _results(
+        self, cases: Sequence[CaseRow], raws: Mapping[str, RawWebhook], mapper: EventMapper
     ) -> dict[str, RepairResult]:
-        """The outcome of each; a body with several cases is mapped once."""
+        """Return the result of each case, by its id. Map a body with several cases once."""
         by_body: dict[str, list[CaseRow]] = defaultdict(list)
-        found: dict[str, RepairResult] = {}
+        results: dict[str, RepairResult] = {}
         for case in cases:
             if _is_mapped(case):
                 by_body[case.raw.id if case.raw else ""].append(case)
             else:
-                found[case.id] = _again(case)
+                results[case.id] = _resend(case)
         for raw_id, of_body in by_body.items():
-            found.update(self._of_body(raws.get(raw_id), of_body, step))
-        return found
+            results.update(self._of_body(raws.get(raw_id), of_body, mapper))
+        return results
 
     def _of_body(
-        self, raw: RawWebhook | None, cases: Sequence[CaseRow], step: EventMapper
+        self, raw: RawWebhook | None, cases: Sequence[CaseRow], mapper: EventMapper
     ) -> Iterator[tuple[str, RepairResult]]:
+        """Yield the results of the cases of one body. raw: None if the body is deleted."""
         if raw is None:
-            gone = RepairResult(reason="raw_gone", detail="neither in its topic nor in the archive")
-            yield from ((case.id, gone) for case in cases)
+            detail = "neither the topic nor the archive holds the body"
+            missing = RepairResult(reason="raw_gone", detail=detail)
+            yield from ((case.id, missing) for case in cases)
             return
         try:
             sender = self._senders.get(raw.source)
@@ -188,7 +192,7 @@ class Repair:
             yield from ((case.id, refused) for case in cases)
             return
         arrived = raw.stamped if raw.stamped is not None else raw.received_at
-        results = list(step(sender, reports, Arrival(raw.id, raw.received_at, arrived)))
+        results = list(mapper(sender, reports, Arrival(raw.id, raw.received_at, arrived)))
         for case in cases:
             yield case.id, _repaired(results, case)
 
@@ -198,38 +202,43 @@ def _is_mapped(case: CaseRow) -> bool:
 
 
 def _repaired(results: Sequence[MappingResult], case: CaseRow) -> RepairResult:
-    """Of the event at the case's place; of all events where the body could not be read at all."""
+    """Return the result of a case from the results of its body.
+
+    A case without an event's name is a body that the sender could not read. Its result has the
+    events of the whole body."""
     if case.event_name:
         position = case.raw.index if case.raw else 0
         results = results[position : position + 1]
-    stays = next((one for one in results if not isinstance(one, Mapped)), None)
-    if stays is not None:
-        detail = stays.error.detail if isinstance(stays, Rejected) else ""
-        return RepairResult(reason=stays.reason, detail=detail)
+    failure = next((result for result in results if not isinstance(result, Mapped)), None)
+    if failure is not None:
+        detail = failure.error.detail if isinstance(failure, Rejected) else ""
+        return RepairResult(reason=failure.reason, detail=detail)
     if not results:
-        return RepairResult(reason="no_such_event", detail="the body is read in another way now")
+        return RepairResult(
+            reason="no_such_event", detail="the sender now reads fewer events in the body"
+        )
     return RepairResult(
         tuple(
-            Outgoing(Topic.EVENTS_RECEIVED, one.fragment, one.event)
-            for one in results
-            if isinstance(one, Mapped)
+            Outgoing(Topic.EVENTS_RECEIVED, result.fragment, result.event)
+            for result in results
+            if isinstance(result, Mapped)
         )
     )
 
 
-def _as_it_was(case: CaseRow) -> RepairResult:
+def _original(case: CaseRow) -> RepairResult:
     return RepairResult(reason=case.reason, detail=case.detail)
 
 
-def _again(case: CaseRow) -> RepairResult:
-    """A later stage's record, as it goes to its topic again, if this code can read it."""
+def _resend(case: CaseRow) -> RepairResult:
+    """Return a later stage's record for its topic, or a reason if this code cannot read it."""
     topic = case.source
     reader: Any = _READERS.get(Topic(topic)) if topic in set(Topic) else None
     if reader is None:
         return RepairResult(reason="no_such_topic", detail=topic)
     if case.record is None:
-        where = f"too large for its row, or no text: it lies in the archive of {topic}"
-        return RepairResult(reason="record_gone", detail=where)
+        detail = f"too large for its row, or not a text: read it in the archive of {topic}"
+        return RepairResult(reason="record_gone", detail=detail)
     try:
         message = reader.decode(case.record.encode())
     except ValidationError as error:

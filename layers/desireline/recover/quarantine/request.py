@@ -1,4 +1,4 @@
-"""Requests to the quarantine API, read from a query or a body, and the corrected plan in them."""
+"""Parse requests to the quarantine API, and load the corrected plan in them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from desireline.recover.quarantine.index_quarantine import DAY
 from desireline.resources import TRACKING_PLAN
 
 SHOWN = 50
+"""Cases of one answer, if the request does not set a limit."""
 MOST = 500
-"""Cases of one request: an answer has a size, and whoever asks waits for it."""
+"""The most cases of one request, which bounds the answer's size and time."""
 DEFAULT_DAYS = 7
 
 _SEVERAL = ("source", "stage", "reason", "event", "ids")
@@ -36,9 +37,9 @@ class InvalidRequestError(ValueError):
 
 
 class QuarantineRequest(BaseModel):
-    """ids: of cases; without, those that the filters hold. since, until: wall time of the arrival,
-    epoch ms; the last seven days without. plan: files of the tracking plan that differ from the
-    deployed ones, by their path in it."""
+    """A request to the quarantine API. ids: case ids; if empty, the filters select cases. since,
+    until: wall time of the arrival, epoch ms; by default the last seven days. plan: the changed
+    files of the tracking plan, by their path in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +55,7 @@ class QuarantineRequest(BaseModel):
     plan: dict[str, str] = Field(default={}, max_length=50)
 
     def filters(self, now: int) -> Filters:
-        """now: wall time, epoch ms."""
+        """Make the filters of the request. now: wall time, epoch ms."""
         until = now + 1 if self.until is None else self.until
         return Filters(
             sources=self.source,
@@ -68,7 +69,7 @@ class QuarantineRequest(BaseModel):
 
 
 def from_query(parameters: Mapping[str, str] | None) -> QuarantineRequest:
-    """Read a query's parameters; those with several values are separated by commas.
+    """Parse a query's parameters. Commas separate several values of a parameter.
 
     Raises InvalidRequestError."""
     return _request(
@@ -80,11 +81,11 @@ def from_query(parameters: Mapping[str, str] | None) -> QuarantineRequest:
 
 
 def from_body(body: str | None) -> QuarantineRequest:
-    """Read a JSON body. Raises InvalidRequestError."""
+    """Parse a JSON body. Raises InvalidRequestError."""
     try:
         return _request(orjson.loads(body or "{}"))
     except orjson.JSONDecodeError as error:
-        raise InvalidRequestError("not JSON") from error
+        raise InvalidRequestError("the body must be JSON") from error
 
 
 def _request(fields: Any) -> QuarantineRequest:
@@ -97,19 +98,22 @@ def _request(fields: Any) -> QuarantineRequest:
 
 
 def corrected(files: Mapping[str, str], deployed: Path = TRACKING_PLAN) -> TrackingPlan:
-    """The deployed plan with these files in the place of its own. Raises InvalidPlanError."""
+    """Load the deployed plan with these files instead of its own. Raises InvalidPlanError."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "plan"
         shutil.copytree(deployed, folder)
         for path, text in files.items():
             if not _FILE.fullmatch(path):
-                raise InvalidPlanError(f"{path[:100]!r} is no file of a tracking plan")
+                raise InvalidPlanError(
+                    f"{path[:100]!r} is not a file of the plan. "
+                    "Use plan.yaml, events/<name>.yaml or senders/<name>.yaml."
+                )
             folder.joinpath(path).write_text(text)
         return read_plan(folder)
 
 
 def read_plan(folder: Path) -> TrackingPlan:
-    """The plan in a folder, its expressions compiled. Raises InvalidPlanError."""
+    """Load the plan in a folder and compile its expressions. Raises InvalidPlanError."""
     try:
         plan = load_plan(folder)
         for words in plan.senders.values():

@@ -1,4 +1,4 @@
-"""ServeQuarantine: what the API answers. Its callers are authorised before they come here."""
+"""ServeQuarantine: the answers of the quarantine API. API Gateway has authorised its callers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from desireline.rows import CaseRow
 
 
 class ServeQuarantine:
-    """mapping: the mapping step by a plan. plan: the deployed one. wall: the clock of arrivals."""
+    """Answers requests to the quarantine API. mapper: makes a mapper for a plan. plan: the deployed
+    plan. wall: the clock of arrivals. name: makes the id of a replay."""
 
     def __init__(
         self,
@@ -43,46 +44,48 @@ class ServeQuarantine:
         self._name = name
 
     def list(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Counts by kind, and the newest cases."""
+        """Return the counts by group, and the newest cases."""
         filters = request.filters(self._wall.now())
-        found = self._cases.cases(filters, request.limit)
+        cases = self._cases.cases(filters, request.limit)
         return {
-            "groups": [as_json.group(one) for one in self._cases.groups(filters)],
-            "cases": [as_json.case(one) for one in found],
+            "groups": [as_json.group(count) for count in self._cases.groups(filters)],
+            "cases": [as_json.case(case) for case in cases],
         }
 
     def show(self, case_id: str) -> dict[str, Any] | None:
-        """Everything that is known of a case; None where there is none. Raises UnavailableError."""
-        found = self._cases.named([case_id])
-        if not found:
+        """Return the details of a case; None for an unknown id. Raises UnavailableError."""
+        cases = self._cases.named([case_id])
+        if not cases:
             return None
         show = ShowCase(bodies=self._bodies, senders=self._senders, plan=self._plan)
-        return as_json.shown(show(found[0]))
+        return as_json.details(show(cases[0]))
 
     def preview(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Each case before and after. Raises InvalidPlanError, UnavailableError."""
-        found = self._repair(request).preview(self._chosen(request))
-        repaired = sum(not one.after.reason for one in found)
+        """Return each case before and after. Raises InvalidPlanError, UnavailableError."""
+        differences = self._repair(request).preview(self._selected(request))
+        repaired = sum(not difference.after.reason for difference in differences)
         return {
             "repaired": repaired,
-            "failing": len(found) - repaired,
-            "cases": [as_json.difference(one) for one in found],
+            "failing": len(differences) - repaired,
+            "cases": [as_json.difference(difference) for difference in differences],
         }
 
     def replay(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Replay what is repaired, and mark it. Raises InvalidPlanError, RetryableError."""
-        name = self._name()
-        said: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
-        for step in self._repair(request).replay(self._chosen(request), name):
-            said |= {
-                "replayed": step.replayed,
-                "already": step.already,
-                "failing": dict(step.failing),
-            }
-        return said
+        """Replay the repaired cases and mark them. Return the replay's id and its counts.
 
-    def _chosen(self, request: QuarantineRequest) -> Sequence[CaseRow]:
-        """Those named; else those that wait and that the filters hold."""
+        Raises InvalidPlanError, RetryableError."""
+        name = self._name()
+        answer: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
+        for counts in self._repair(request).replay(self._selected(request), name):
+            answer |= {
+                "replayed": counts.replayed,
+                "already": counts.already,
+                "failing": dict(counts.failing),
+            }
+        return answer
+
+    def _selected(self, request: QuarantineRequest) -> Sequence[CaseRow]:
+        """Return the cases named by id. Without ids, return the open cases of the filters."""
         if request.ids:
             return self._cases.named(request.ids)
         waiting = request.model_copy(update={"state": request.state or State.OPEN})
@@ -90,13 +93,13 @@ class ServeQuarantine:
 
     def _repair(self, request: QuarantineRequest) -> Repair:
         deployed = self._mapper(self._plan)
-        tried = self._mapper(corrected(request.plan)) if request.plan else deployed
+        candidate = self._mapper(corrected(request.plan)) if request.plan else deployed
         return Repair(
             cases=self._cases,
             bodies=self._bodies,
             senders=self._senders,
             deployed=deployed,
-            corrected=tried,
+            corrected=candidate,
             producer=self._producer,
             wall=self._wall,
         )

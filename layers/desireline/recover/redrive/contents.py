@@ -1,4 +1,4 @@
-"""What a dead letter's record says of itself, as far as it can be read: it may be what broke."""
+"""Read the ids and versions in a dead letter's record, which may be unreadable."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ UNKNOWN = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """id: the event's or the message's own, None where there is none. schema, plan: the versions
-    that it was written by. event: what it is about, if it is about one."""
+    """The readable contents of a record. id: of the event or the message, None without one. schema,
+    plan: the versions that wrote the record. event: the event in it, if there is a valid one."""
 
     id: str | None = None
     schema: str = UNKNOWN
@@ -26,7 +26,7 @@ class Contents:
 
 
 def contents(letter: DeadLetter) -> Contents:
-    """What the record tells; nothing of what cannot be read."""
+    """Read the contents of a dead letter. Unreadable parts are missing in the result."""
     if letter.streamed:
         return Contents(id=str(letter.record.get("eventID", "")) or None)
     if letter.value is None:

@@ -1,7 +1,8 @@
-"""Dead letters: the records that Lambda's mappings gave up on, out of the objects they lie in.
+"""Read dead letters: the records that Lambda's event source mappings gave up on.
 
+An object of the on-failure bucket describes a failed batch, and holds the batch's event as a text.
+Only a bucket as destination receives the whole event.
 Shapes: docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure.html, services-dynamodb-errors.html.
-Only a bucket as destination gets the whole event; it is there as a text inside of the document.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ KAFKA, STREAM = "KafkaBatchInfo", "DDBStreamBatchInfo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
-    """What an object says of all its records. at: when it was written, epoch ms. function: its
-    deployed name. code: the function's version. envelope: the event around the records."""
+class FailedBatch:
+    """The description of a batch that a mapping gave up on, from an object of the bucket.
 
-    place: str
+    object_key: the object's key. function: the deployed name. condition: the reason. code: the
+    function's version. tries: the number of invocations. at: when the mapping wrote the object,
+    epoch ms. envelope: the event without its records."""
+
+    object_key: str
     function: str
     condition: str
     code: str
@@ -36,14 +40,14 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One record that a mapping gave up on.
+    """A record that a mapping gave up on.
 
-    topic: a topic, or a table whose stream it was. origin: 'topic-partition@offset', or
-    'table@sequence number': the record's own name. at: when the record was written, epoch ms.
-    record: as the function was given it.
+    batch: the failed batch. topic: the topic, or the table of the stream. origin: the record's
+    name, 'topic-partition@offset' or 'table@sequence number'. at: when the record was written,
+    epoch ms. record: as in the function's event. streamed: whether it comes from a table's stream.
     """
 
-    aside: SetAside
+    batch: FailedBatch
     topic: str
     origin: str
     at: int
@@ -55,28 +59,28 @@ class DeadLetter:
 
     @property
     def id(self) -> str:
-        """What marks are kept by: one function's failure of one record."""
-        return f"{self.aside.function} {self.origin}"
+        """The key of the letter's marks: the function and the record."""
+        return f"{self.batch.function} {self.origin}"
 
     @property
     def produced(self) -> bool:
-        """Whether it is redriven through its topic: a topic of ours. A record of a table's stream,
-        or of somebody else's topic, is handed to its function."""
+        """Whether a redrive produces the record to its topic, which is one of ours. Records of
+        table streams and of other topics go to their function instead."""
         return not self.streamed and self.topic in set(Topic)
 
     @property
     def first(self) -> str:
-        """The name of the record that this one is a copy of, or its own."""
+        """The origin of the first record, of which a redriven record is a copy."""
         return self.headers.get(Header.REDRIVE_OF, self.origin.encode()).decode(errors="replace")
 
     @property
     def redrives(self) -> int:
-        """How often it has been redriven, as far as its headers tell."""
+        """The number of earlier redrives, from the record's headers."""
         count = self.headers.get(Header.REDRIVE_COUNT, b"0")
         return int(count) if count.isdigit() else 0
 
     def outgoing(self, redrive_id: str) -> Outgoing:
-        """The record as it goes to its topic again: same key and bytes, marked."""
+        """Make the record to produce: the same key and bytes, with the headers of a redrive."""
         marks: dict[str, bytes] = {
             Header.REDRIVE_ID: redrive_id.encode(),
             Header.REDRIVE_OF: self.first.encode(),
@@ -86,31 +90,33 @@ class DeadLetter:
         return Outgoing(self.topic, key, value, {**self.headers, **marks})
 
 
-def dead_letters(place: str, body: bytes) -> list[DeadLetter]:
-    """The records of an object of the on-failure bucket; `place` is its key.
+def dead_letters(object_key: str, body: bytes) -> list[DeadLetter]:
+    """Split an object of the on-failure bucket into its records.
 
-    Raises ValueError when the object is not of that form.
+    Raises ValueError if no event source mapping wrote the object.
     """
     try:
         document: dict[str, Any] = orjson.loads(body)
         payload = document["payload"]
         event = orjson.loads(payload) if isinstance(payload, str) else payload
         if KAFKA in document:
-            aside = _aside(place, document, {k: v for k, v in event.items() if k != "records"})
-            return list(_kafka(aside, event))
+            envelope = {k: v for k, v in event.items() if k != "records"}
+            return list(_kafka(_failed_batch(object_key, document, envelope), event))
         if STREAM in document:
             table = str(document[STREAM]["streamArn"]).split(":table/")[-1].partition("/")[0]
-            return list(_stream(_aside(place, document, {}), table, event))
+            return list(_stream(_failed_batch(object_key, document, {}), table, event))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{place} is no object of a mapping: {error!r}") from error
-    raise ValueError(f"{place} is no object of a mapping on Kafka or a table's stream")
+        raise ValueError(f"{object_key} must be an object of a mapping: {error!r}") from error
+    raise ValueError(f"{object_key} must be an object of a mapping on Kafka or a table's stream")
 
 
-def _aside(place: str, document: Mapping[str, Any], envelope: Mapping[str, Any]) -> SetAside:
+def _failed_batch(
+    object_key: str, document: Mapping[str, Any], envelope: Mapping[str, Any]
+) -> FailedBatch:
     context, response = document["requestContext"], document.get("responseContext") or {}
     name, _, qualifier = str(context["functionArn"]).split(":function:")[-1].partition(":")
-    return SetAside(
-        place=place,
+    return FailedBatch(
+        object_key=object_key,
         function=name,
         condition=str(context["condition"]),
         code=str(response.get("executedVersion") or qualifier or "-"),
@@ -120,11 +126,11 @@ def _aside(place: str, document: Mapping[str, Any], envelope: Mapping[str, Any])
     )
 
 
-def _kafka(aside: SetAside, event: Mapping[str, Any]) -> Iterator[DeadLetter]:
+def _kafka(batch: FailedBatch, event: Mapping[str, Any]) -> Iterator[DeadLetter]:
     for records in event["records"].values():
         for record in records:
             yield DeadLetter(
-                aside=aside,
+                batch=batch,
                 topic=record["topic"],
                 origin=f"{record['topic']}-{record['partition']}@{record['offset']}",
                 at=record["timestamp"],
@@ -139,11 +145,11 @@ def _kafka(aside: SetAside, event: Mapping[str, Any]) -> Iterator[DeadLetter]:
             )
 
 
-def _stream(aside: SetAside, table: str, event: Mapping[str, Any]) -> Iterator[DeadLetter]:
+def _stream(batch: FailedBatch, table: str, event: Mapping[str, Any]) -> Iterator[DeadLetter]:
     for record in event["Records"]:
         change = record["dynamodb"]
         yield DeadLetter(
-            aside=aside,
+            batch=batch,
             topic=table,
             origin=f"{table}@{change['SequenceNumber']}",
             at=round(float(change["ApproximateCreationDateTime"]) * 1000),

@@ -1,4 +1,4 @@
-"""What became of redriven records: waited for until their consumers have passed them."""
+"""FollowUp: wait until the consumers have passed the redriven records, then report the results."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 
 from desireline.contracts import Header, Topic, consumer_group
 from desireline.recover.redrive.dead_letters import dead_letters
-from desireline.recover.redrive.ports import Counted, DeadLetterBucket, Topics
+from desireline.recover.redrive.ports import CountedEvents, DeadLetterBucket, Topics
 from desireline.recover.redrive.redrive import Report, Sending, Sent, silent
 
 LOOK_SECONDS = 1.0
 
 
-class Became:
-    """The words of an outcome, in the order in which they are shown."""
+class RecordOutcome:
+    """The outcomes of a redriven record, in the order of the table that shows them.
+
+    folded: it counts now for the first time. duplicate: it had counted before. passed: its function
+    has processed it, and counts no events. failed: a mapping gave up on it again, or its function
+    did not process it. not counted: resolve has processed it without counting it, because it was
+    quarantined or came from a machine. not through yet: the wait ended first."""
 
     FOLDED = "folded"
     DUPLICATE = "duplicate"
@@ -26,42 +31,40 @@ class Became:
     WAITING = "not through yet"
 
 
-GOOD = (Became.FOLDED, Became.DUPLICATE, Became.PASSED)
-WORDS = (*GOOD, Became.FAILED, Became.NOT_COUNTED, Became.WAITING)
+GOOD = (RecordOutcome.FOLDED, RecordOutcome.DUPLICATE, RecordOutcome.PASSED)
+OUTCOMES = (*GOOD, RecordOutcome.FAILED, RecordOutcome.NOT_COUNTED, RecordOutcome.WAITING)
 
 
 @dataclass(slots=True)
-class Outcome:
-    """Counts by (function, topic) and word. folded: counted now for the first time. duplicate: it
-    had been counted. passed: its function is through with it, and counts nothing. failed: set
-    aside again, or not taken by its function. not counted: resolve is through with it and has not
-    counted it: quarantined, or a machine's. not through yet: patience ended before."""
+class RedriveResult:
+    """The counts of a redrive by (function, topic, outcome). See `RecordOutcome`."""
 
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     @property
     def total(self) -> Counter[str]:
-        """By word."""
+        """The counts by outcome."""
         total: Counter[str] = Counter()
-        for (_, _, word), count in self.counts.items():
-            total[word] += count
+        for (_, _, outcome), count in self.counts.items():
+            total[outcome] += count
         return total
 
     @property
     def good(self) -> bool:
-        """Whether all is well."""
-        return all(self.total[word] == 0 for word in WORDS if word not in GOOD)
+        """Whether all records are folded, duplicate or passed."""
+        return all(self.total[outcome] == 0 for outcome in OUTCOMES if outcome not in GOOD)
 
 
-class SeeThrough:
-    """deployment: the prefix of its functions' names. clock: seconds that only go on."""
+class FollowUp:
+    """Waits for the results of a redrive. deployment: the prefix of its functions' names. pause:
+    sleeps for some seconds. clock: monotonic seconds."""
 
     def __init__(
         self,
         *,
         bucket: DeadLetterBucket,
         topics: Topics,
-        counted: Counted,
+        counted: CountedEvents,
         deployment: str,
         pause: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -73,45 +76,47 @@ class SeeThrough:
         self._pause = pause
         self._clock = clock
 
-    def __call__(self, sending: Sending, patience: float, report: Report = silent) -> Outcome:
-        """Wait, at most `patience` seconds, until each function's group has passed what was sent
-        for it; then tell what became of it. Raises RetryableError."""
+    def __call__(self, sending: Sending, patience: float, report: Report = silent) -> RedriveResult:
+        """Wait until each function's group has passed its records, then count the outcomes.
+
+        patience: the most seconds to wait. report: receives the progress. Raises RetryableError."""
         waiting = self._wait(sending.sent, patience, report)
-        again = self._set_aside_again(sending)
-        through = [one for one in sending.sent if id(one) not in waiting]
-        known = self._counted(
+        failed = self._failed_again(sending)
+        passed = [sent for sent in sending.sent if id(sent) not in waiting]
+        counted_ids = self._counted(
             [
-                one.chosen.event
-                for one in through
-                if one.chosen.counted is False and one.chosen.event is not None
+                sent.chosen.event
+                for sent in passed
+                if sent.chosen.counted is False and sent.chosen.event is not None
             ]
         )
-        outcome = Outcome()
-        for one in sending.sent:
-            letter = one.chosen.letter
-            if id(one) in waiting:
-                word = Became.WAITING
-            elif (letter.aside.function, letter.first) in again:
-                word = Became.FAILED
+        result = RedriveResult()
+        for sent in sending.sent:
+            letter = sent.chosen.letter
+            if id(sent) in waiting:
+                outcome = RecordOutcome.WAITING
+            elif (letter.batch.function, letter.first) in failed:
+                outcome = RecordOutcome.FAILED
             else:
-                word = _word(one, known)
-            outcome.counts[letter.aside.function, letter.topic, word] += 1
-        for letter in sending.taken:
-            outcome.counts[letter.aside.function, letter.topic, Became.PASSED] += 1
+                outcome = _outcome(sent, counted_ids)
+            result.counts[letter.batch.function, letter.topic, outcome] += 1
+        for letter in sending.accepted:
+            result.counts[letter.batch.function, letter.topic, RecordOutcome.PASSED] += 1
         for letter in sending.failed:
-            outcome.counts[letter.aside.function, letter.topic, Became.FAILED] += 1
-        return outcome
+            result.counts[letter.batch.function, letter.topic, RecordOutcome.FAILED] += 1
+        return result
 
     def _wait(self, sent: Sequence[Sent], patience: float, report: Report) -> set[int]:
-        """The identities of those that are not through in time."""
-        left = {id(one): one for one in sent}
+        """Wait for these records. Return the `id()` of each one that its group has not passed."""
+        left = {id(record): record for record in sent}
         until = self._clock() + patience
         while True:
-            for (group, topic), some in self._by_group(left.values()).items():
-                ends = self._topics.committed(group, topic, {one.partition for one in some})
-                for one in some:
-                    if ends.get(one.partition, -1) > one.offset:
-                        del left[id(one)]
+            for (group, topic), records in self._by_group(left.values()).items():
+                partitions = {record.partition for record in records}
+                ends = self._topics.committed(group, topic, partitions)
+                for record in records:
+                    if ends.get(record.partition, -1) > record.offset:
+                        del left[id(record)]
             report(len(sent) - len(left), len(sent))
             if not left or self._clock() >= until:
                 return set(left)
@@ -119,34 +124,34 @@ class SeeThrough:
 
     def _by_group(self, sent: Iterable[Sent]) -> dict[tuple[str, str], list[Sent]]:
         groups: dict[tuple[str, str], list[Sent]] = defaultdict(list)
-        for one in sent:
-            letter = one.chosen.letter
-            name = letter.aside.function.removeprefix(f"{self._deployment}-")
-            groups[consumer_group(name, Topic(letter.topic)), letter.topic].append(one)
+        for record in sent:
+            letter = record.chosen.letter
+            name = letter.batch.function.removeprefix(f"{self._deployment}-")
+            groups[consumer_group(name, Topic(letter.topic)), letter.topic].append(record)
         return groups
 
-    def _set_aside_again(self, sending: Sending) -> set[tuple[str, str]]:
-        """(function, first origin) of what this run sent and mappings gave up on again."""
-        mine = sending.order.id.encode()
-        found: set[tuple[str, str]] = set()
-        for place, body in self._bucket.objects(since=sending.began):
+    def _failed_again(self, sending: Sending) -> set[tuple[str, str]]:
+        """Return (function, first origin) of records that this run sent and that failed again."""
+        redrive_id = sending.order.id.encode()
+        failed: set[tuple[str, str]] = set()
+        for object_key, body in self._bucket.objects(since=sending.began):
             try:
-                letters = dead_letters(place, body)
+                letters = dead_letters(object_key, body)
             except ValueError:
                 continue
-            found.update(
-                (letter.aside.function, letter.first)
+            failed.update(
+                (letter.batch.function, letter.first)
                 for letter in letters
-                if letter.headers.get(Header.REDRIVE_ID) == mine
+                if letter.headers.get(Header.REDRIVE_ID) == redrive_id
             )
-        return found
+        return failed
 
 
-def _word(one: Sent, known: frozenset[str]) -> str:
-    chosen = one.chosen
+def _outcome(sent: Sent, counted_ids: frozenset[str]) -> str:
+    chosen = sent.chosen
     if chosen.counted is None:
-        return Became.PASSED
+        return RecordOutcome.PASSED
     if chosen.counted:
-        return Became.DUPLICATE
-    counted = chosen.event is not None and chosen.event.event_id in known
-    return Became.FOLDED if counted else Became.NOT_COUNTED
+        return RecordOutcome.DUPLICATE
+    counted = chosen.event is not None and chosen.event.event_id in counted_ids
+    return RecordOutcome.FOLDED if counted else RecordOutcome.NOT_COUNTED

@@ -1,5 +1,6 @@
-"""Dead letters that no topic of ours takes: handed to their function, object by object, as its
-event source mapping handed them."""
+"""Invoke functions with dead letters that come from table streams or from other clusters' topics.
+
+Each invocation has the records of one object, in the form of the event source mapping."""
 
 from __future__ import annotations
 
@@ -13,23 +14,24 @@ from desireline.recover.redrive.ports import Functions
 from desireline.recover.redrive.selection import order
 
 Handed = tuple[Sequence[DeadLetter], Sequence[DeadLetter]]
-"""Those that the function took, and those that it did not."""
+"""The letters that the function processed, and those that it did not process."""
 
 
 def hand_over(letters: Sequence[DeadLetter], functions: Functions) -> Iterator[Handed]:
-    """Invoke each letter's function with its record, those of one object together, oldest first.
+    """Invoke each letter's function with its record. Records of one object go together, the oldest
+    first. Yield the result of each invocation.
 
-    Raises RetryableError where nothing is known of an invocation; what was yielded is settled."""
-    together: dict[str, list[DeadLetter]] = defaultdict(list)
+    Raises RetryableError if the result of an invocation is unknown. Yielded results are final."""
+    by_object: dict[str, list[DeadLetter]] = defaultdict(list)
     for letter in sorted(letters, key=order):
-        together[letter.aside.place].append(letter)
-    for some in together.values():
+        by_object[letter.batch.object_key].append(letter)
+    for batch in by_object.values():
         try:
-            answer = functions.invoke(some[0].aside.function, _event(some))
+            answer = functions.invoke(batch[0].batch.function, _event(batch))
         except TerminalError:
-            yield (), some
+            yield (), batch
             continue
-        yield _told(some, answer)
+        yield _split_by_answer(batch, answer)
 
 
 def _event(letters: Sequence[DeadLetter]) -> dict[str, Any]:
@@ -38,20 +40,23 @@ def _event(letters: Sequence[DeadLetter]) -> dict[str, Any]:
     records: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for letter in letters:
         records[f"{letter.topic}-{letter.record['partition']}"].append(letter.record)
-    return {**letters[0].aside.envelope, "records": records}
+    return {**letters[0].batch.envelope, "records": records}
 
 
-def _told(letters: Sequence[DeadLetter], answer: Any) -> Handed:
-    """By the partial batch response. A stream is taken up again at its first failure: what is
-    behind that was not tried."""
-    named = [one.get("itemIdentifier") for one in (answer or {}).get("batchItemFailures") or ()]
-    if not named:
+def _split_by_answer(letters: Sequence[DeadLetter], answer: Any) -> Handed:
+    """Split letters by a function's partial batch response.
+
+    A function stops at the first failure in a stream, so all later records count as failed too."""
+    items = (answer or {}).get("batchItemFailures") or ()
+    failures = [item.get("itemIdentifier") for item in items]
+    if not failures:
         return letters, ()
     if letters[0].streamed:
         numbers = [letter.record["dynamodb"]["SequenceNumber"] for letter in letters]
-        at = min((numbers.index(one) for one in named if one in numbers), default=0)
-        return letters[:at], letters[at:]
-    failed = {(one["partition"], one["offset"]) for one in named}
+        positions = [numbers.index(number) for number in failures if number in numbers]
+        first = min(positions, default=0)
+        return letters[:first], letters[first:]
+    failed = {(failure["partition"], failure["offset"]) for failure in failures}
     return _split(letters, failed)
 
 

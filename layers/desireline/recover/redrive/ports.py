@@ -1,4 +1,4 @@
-"""What redriving needs from the world."""
+"""The ports of a redrive."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ from desireline.records import Outgoing
 
 
 class DeadLetterBucket(Protocol):
-    """The bucket of on-failure destinations. Nothing in it is ever deleted or changed: its
-    lifecycle forgets. Raises ThrottledError, UnavailableError."""
+    """The bucket of on-failure destinations. A redrive only adds objects to it. A lifecycle rule
+    deletes old ones. All methods raise ThrottledError, UnavailableError."""
 
     def objects(self, *, since: int | None = None) -> Iterator[tuple[str, bytes]]:
-        """Name and body of what mappings wrote, at or after `since` (epoch ms) if given."""
+        """Yield key and body of the mappings' objects. since: the earliest time of writing, epoch
+        ms; None yields all."""
         ...
 
     def notes(self, prefix: str) -> Iterator[bytes]:
-        """What `note` stored under names that begin so."""
+        """Yield the bodies that `note` stored under names with this prefix."""
         ...
 
     def note(self, name: str, body: bytes) -> None:
-        """Store it under that name."""
+        """Store a body under a name."""
         ...
 
 
 class Topics(Protocol):
-    """Kafka, for whoever wants to know where a record went and who has read it."""
+    """Kafka, with the offsets of produced records and of consumer groups."""
 
     def produce(self, records: Sequence[Outgoing], timeout: float) -> Sequence[tuple[int, int]]:
-        """Produce these, wait until all in-sync replicas have them, and tell partition and offset
-        of each. Raises UnavailableError: any of them may be there or not."""
+        """Produce records and wait until all in-sync replicas have them. timeout: seconds.
+
+        Returns partition and offset of each record. Raises UnavailableError, after which the topic
+        may contain any of the records."""
         ...
 
     def committed(self, group: str, topic: str, partitions: Collection[int]) -> dict[int, int]:
-        """By partition, the first offset that the group has not finished. Raises
-        UnavailableError."""
+        """Return the first offset of each partition that the group has not finished.
+
+        Raises UnavailableError."""
         ...
 
 
@@ -44,20 +48,23 @@ class Functions(Protocol):
     """Lambda."""
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        """What the function answered. Raises TerminalError when the function failed,
-        RetryableError when it could not be invoked or nothing is known of it."""
+        """Invoke a function and return its answer. Raises TerminalError if the function fails.
+
+        Raises RetryableError if the invocation is impossible, or its result is unknown."""
         ...
 
 
-class Counted(Protocol):
-    """What resolve has counted."""
+class CountedEvents(Protocol):
+    """Looks up the events that resolve has counted."""
 
     def __call__(self, events: Sequence[CanonicalEvent]) -> frozenset[str]:
-        """The ids of those that have been counted. Raises RetryableError."""
+        """Return the ids of the counted ones of these events. Raises RetryableError."""
         ...
 
 
 class Suppressed(Protocol):
-    """The list of people of whom nothing may be processed any more."""
+    """Looks up suppressed persons."""
 
-    def __call__(self, event: CanonicalEvent) -> bool: ...
+    def __call__(self, event: CanonicalEvent) -> bool:
+        """Tell whether an alias of the event is suppressed."""
+        ...

@@ -1,10 +1,10 @@
-"""Redrive: count, and if told so, send each dead letter its way again, mark it, see it through.
+"""Redrive: count dead letters, send the selected ones again, and mark them.
 
-A record of one of our topics goes to that topic again, with the same key and bytes, so that order,
-back-pressure and the rule "one writer" hold; what a table's stream or somebody else's topic brought
-is handed to its function. Marks are written after the flush and nothing is deleted. So a run may be
-interrupted anywhere and repeated: what was sent and not marked is sent twice, and counted once
-(delivery rules 2 and 17).
+A record of one of our topics goes to that topic again, with the same key and bytes. So order,
+back-pressure and the rule "one writer" hold. A record of a table's stream or of another cluster's
+topic goes to its function. A run writes the marks after the flush, and deletes nothing. So it may
+be interrupted at any point and repeated. A record without a mark is then sent twice, but counts
+once (delivery rules 2 and 17).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from desireline.recover.redrive.contents import Contents, contents
 from desireline.recover.redrive.dead_letters import DeadLetter, dead_letters
 from desireline.recover.redrive.hand_over import hand_over
 from desireline.recover.redrive.ports import (
-    Counted,
+    CountedEvents,
     DeadLetterBucket,
     Functions,
     Suppressed,
@@ -34,33 +34,35 @@ from desireline.recover.redrive.selection import Fate, Group, Marks, Selection, 
 
 FLUSH_SECONDS = 30.0
 PORTION = 200
-"""Records between two flushes: what an interrupt may cause to be sent twice."""
+"""The most records between two flushes. An interrupted run sends at most so many twice."""
 LOOKED_UP = 200
+"""Letters whose events one lookup of counted events includes."""
 MARKS, RUNS = "redrives/marks/", "redrives/runs/"
 
 T = TypeVar("T")
 Report = Callable[[int, int], None]
-"""Told how many of how many are done."""
+"""Receives the number of finished records, and the number of all records or 0."""
 
 
 def silent(done: int, total: int) -> None:
-    """Tells nobody."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One run of `desireline redrive --go`: who wants it and why. rate: records a second."""
+    """The order of a run of `desireline redrive --go`. requested_by: the operator. why: the reason.
+    rate: records per second."""
 
     id: str
-    who: str
+    requested_by: str
     why: str
     rate: float = 200.0
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A letter that is redriven. counted: whether its event had been counted before; None where
-    nobody counts."""
+    """A letter to redrive. counted: whether resolve had counted its event before; None if the
+    letter's function counts no events."""
 
     letter: DeadLetter
     event: CanonicalEvent | None
@@ -69,8 +71,9 @@ class Chosen:
 
 @dataclass(slots=True)
 class Survey:
-    """What lies in the bucket. folded: those of a group whose event has been counted already.
-    unreadable: objects that are none of a mapping's."""
+    """The selected letters of the bucket. at: wall time, epoch ms. groups: all letters by group.
+    folded: letters whose event has counted already. chosen: letters to redrive. unreadable: keys of
+    objects that no mapping wrote."""
 
     at: int
     groups: Counter[Group] = field(default_factory=Counter)
@@ -81,7 +84,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A letter and where its record lies now."""
+    """A redriven letter, with the partition and the offset of its new record."""
 
     chosen: Chosen
     partition: int
@@ -90,18 +93,19 @@ class Sent:
 
 @dataclass(slots=True)
 class Sending:
-    """What a run sent: records into topics, and those that functions took or did not take."""
+    """The results of a run. began: wall time, epoch ms. sent: letters produced to topics. accepted,
+    failed: letters that functions processed or did not process. marks: the number of mark files."""
 
     order: Order
     began: int
     sent: list[Sent] = field(default_factory=list)
-    taken: list[DeadLetter] = field(default_factory=list)
+    accepted: list[DeadLetter] = field(default_factory=list)
     failed: list[DeadLetter] = field(default_factory=list)
     marks: int = 0
 
 
 class Redrive:
-    """See the module. wall: the wall clock; pause: waits so many seconds."""
+    """Surveys and sends dead letters. wall: the wall clock. pause: sleeps for some seconds."""
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class Redrive:
         bucket: DeadLetterBucket,
         topics: Topics,
         functions: Functions,
-        counted: Counted,
+        counted: CountedEvents,
         wall: Clock,
         suppressed: Suppressed = lambda _: False,
         pause: Callable[[float], None] = time.sleep,
@@ -123,54 +127,57 @@ class Redrive:
         self._pause = pause
 
     def survey(self, selection: Selection, report: Report = silent) -> Survey:
-        """Count what lies there and choose what to redrive, in the order of its writing.
+        """Count the selected letters, and choose those to redrive in the order of their writing.
 
         Writes nothing. Raises RetryableError."""
-        found = Survey(self._wall.now())
+        survey = Survey(self._wall.now())
         marks = Marks.of(list(self._bucket.notes(MARKS)))
-        for some in _portions(self._selected(selection, found, report), LOOKED_UP):
-            events = [about.event for letter, about in some if _is_counted(letter, about)]
-            known = self._counted([event for event in events if event is not None])
-            for letter, about in some:
-                self._place(letter, about, known, marks=marks, selection=selection, found=found)
-        found.chosen.sort(key=lambda one: order(one.letter))
-        return found
+        for portion in _portions(self._selected(selection, survey, report), LOOKED_UP):
+            events = [about.event for letter, about in portion if _is_counted(letter, about)]
+            counted_ids = self._counted([event for event in events if event is not None])
+            for letter, about in portion:
+                self._classify(
+                    letter, about, counted_ids, marks=marks, selection=selection, survey=survey
+                )
+        survey.chosen.sort(key=lambda chosen: order(chosen.letter))
+        return survey
 
-    def send(self, found: Survey, order: Order, report: Report = silent) -> Sending:
-        """Send what was chosen its way, marking each portion when it is safe.
+    def send(self, survey: Survey, order: Order, report: Report = silent) -> Sending:
+        """Send the chosen letters in portions. Mark each portion after its flush.
 
-        Raises RetryableError: what came before is marked, and the run may be repeated."""
+        Raises RetryableError. The earlier portions are then marked, and the run may be repeated."""
         sending = Sending(order, self._wall.now())
-        topics = [one for one in found.chosen if one.letter.produced]
-        others = [one.letter for one in found.chosen if not one.letter.produced]
-        placed: dict[str, tuple[int, int]] = {}
-        for some in _portions(topics, max(1, min(PORTION, round(order.rate)))):
+        topics = [chosen for chosen in survey.chosen if chosen.letter.produced]
+        others = [chosen.letter for chosen in survey.chosen if not chosen.letter.produced]
+        positions: dict[str, tuple[int, int]] = {}
+        for portion in _portions(topics, max(1, min(PORTION, round(order.rate)))):
             began = time.monotonic()
-            self._produce(some, sending, placed)
-            report(len(sending.sent), len(found.chosen))
-            self._pause(max(0.0, len(some) / order.rate - (time.monotonic() - began)))
-        for taken, failed in hand_over(others, self._functions):
-            sending.taken += taken
+            self._produce(portion, sending, positions)
+            report(len(sending.sent), len(survey.chosen))
+            self._pause(max(0.0, len(portion) / order.rate - (time.monotonic() - began)))
+        for accepted, failed in hand_over(others, self._functions):
+            sending.accepted += accepted
             sending.failed += failed
-            self._mark(sending, gone=taken, failed=failed)
-            done = len(sending.sent) + len(sending.taken) + len(sending.failed)
-            report(done, len(found.chosen))
+            self._mark(sending, sent=accepted, failed=failed)
+            done = len(sending.sent) + len(sending.accepted) + len(sending.failed)
+            report(done, len(survey.chosen))
         return sending
 
     def record(self, sending: Sending, outcome: dict[str, int]) -> None:
-        """Keep who redrove what and why, and what came of it."""
+        """Store the order of a run and its counts by outcome."""
         run = sending.order
-        note = {"id": run.id, "who": run.who, "why": run.why, "began": sending.began}
+        note = {"id": run.id, "who": run.requested_by, "why": run.why, "began": sending.began}
         self._bucket.note(f"{RUNS}{run.id}.json", orjson.dumps({**note, "outcome": outcome}))
 
     def _selected(
-        self, selection: Selection, found: Survey, report: Report
+        self, selection: Selection, survey: Survey, report: Report
     ) -> Iterator[tuple[DeadLetter, Contents]]:
-        for number, (place, body) in enumerate(self._bucket.objects(since=selection.since), 1):
+        """Yield the selected letters with their contents. Note unreadable objects in the survey."""
+        for number, (object_key, body) in enumerate(self._bucket.objects(since=selection.since), 1):
             try:
-                letters = dead_letters(place, body)
+                letters = dead_letters(object_key, body)
             except ValueError:
-                found.unreadable.append(place)
+                survey.unreadable.append(object_key)
                 continue
             for letter in letters:
                 about = contents(letter)
@@ -178,48 +185,52 @@ class Redrive:
                     yield letter, about
             report(number, 0)
 
-    def _place(
+    def _classify(
         self,
         letter: DeadLetter,
         about: Contents,
-        known: frozenset[str],
+        counted_ids: frozenset[str],
         *,
         marks: Marks,
         selection: Selection,
-        found: Survey,
+        survey: Survey,
     ) -> None:
+        """Decide a letter's fate and count it in the survey. counted_ids: of counted events."""
         suppressed = about.event is not None and self._suppressed(about.event)
         decided = fate(letter, marks, suppressed=suppressed, force=selection.force)
-        if decided is Fate.REDRIVE and len(found.chosen) >= selection.limit:
+        if decided is Fate.REDRIVE and len(survey.chosen) >= selection.limit:
             decided = Fate.LATER
-        kind = group(letter, about, decided, found.at)
-        counted = about.id in known if _is_counted(letter, about) else None
-        found.groups[kind] += 1
-        found.folded[kind] += bool(counted)
+        kind = group(letter, about, decided, survey.at)
+        counted = about.id in counted_ids if _is_counted(letter, about) else None
+        survey.groups[kind] += 1
+        survey.folded[kind] += bool(counted)
         if decided is Fate.REDRIVE:
-            found.chosen.append(Chosen(letter, about.event, counted))
+            survey.chosen.append(Chosen(letter, about.event, counted))
 
     def _produce(
-        self, some: Sequence[Chosen], sending: Sending, placed: dict[str, tuple[int, int]]
+        self, portion: Sequence[Chosen], sending: Sending, positions: dict[str, tuple[int, int]]
     ) -> None:
-        """A record that several functions gave up on is produced once: all read its topic."""
-        new = {one.letter.origin: one.letter for one in some if one.letter.origin not in placed}
+        """Produce and mark a portion. positions: partition and offset by origin, of this run.
+
+        Several functions may have given up on one record. It is produced once, because all these
+        functions read its topic."""
+        letters = [chosen.letter for chosen in portion]
+        new = {letter.origin: letter for letter in letters if letter.origin not in positions}
         records = [letter.outgoing(sending.order.id) for letter in new.values()]
-        where = self._topics.produce(records, FLUSH_SECONDS)
-        placed.update(zip(new, where, strict=True))
-        self._mark(sending, gone=[one.letter for one in some], failed=())
-        sending.sent += [Sent(one, *placed[one.letter.origin]) for one in some]
+        positions.update(zip(new, self._topics.produce(records, FLUSH_SECONDS), strict=True))
+        self._mark(sending, sent=letters, failed=())
+        sending.sent += [Sent(chosen, *positions[chosen.letter.origin]) for chosen in portion]
 
     def _mark(
-        self, sending: Sending, *, gone: Sequence[DeadLetter], failed: Sequence[DeadLetter]
+        self, sending: Sending, *, sent: Sequence[DeadLetter], failed: Sequence[DeadLetter]
     ) -> None:
         run = sending.order
         note = {
             "redrive": run.id,
             "at": self._wall.now(),
-            "who": run.who,
+            "who": run.requested_by,
             "why": run.why,
-            "gone": [letter.id for letter in gone],
+            "gone": [letter.id for letter in sent],
             "failed": [letter.id for letter in failed],
         }
         sending.marks += 1
@@ -227,7 +238,7 @@ class Redrive:
 
 
 def _is_counted(letter: DeadLetter, about: Contents) -> bool:
-    """Whether it is an event on its way to being counted."""
+    """Tell whether a letter holds an event that resolve counts."""
     return letter.topic == Topic.EVENTS_RECEIVED and about.event is not None
 
 

@@ -1,4 +1,4 @@
-"""Which dead letters are meant, and what is to become of each: pure functions."""
+"""Select dead letters and decide the fate of each. All functions are pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from desireline.recover.redrive.contents import Contents
 from desireline.recover.redrive.dead_letters import DeadLetter
 
 FORCED_FROM = 2
-"""A record that came back this often comes back again: somebody has to say that this time is
-different."""
+"""A redrive skips a record that failed after so many redrives, unless the operator adds --force."""
 
 HOUR, DAY = 3_600_000, 86_400_000
 _AGES = ((HOUR, "< 1 h"), (DAY, "< 1 d"), (3 * DAY, "< 3 d"), (7 * DAY, "< 7 d"))
 
 
 class Fate(StrEnum):
-    """What becomes of a dead letter."""
+    """The decision about a dead letter, in the words of the table that shows it."""
 
     REDRIVE = "to redrive"
     MARKED = "redriven already"
@@ -32,9 +31,10 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which dead letters are meant; None and empty are all. since, until: when they were set
-    aside, epoch ms, until excluded. functions and topics: part of a deployed name is enough for a
-    function. ids: of events. limit: records that one run redrives at most."""
+    """Selects dead letters. None and an empty set accept all values. topic: the exact name.
+    function: the end of its deployed name. since, until: when the mapping gave up, epoch ms;
+    `until` is excluded. ids: event ids. limit: the most records that a run redrives. force: also
+    redrive records that failed after `FORCED_FROM` redrives."""
 
     topic: str | None = None
     function: str | None = None
@@ -46,41 +46,41 @@ class Selection:
     force: bool = False
 
     def has(self, letter: DeadLetter, about: Contents) -> bool:
-        """Whether it is meant."""
-        aside = letter.aside
+        """Tell whether the selection includes a letter. about: the letter's contents."""
+        batch = letter.batch
         return (
             (self.topic is None or letter.topic == self.topic)
-            and (self.function is None or _named(self.function, aside.function))
-            and (self.since is None or aside.at >= self.since)
-            and (self.until is None or aside.at < self.until)
-            and (self.reason is None or self.reason.lower() in aside.condition.lower())
+            and (self.function is None or _is_function(self.function, batch.function))
+            and (self.since is None or batch.at >= self.since)
+            and (self.until is None or batch.at < self.until)
+            and (self.reason is None or self.reason.lower() in batch.condition.lower())
             and (not self.ids or about.id in self.ids)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What earlier redrives did, by a letter's id. gone: sent on its way. tries: how often its
-    function was handed it in vain."""
+    """The marks of earlier redrives, by letter id. sent: the redriven letters. tries: the number of
+    failed invocations of a letter's function."""
 
-    gone: frozenset[str] = frozenset()
+    sent: frozenset[str] = frozenset()
     tries: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, notes: Sequence[bytes]) -> Marks:
-        """Out of what `mark` wrote."""
-        gone: set[str] = set()
+        """Read the mark files of all earlier redrives."""
+        sent: set[str] = set()
         tries: dict[str, int] = {}
         for note in map(orjson.loads, notes):
-            gone.update(note["gone"])
+            sent.update(note["gone"])
             for letter in note["failed"]:
                 tries[letter] = tries.get(letter, 0) + 1
-        return cls(frozenset(gone), tries)
+        return cls(frozenset(sent), tries)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Dead letters of one kind, as they are counted: a row of the table."""
+    """A group of dead letters: a row of the table that shows the counts."""
 
     function: str
     topic: str
@@ -91,8 +91,8 @@ class Group:
 
 
 def fate(letter: DeadLetter, marks: Marks, *, suppressed: bool, force: bool) -> Fate:
-    """What is to become of a letter, the limit apart."""
-    if letter.id in marks.gone:
+    """Decide a letter's fate, without the limit of a run. suppressed: an alias is suppressed."""
+    if letter.id in marks.sent:
         return Fate.MARKED
     if suppressed:
         return Fate.SUPPRESSED
@@ -104,20 +104,20 @@ def fate(letter: DeadLetter, marks: Marks, *, suppressed: bool, force: bool) -> 
 
 
 def group(letter: DeadLetter, about: Contents, decided: Fate, now: int) -> Group:
-    """Where it is counted."""
-    aside = letter.aside
+    """Return the group that counts a letter. now: wall time, epoch ms."""
+    batch = letter.batch
     return Group(
-        aside.function,
+        batch.function,
         letter.topic,
-        aside.condition,
-        f"schema {about.schema}, plan {about.plan}, code {aside.code}",
+        batch.condition,
+        f"schema {about.schema}, plan {about.plan}, code {batch.code}",
         _age(now - letter.at),
         decided,
     )
 
 
 def order(letter: DeadLetter) -> tuple[str, int, str, int]:
-    """Letters of a topic in the order in which they were written."""
+    """Return a sort key: letters of a topic in the order of their writing."""
     name, _, number = letter.origin.rpartition("@")
     return (letter.topic, letter.at, name, int(number) if number.isdigit() else 0)
 
@@ -126,5 +126,5 @@ def _age(age: int) -> str:
     return next((name for limit, name in _AGES if age < limit), "7 d and more")
 
 
-def _named(wanted: str, deployed: str) -> bool:
-    return deployed.endswith(wanted.replace("_", "-"))
+def _is_function(name: str, deployed: str) -> bool:
+    return deployed.endswith(name.replace("_", "-"))

@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline_local.sender_side.signing import sign
 
 FOLDER = Path(__file__).parent
@@ -82,7 +82,7 @@ class Samples(_Part):
 
 
 def load(sender: str) -> Samples:
-    """Read the samples of a sender. Raises ValueError for an unknown sender, and OSError or
+    """Read the samples of a sender. Raises ValueError for an unload_senders sender, and OSError or
     pydantic.ValidationError if its file is missing or invalid."""
-    known([sender])
+    load_senders([sender])
     return Samples.model_validate_json((FOLDER / f"{sender}.json").read_bytes())

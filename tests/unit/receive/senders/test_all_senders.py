@@ -14,11 +14,11 @@ import pytest
 from desireline.contracts import Topic
 from desireline.errors import RefusedError
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import NAMES, known
+from desireline.receive.senders import NAMES, load_senders
 from desireline_local.sender_side.samples import Sample, load
 from tests.worlds.receiving import NEXT, NOW, SECRET, World, request
 
-SENDERS = known()
+SENDERS = load_senders()
 SAMPLES = [(name, sample) for name in sorted(NAMES) for sample in load(name).samples]
 EACH_SENDER = pytest.mark.parametrize("name", sorted(NAMES))
 EACH_SAMPLE = pytest.mark.parametrize(

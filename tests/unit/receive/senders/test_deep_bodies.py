@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from desireline.contracts import Topic
-from desireline.receive.senders import NAMES, known
+from desireline.receive.senders import NAMES, load_senders
 from desireline_local.sender_side.samples import Sample, load
 from tests.worlds.receiving import NOW, SECRET, World, request
 from tests.worlds.signed_bodies import places, sent
@@ -38,7 +38,7 @@ def deep(sample: Sample, depth: int) -> Iterator[bytes]:
 
 @EACH_SENDER
 def test_a_deep_body_is_no_5xx(name: str) -> None:
-    keeps = known()[name].keeps_unreadable
+    keeps = load_senders()[name].keeps_unreadable
     for sample in load(name).samples:
         for body in deep(sample, READ):
             answer = World().receive(sent(name, sample, body))

@@ -14,7 +14,7 @@ from desireline.events import AliasType, CanonicalEvent, RawWebhook
 from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.mapping.event_mapper import Arrival, EventMapper, Mapped, reports_of
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.senders.direct import basic
 from desireline.receive.write_keys import write_keys
 from tests.worlds.receiving import NOW, PLAN, World
@@ -188,7 +188,7 @@ def test_no_write_key_is_kept_and_what_is_kept_maps_the_same(packed: bool) -> No
     kept = base64.b64decode(raw.body)
     assert b"backend-secret-key" not in kept
     assert b"authorization" not in record.value
-    (again,) = reports_of(known(["direct"])["direct"], raw)
+    (again,) = reports_of(load_senders(["direct"])["direct"], raw)
     assert again.event == "Report Viewed"
 
 
@@ -212,7 +212,7 @@ def test_what_is_left_of_a_batch_without_ids_is_counted_where_it_was(
     (event,) = made.events()
     raw = RawWebhook.decode(made.of(Topic.WEBHOOKS_RAW)[0].value)
     mapping = EventMapper(Canonical(PLAN, made.fragments), PLAN.version)
-    sender = known(["direct"])["direct"]
+    sender = load_senders(["direct"])["direct"]
     _, left = mapping(sender, reports_of(sender, raw), Arrival(raw.id, NOW, NOW))
     assert isinstance(left, Mapped)
     again = CanonicalEvent.decode(left.event)

@@ -81,7 +81,7 @@ def test_wrong_credentials_are_refused_by_what_does_not_pause_a_cohort(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 503])
 def test_nothing_that_is_answered_pauses_a_cohort(status: int) -> None:
-    answer = SENDER.told(Answer(status, "why"), WebhookRequest("mixpanel", {}, b""))
+    answer = SENDER.adapt_answer(Answer(status, "why"), WebhookRequest("mixpanel", {}, b""))
     assert answer.status not in SENDER.gives_up_on
     assert answer.status >= 400
 

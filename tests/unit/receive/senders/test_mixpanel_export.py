@@ -27,7 +27,7 @@ def event(name: str = "Project Created", **properties: Any) -> dict[str, Any]:
 
 
 def taken_apart(message: Any, zone: ZoneInfo = UTC, account: str = "") -> SenderReport:
-    return mixpanel_export.reported(message, zone=zone, account_property=account)
+    return mixpanel_export.to_report(message, zone=zone, account_property=account)
 
 
 def whose(message: Any) -> list[tuple[AliasType, object]]:

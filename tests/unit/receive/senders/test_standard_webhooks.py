@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from desireline.errors import RefusedError
 from desireline.events import AccountRole, AliasType
 from desireline.receive.request import WebhookRequest
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.receive.senders._standard_webhooks import StandardWebhooks
 from tests.worlds.receiving import NOW, SECRET, World, request
 
-SENDER = known(["standard_webhooks"])["standard_webhooks"]
+SENDER = load_senders(["standard_webhooks"])["standard_webhooks"]
 AT = 1614265330
 VECTOR_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 VECTOR_SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -166,7 +166,7 @@ def test_a_file_is_a_sender_of_its_own(tmp_path: Path) -> None:
             "mappings": [{"call": "x", "as": "form_submitted"}],
         }
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(words))
-    found = known(["acme_forms", "parcel", "stripe"], folder=tmp_path)
+    found = load_senders(["acme_forms", "parcel", "stripe"], folder=tmp_path)
     acme, parcel, stripe = found.values()
 
     assert isinstance(acme, StandardWebhooks)
@@ -193,22 +193,22 @@ def test_a_file_with_a_scheme_and_no_places_is_refused(tmp_path: Path) -> None:
     text = "sender: half\nscheme: standard_webhooks\nmappings: []\n"
     (tmp_path / "half.yaml").write_text(text)
     with pytest.raises(ValueError, match="message"):
-        known(["half"], folder=tmp_path)
+        load_senders(["half"], folder=tmp_path)
 
 
 def test_a_source_without_a_scheme_is_no_webhook(tmp_path: Path) -> None:
     """A topic of the company's own has a file with places too."""
     words = {"sender": "topic", "message": {"call": "x", "aliases": {}}, "mappings": []}
     (tmp_path / "topic.yaml").write_text(yaml.safe_dump(words))
-    with pytest.raises(ValueError, match="no sender 'topic'"):
-        known(["topic"], folder=tmp_path)
+    with pytest.raises(ValueError, match="Unknown sender 'topic'"):
+        load_senders(["topic"], folder=tmp_path)
 
 
 def test_a_sender_whose_webhook_ids_change_may_name_an_id_of_its_own(tmp_path: Path) -> None:
     message = {"call": "type", "id": "data.id", "aliases": {"user": "data.user"}}
     words = {"sender": "own", "scheme": "standard_webhooks", "message": message, "mappings": []}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(words))
-    sender = known(["own"], folder=tmp_path)["own"]
+    sender = load_senders(["own"], folder=tmp_path)["own"]
     asked = WebhookRequest("own", {"webhook-id": "msg_1"}, b"")
     found = [next(iter(sender.messages({"data": {"id": i}}, asked))).id for i in ("e1", 7, None)]
     assert found == ["e1", "7", "msg_1"]

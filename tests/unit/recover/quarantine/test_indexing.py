@@ -31,7 +31,7 @@ def test_cases_are_counted_by_kind_most_first():
 
     assert len(result.done) == 7
     found = Cases(store).groups(wanted())
-    assert [(one.group.reason, one.found, one.repaired) for one in found] == [
+    assert [(one.group.reason, one.total, one.repaired) for one in found] == [
         ("unmapped", 5, 0),
         ("parameter_missing", 2, 0),
     ]
@@ -56,7 +56,7 @@ def test_counts_and_pages_are_exact_however_often_records_come(batches, rng):
 
     distinct = {n for batch in batches for n in batch}
     groups = Cases(store).groups(wanted())
-    assert sum(one.found for one in groups) == len(distinct)
+    assert sum(one.total for one in groups) == len(distinct)
     pages = [row for row in store.rows.values() if isinstance(row, CasePageRow)]
     listed = Counter(one for page in pages for one in page.ids)
     assert listed == Counter(quarantined(n).id for n in distinct)
@@ -107,7 +107,7 @@ def test_only_what_is_asked_for_is_listed(name, value):
     filters = wanted(**{name: frozenset({value})})
 
     assert [case.id for case in Cases(store).cases(filters, 10)] == [quarantined(2).id]
-    assert [one.found for one in Cases(store).groups(filters)] == [1]
+    assert [one.total for one in Cases(store).groups(filters)] == [1]
 
 
 def test_cases_are_listed_by_their_time_over_days_and_no_more_than_asked_for():
@@ -147,7 +147,7 @@ def test_what_was_replayed_is_listed_as_repaired_and_marked_once():
         cases.mark([(case, f"event of {case.id}") for case in some], replay, NOW + 9)
 
     (group,) = cases.groups(wanted())
-    assert (group.found, group.repaired) == (100, 90)
+    assert (group.total, group.repaired) == (100, 90)
     repaired = cases.cases(wanted(state=State.REPAIRED), 200)
     assert {case.replayed for case in repaired} == {"first"}
     assert {case.repaired_as for case in repaired} == {f"event of {c.id}" for c in some}
@@ -164,7 +164,7 @@ def test_a_sender_that_makes_up_names_does_not_fill_the_day(monkeypatch):
 
     found = Cases(store).groups(wanted())
 
-    assert Counter({one.group.event: one.found for one in found})[OTHERS] == 16
+    assert Counter({one.group.event: one.total for one in found})[OTHERS] == 16
     assert len(found) == 11
     others = Cases(store).cases(wanted(events=frozenset({OTHERS})), 100)
     assert {case.event_name for case in others} == {f"event {n}" for n in (*range(10, 25), 99)}

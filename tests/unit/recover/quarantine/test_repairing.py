@@ -14,7 +14,7 @@ from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined, Stamps
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.senders import known
+from desireline.receive.senders import load_senders
 from desireline.records import Record
 from desireline.recover.quarantine.case_details import ShowCase
 from desireline.recover.quarantine.cases import State
@@ -172,22 +172,22 @@ def test_a_newer_schema_still_fails_with_its_version():
 
 def show(scene: Scene) -> Any:
     (case,) = scene.all()
-    return ShowCase(bodies=scene.bodies, senders=known(), plan=PLAN)(case)
+    return ShowCase(bodies=scene.bodies, senders=load_senders(), plan=PLAN)(case)
 
 
 def test_a_case_shows_its_body_what_was_seen_of_it_and_what_comes_near():
     call = track(1, event="Project Craeted")
     shown = show(Scene(call))
     assert orjson.loads(shown.body or "") == call
-    assert (shown.seen.call, shown.seen.event) == ("track", "Project Craeted")
-    assert shown.seen.aliases == (("user", "u1"),)
-    assert shown.place.file == "senders/segment.yaml"
-    assert shown.place.near[0] == "Project Created -> project_created"
+    assert (shown.report.call, shown.report.event) == ("track", "Project Craeted")
+    assert shown.report.aliases == (("user", "u1"),)
+    assert shown.location.file == "senders/segment.yaml"
+    assert shown.location.near[0] == "Project Created -> project_created"
 
 
 def test_a_case_shows_the_parameter_that_broke_and_what_the_plan_wants():
     shown = show(Scene(track(1, event="Feature Used", properties={"engagement_depth": 3})))
-    place = shown.place
+    place = shown.location
     assert (place.event, place.parameter, place.got) == ("feature_used", "feature_name", None)
     assert place.wants == {"type": "string", "required": True}
     assert place.mapping["event"] == "Feature Used"
@@ -197,7 +197,7 @@ def test_a_later_stages_case_shows_its_record():
     scene = Scene()
     scene.index(set_aside("resolve", Topic.EVENTS_RECEIVED, "not JSON"))
     shown = show(scene)
-    assert (shown.body, shown.raw, shown.place) == ("not JSON", None, None)
+    assert (shown.body, shown.raw, shown.location) == ("not JSON", None, None)
 
 
 def test_bodies_are_looked_for_in_the_second_place_where_the_first_has_none():

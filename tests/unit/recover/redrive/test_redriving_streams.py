@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from desireline.recover.redrive.follow_up import Became
+from desireline.recover.redrive.follow_up import RecordOutcome
 from desireline.recover.redrive.selection import Fate, Selection
 from tests.worlds.redriving import FUNCTION_FAILED, Scene, fates, stream_object
 
@@ -24,7 +24,7 @@ def test_the_function_is_invoked_with_the_full_records_of_each_object_oldest_fir
     function, event = scene.invoked[0]
     assert function == "desireline-dev-publish-changes"
     assert event["Records"][0]["dynamodb"]["Keys"] == {"pk": {"S": "J#3"}, "sk": {"S": "-"}}
-    assert outcome.total == {Became.PASSED: 3}
+    assert outcome.total == {RecordOutcome.PASSED: 3}
     assert {kind.topic for kind in found.groups} == {"desireline-dev-journeys"}
     assert fates(scene.redrive.survey(Selection())) == {Fate.MARKED: 3}
 
@@ -39,10 +39,10 @@ def test_what_is_behind_the_first_failure_counts_as_failed_and_comes_again() -> 
     scene.answer = lambda *_: {"batchItemFailures": []}
     _, again = scene.run()
 
-    assert outcome.total == {Became.PASSED: 1, Became.FAILED: 2}
+    assert outcome.total == {RecordOutcome.PASSED: 1, RecordOutcome.FAILED: 2}
     assert not outcome.good
     assert sequence_numbers(scene) == [["1", "2", "3"], ["2", "3"]]
-    assert again.total == {Became.PASSED: 2}
+    assert again.total == {RecordOutcome.PASSED: 2}
 
 
 def test_a_function_that_failed_twice_is_asked_a_third_time_only_by_force() -> None:
@@ -58,7 +58,7 @@ def test_a_function_that_failed_twice_is_asked_a_third_time_only_by_force() -> N
 
     scene.answer = lambda *_: None
     _, outcome = scene.run(force=True)
-    assert outcome.total == {Became.PASSED: 1}
+    assert outcome.total == {RecordOutcome.PASSED: 1}
     assert fates(scene.redrive.survey(Selection())) == {Fate.MARKED: 1}
 
 

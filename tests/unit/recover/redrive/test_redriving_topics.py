@@ -11,7 +11,7 @@ import pytest
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.records import Record
-from desireline.recover.redrive.follow_up import Became
+from desireline.recover.redrive.follow_up import RecordOutcome
 from desireline.recover.redrive.redrive import Order
 from desireline.recover.redrive.selection import Fate, Selection
 from tests.worlds.redriving import (
@@ -149,10 +149,10 @@ def test_the_outcome_tells_folded_duplicate_failed_and_not_counted() -> None:
     _, outcome = scene.run()
 
     assert outcome.total == {
-        Became.FOLDED: 1,
-        Became.DUPLICATE: 1,
-        Became.FAILED: 1,
-        Became.NOT_COUNTED: 1,
+        RecordOutcome.FOLDED: 1,
+        RecordOutcome.DUPLICATE: 1,
+        RecordOutcome.FAILED: 1,
+        RecordOutcome.NOT_COUNTED: 1,
     }
     assert not outcome.good
     assert scene.counts() == 2
@@ -165,7 +165,7 @@ def test_a_consumer_that_does_not_come_is_waited_for_and_told() -> None:
 
     _, outcome = scene.run(wait=30)
 
-    assert outcome.total == {Became.WAITING: 1}
+    assert outcome.total == {RecordOutcome.WAITING: 1}
     assert 30 <= scene.slept < 40
     assert not outcome.good
 
@@ -185,7 +185,7 @@ def test_a_third_redrive_needs_force() -> None:
 
     scene.poisoned = set()
     _, outcome = scene.run(force=True)
-    assert outcome.total == {Became.FOLDED: 1}
+    assert outcome.total == {RecordOutcome.FOLDED: 1}
     assert scene.log[-1].headers[Header.REDRIVE_COUNT] == b"3"
     assert scene.log[-1].headers[Header.REDRIVE_OF] == b"events.received-0@1"
 
@@ -253,7 +253,7 @@ def test_interrupted_anywhere_and_run_again_each_event_is_counted_once(
     scene.crash_at, scene.afterwards = crash_at, afterwards
     found = scene.redrive.survey(Selection())
     with pytest.raises(CrashError):
-        scene.redrive.send(found, Order(id="first", who="ada", why="fixed", rate=2))
+        scene.redrive.send(found, Order(id="first", requested_by="ada", why="fixed", rate=2))
     scene.crash_at = None
 
     _, outcome = scene.run(rate=2)
@@ -279,7 +279,7 @@ def test_a_broker_that_does_not_answer_leaves_the_rest_unmarked() -> None:
 
     scene.produce = once  # type: ignore[method-assign]
     with pytest.raises(UnavailableError):
-        scene.redrive.send(found, Order(id="first", who="ada", why="fixed", rate=2))
+        scene.redrive.send(found, Order(id="first", requested_by="ada", why="fixed", rate=2))
 
     assert fates(scene.redrive.survey(Selection())) == {Fate.MARKED: 2, Fate.REDRIVE: 2}
 
@@ -298,6 +298,6 @@ def test_somebody_elses_topic_is_not_written_its_records_go_to_the_function() ->
     assert function == "takes-orders"
     assert handed["eventSource"] == "aws:kafka"
     assert [one["offset"] for one in handed["records"]["shop.orders-3"]] == [5, 6]
-    assert outcome.total == {Became.PASSED: 1, Became.FAILED: 1}
+    assert outcome.total == {RecordOutcome.PASSED: 1, RecordOutcome.FAILED: 1}
     assert fates(scene.redrive.survey(Selection())) == {Fate.MARKED: 1, Fate.REDRIVE: 1}
     assert scene.log == []
