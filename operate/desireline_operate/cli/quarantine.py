@@ -108,7 +108,7 @@ def show(
     with _errors_as_messages():
         (case,) = _cases_by_id(Cases(chosen.store()), [case_id])
         shower = ShowCase(bodies=_bodies(chosen), senders=compose.senders(), plan=compose.plan())
-        details = case_json.case_details(shower(case))
+        details = case_json.details(shower(case))
     if as_json:
         _print_json(details)
         return
