@@ -114,7 +114,7 @@ class Throttle:
         left_over = 0 if lease.unasked else lease.tokens
         wanted = min(likely, limit.burst // LARGEST_SHARE)
         for tried in range(1, TRIES + 1):
-            row = self._store.get(BucketRow.at(name)) or BucketRow(
+            row = self._store.get(BucketRow.ref_to(name)) or BucketRow(
                 name=name, tokens=limit.burst * THOUSAND, filled_at=now
             )
             # Tokens a second are thousandths of a token a millisecond.

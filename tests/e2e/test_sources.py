@@ -45,7 +45,7 @@ def counts(cloud: LocalCloud, alias_type: AliasType, who: str, account: str) -> 
     """What has been counted of a person's fragment in an account."""
     alias = cloud.at.as_deployment().fragments().alias(alias_type, who)
     assert alias is not None
-    row = cloud.at.as_deployment().store().get(StateRow.at(alias.fragment, account))
+    row = cloud.at.as_deployment().store().get(StateRow.ref_to(alias.fragment, account))
     return dict(row.state.counts) if row else {}
 
 
@@ -153,7 +153,7 @@ def test_an_export_is_pulled_through_our_own_webhook(cloud: LocalCloud) -> None:
         lambda: counts(cloud, AliasType.USER, "pulled-user", "group:pulled-co") == expected,
         "the export's events are not counted",
     )
-    row = at.as_deployment().store().get(PullRow.at("mixpanel_export", PROJECT))
+    row = at.as_deployment().store().get(PullRow.ref_to("mixpanel_export", PROJECT))
     assert row is not None
     assert today <= row.through <= datetime.now(UTC).date().isoformat()
     assert row.sweep is None

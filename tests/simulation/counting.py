@@ -33,7 +33,7 @@ Violation = tuple[str, str]
 def person_root(world: World, fragment: str) -> str:
     """The live person of a fragment; one without rows is a person of its own."""
     while True:
-        row = world.tables.get(PersonRow.at(fragment))
+        row = world.tables.get(PersonRow.ref_to(fragment))
         if row is None or row.merged_into is None:
             return fragment
         fragment = row.merged_into
@@ -42,13 +42,13 @@ def person_root(world: World, fragment: str) -> str:
 def subject_root(world: World, fragment: str) -> str:
     """The live subject of the live person of a fragment."""
     root = person_root(world, fragment)
-    row = world.tables.get(PersonRow.at(root))
+    row = world.tables.get(PersonRow.ref_to(root))
     return trace_subject(world.tables, row.subject if row else root)[0].subject
 
 
 def account_root(world: World, account: str) -> str | None:
     """The live subject of an account."""
-    row = world.tables.get(AccountRow.at(account))
+    row = world.tables.get(AccountRow.ref_to(account))
     return trace_subject(world.tables, row.subject)[0].subject if row else None
 
 
@@ -156,7 +156,7 @@ def scores(world: World, truth: Expected) -> Iterator[Violation]:
     model = QuickModel()
     for root in live_subjects(world, truth):
         state = read_subject(world.tables, root).state
-        row = world.tables.get(JourneyRow.at(root))
+        row = world.tables.get(JourneyRow.ref_to(root))
         if not state.counts:
             continue
         if row is None:

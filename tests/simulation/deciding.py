@@ -73,7 +73,7 @@ def replays_start_nothing(world: World, truth: Expected) -> Iterator[Violation]:
         if row.entry_id not in came:
             yield "started by a replay", f"{row.playbook} by {row.entry_id}"
     for subject in live_subjects(world, truth):
-        row = world.tables.get(JourneyRow.at(subject))
+        row = world.tables.get(JourneyRow.ref_to(subject))
         if row is not None and row.replayed and crossings(row.before, row.current):
             yield "kept by a replay", f"{row.subject}: {row.before} -> {row.current}"
 
@@ -101,7 +101,7 @@ def somebody_carries_on(world: World, _: Expected) -> Iterator[Violation]:
             yield "nobody carries on", f"{place}: {[row.enrolment for row in rows]}"
     for row in rows_of(world.tables, DecisionRow):
         if row.phase == "start" and row.reason == "already_enrolled":
-            held = world.tables.get(EnrolmentRow.at(str(row.evidence["by"])))
+            held = world.tables.get(EnrolmentRow.ref_to(str(row.evidence["by"])))
             if held is None:
                 yield "refused for nothing", f"{row.enrolment} by {row.evidence}"
 
@@ -226,7 +226,7 @@ def held_out_get_nothing(world: World, _: Expected) -> Iterator[Violation]:
                 continue
             if row.merged_into is not None and row.holdout:
                 winners = {one.new.pk: one.new for one in step}
-                winner = winners.get(SubjectRow.at(row.merged_into).pk)
+                winner = winners.get(SubjectRow.ref_to(row.merged_into).pk)
                 if not (isinstance(winner, SubjectRow) and winner.holdout):
                     yield "holdout lost", f"{row.subject} into {row.merged_into}"
             before = old.holdout if isinstance(old, SubjectRow) else None
@@ -328,7 +328,7 @@ def alerts_are_about_their_own(world: World, truth: Expected) -> Iterator[Violat
         home = _home(world, event.account_key, event.fragment)
         message = ResolvedEvent(event=event, person="", subject="")
         for entry in entries_of_event(message, PLAYBOOK_LIST):
-            row = world.tables.get(EnrolmentRow.at(entry.enrolment))
+            row = world.tables.get(EnrolmentRow.ref_to(entry.enrolment))
             if row is not None:
                 root = trace_subject(world.tables, row.subject)[0].subject
                 if root != home:

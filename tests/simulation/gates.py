@@ -53,7 +53,7 @@ def the_suppressed_get_nothing(world: World, _: Expected) -> Iterator[Violation]
     begins sends what was claimed for a subject to which the alias belonged."""
     timeline = Timeline(world.tables)
     for done in world.operators.done:
-        row = timeline.at(SuppressionRow.place(done.fragment), done.step)
+        row = timeline.at(SuppressionRow.ref_to(done.fragment), done.step)
         others = [one for one in world.scenario.orders if one is not done.order]
         if not any(one.value == done.order.value for one in others):
             holds = row is not None and row.lifted_at is None
@@ -65,7 +65,7 @@ def the_suppressed_get_nothing(world: World, _: Expected) -> Iterator[Violation]
         if isinstance(written.new, ClaimRow) and written.old is None
     }
     for accepted in world.provider.accepted:
-        claim = ClaimRow.at(**accepted.claim.model_dump())
+        claim = ClaimRow.ref_to(**accepted.claim.model_dump())
         for who in _suppressed_all_along(timeline, accepted):
             if timeline.subject_of(who, made[claim]) == accepted.claim.subject:
                 yield "sent to the suppressed", f"{accepted.claim} about {who}"

@@ -173,7 +173,7 @@ def _holdout_lost(patch: Patch) -> None:
 
 def _tombstones_not_followed(patch: Patch) -> None:
     def stay(subject: str) -> Any:
-        ref = SubjectRow.at(subject)
+        ref = SubjectRow.ref_to(subject)
         row = (yield [ref]).get(ref)
         return row or trace.default_subject(subject), (subject,)
 
@@ -193,7 +193,7 @@ def _score_overwrites(patch: Patch) -> None:
     changed = scoring.ScoreJourneys._changed
 
     def last_one_wins(self: Any, reading: Any, current: Any, request: Any) -> Any:
-        stored = self._store.get(JourneyRow.at(reading.subject))
+        stored = self._store.get(JourneyRow.ref_to(reading.subject))
         reading = scoring._Known(reading.subject, stored, reading.state)
         return changed(self, reading, current, request)
 
@@ -203,7 +203,7 @@ def _score_overwrites(patch: Patch) -> None:
 def _state_before_the_score(patch: Patch) -> None:
     def knowing(subject: str) -> Any:
         known = yield from view.viewing(subject)
-        ref = JourneyRow.at(known.root.subject)
+        ref = JourneyRow.ref_to(known.root.subject)
         row = (yield [ref]).get(ref)
         return scoring._Known(known.root.subject, row, known.state)
 
@@ -260,7 +260,7 @@ def _known_enrolment_not_started(patch: Patch) -> None:
     enrol = start_interventions.StartInterventions._try_to_enrol
 
     def once(self: Any, entry: Any) -> bool:
-        known = self._store.get(start_interventions.EnrolmentRow.at(entry.enrolment))
+        known = self._store.get(start_interventions.EnrolmentRow.ref_to(entry.enrolment))
         return known is None and enrol(self, entry)
 
     patch.setattr(start_interventions.StartInterventions, "_try_to_enrol", once)
@@ -285,7 +285,7 @@ def _absorbed_refusals_forgotten(patch: Patch) -> None:
 def _enrolled_means_refused(patch: Patch) -> None:
     def any_decision(self: Any, entry: Any, subjects: Any) -> bool:
         where = [
-            start_interventions.DecisionRow.place(subject, entry.enrolment, "-", "-", "start")
+            start_interventions.DecisionRow.ref_to(subject, entry.enrolment, "-", "-", "start")
             for subject in subjects
         ]
         return bool(self._store.get_all(where))

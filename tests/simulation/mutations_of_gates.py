@@ -40,7 +40,7 @@ def _last_gate_decides(patch: Patch) -> None:
 def _lifted_still_holds(patch: Patch) -> None:
     def ever(store: Any, targets: Any, channels: Any) -> Any:
         scopes = ("*", *channels)
-        places = [SuppressionRow.place(one, scope) for one in targets for scope in scopes]
+        places = [SuppressionRow.ref_to(one, scope) for one in targets for scope in scopes]
         return list(store.get_all(places).values())
 
     patch.setattr(gate_facts, "suppressions_of", ever)

@@ -36,7 +36,7 @@ def _recorded_is_sent_later(patch: Patch) -> None:
     once = deliver_action.DeliverAction._try
 
     def again(self: Any, reference: Any, remaining_ms: Any) -> Any:
-        claim = self._store.get(deliver_action.ClaimRow.at(**reference.model_dump()))
+        claim = self._store.get(deliver_action.ClaimRow.ref_to(**reference.model_dump()))
         if claim is not None and claim.state is ClaimState.RECORDED:
             return self._call(claim)
         return once(self, reference, remaining_ms)

@@ -77,7 +77,7 @@ class Decided:
 
 def decided(world: World, timeline: Timeline, written: Written, row: DecisionRow) -> Decided | None:
     """The decision with what it was about; None where its run's version has no such action."""
-    enrolment = timeline.at(EnrolmentRow.at(row.enrolment), written.step)
+    enrolment = timeline.at(EnrolmentRow.ref_to(row.enrolment), written.step)
     assert enrolment is not None
     playbook = version_of(row)
     pairs = ((step, action) for step in playbook.steps for action in step.all_actions())
@@ -140,7 +140,7 @@ def _already_sent(of: Decided) -> Objection:
 
 def _held_out(of: Decided) -> Objection:
     """Assigned at the latest by the same transaction."""
-    subject = of.timeline.at(SubjectRow.at(of.row.subject), of.written.step)
+    subject = of.timeline.at(SubjectRow.ref_to(of.row.subject), of.written.step)
     held = subject is not None and bool(subject.holdout)
     return Objection(held, held)
 
@@ -192,7 +192,7 @@ def _behind(of: Decided) -> Objection:
 def _on_absence(of: Decided) -> bool:
     """Whether the branch taken rests on something that was looked for and was not there."""
     row = of.row
-    place = DecisionRow.place(row.subject, row.enrolment, row.step, "-", "branch")
+    place = DecisionRow.ref_to(row.subject, row.enrolment, row.step, "-", "branch")
     branch = of.timeline.at(place, of.written.step)
     if branch is None:
         return False

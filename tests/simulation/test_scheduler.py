@@ -15,7 +15,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.scheduler import Crash, NeverAtRestError, Scheduler
 from tests.simulation.tables import SimStore, Tables
 
-PLACE = AccountRow.at("group:a")
+PLACE = AccountRow.ref_to("group:a")
 NEVER = 10**12
 ROOT = Path(__file__).parents[2]
 

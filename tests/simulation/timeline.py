@@ -55,19 +55,19 @@ class Timeline:
 
     def subject_of(self, target: str, step: int) -> str:
         """The live subject of a fragment or of an account, after that step."""
-        if self.at(AccountRow.at(target), step) is not None:
+        if self.at(AccountRow.ref_to(target), step) is not None:
             return self._subject_of_account(target, step)
         return self._subject_of_fragment(target, step)
 
     def person_of(self, fragment: str, step: int) -> str:
         """The live person of a fragment."""
-        while (row := self.at(PersonRow.at(fragment), step)) and row.merged_into is not None:
+        while (row := self.at(PersonRow.ref_to(fragment), step)) and row.merged_into is not None:
             fragment = row.merged_into
         return fragment
 
     def root(self, subject: str, step: int) -> str:
         """The live subject that this one leads to."""
-        while (row := self.at(SubjectRow.at(subject), step)) and row.merged_into is not None:
+        while (row := self.at(SubjectRow.ref_to(subject), step)) and row.merged_into is not None:
             subject = row.merged_into
         return subject
 
@@ -77,11 +77,11 @@ class Timeline:
 
     def _of_fragment(self, fragment: str, step: int) -> str:
         person = self.person_of(fragment, step)
-        row = self.at(PersonRow.at(person), step)
+        row = self.at(PersonRow.ref_to(person), step)
         return self.root(row.subject if row else person, step)
 
     def _of_account(self, account: str, step: int) -> str:
-        row = self.at(AccountRow.at(account), step)
+        row = self.at(AccountRow.ref_to(account), step)
         assert row is not None
         return self.root(row.subject, step)
 

@@ -20,7 +20,7 @@ def switches_are_obeyed(world: World, _: Expected) -> Iterator[Violation]:
     sent it had already looked. What was recorded is never sent."""
     claims = {row.ref: row for row in _claims(world)}
     for accepted in world.provider.accepted:
-        claim = claims[ClaimRow.at(**accepted.claim.model_dump())]
+        claim = claims[ClaimRow.ref_to(**accepted.claim.model_dump())]
         looked = accepted.at - DELIVER_MS - FRESH
         settings = world.board.between(looked, accepted.at)
         if not any(one.sends(claim.playbook, claim.channel) for one in settings):
@@ -38,7 +38,7 @@ def nothing_before_its_time(world: World, _: Expected) -> Iterator[Violation]:
         row = written.new
         if not isinstance(row, DecisionRow) or row.phase not in ("branch", "gate"):
             continue
-        enrolment = world.tables.get(EnrolmentRow.at(row.enrolment))
+        enrolment = world.tables.get(EnrolmentRow.ref_to(row.enrolment))
         assert enrolment is not None
         steps = version_of(row).steps
         after = next((step.after for step in steps if step.name == row.step), None)

@@ -193,7 +193,7 @@ class Scene:
 
     def merge(self, loser: str, winner: str) -> None:
         """What resolve writes when two subjects turn out to be one."""
-        lost, won = self.row(SubjectRow.at(loser)), self.row(SubjectRow.at(winner))
+        lost, won = self.row(SubjectRow.ref_to(loser)), self.row(SubjectRow.ref_to(winner))
         joined = won.but(
             persons=(*won.persons, *lost.persons),
             absorbed=(*won.absorbed, *lost.absorbed, loser),
@@ -215,7 +215,7 @@ class Scene:
             traits={name: Fact(value, ENTRY, "e") for name, value in traits.items()},
             latest=max(at for at, _ in marks.values()),
         )
-        old = self.store.get(StateRow.at(fragment, account))
+        old = self.store.get(StateRow.ref_to(fragment, account))
         row = StateRow(fragment=fragment, account=account, state=state)
         MemoryStore.write(self.store, Put(row.but(version=old.version if old else 0)))
 

@@ -119,7 +119,7 @@ def root_of(store: MemoryStore, name: str) -> PersonRow:
     """The live person of 'user:u1', the default one if nothing was linked."""
     found = alias(name)
     fragment = found.fragment
-    while row := store.get(PersonRow.at(fragment)):
+    while row := store.get(PersonRow.ref_to(fragment)):
         if row.merged_into is None:
             return row
         fragment = row.merged_into
@@ -134,7 +134,7 @@ def together(store: MemoryStore, *names: str) -> bool:
 
 def view_of(store: MemoryStore, name: str, *, everywhere: bool = False) -> SubjectView:
     """The subject of a person ('user:u1') or of an account ('group:g', 'cus:c')."""
-    if name.startswith(("group:", "cus:", "crm:")) and (row := store.get(AccountRow.at(name))):
+    if name.startswith(("group:", "cus:", "crm:")) and (row := store.get(AccountRow.ref_to(name))):
         return read_subject(store, row.subject, everywhere=everywhere)
     return read_subject(store, root_of(store, name).subject, everywhere=everywhere)
 
@@ -171,12 +171,12 @@ def subject_of_rows(store: MemoryStore) -> dict[tuple[str, str], str]:
     roots = set()
     for fragment, account in owners:
         if account == "-":
-            row = store.get(PersonRow.at(fragment))
+            row = store.get(PersonRow.ref_to(fragment))
             while row is not None and row.merged_into:
-                row = store.get(PersonRow.at(row.merged_into))
+                row = store.get(PersonRow.ref_to(row.merged_into))
             roots.add(trace_subject(store, row.subject if row else fragment)[0].subject)
         else:
-            named = store.get(AccountRow.at(account))
+            named = store.get(AccountRow.ref_to(account))
             assert named is not None
             roots.add(trace_subject(store, named.subject)[0].subject)
     for root in roots:
@@ -184,7 +184,7 @@ def subject_of_rows(store: MemoryStore) -> dict[tuple[str, str], str]:
         member = {
             (fragment, account)
             for account in view.root.accounts
-            for fragment in (store.get(AccountRow.at(account)) or _nobody(account)).fragments
+            for fragment in (store.get(AccountRow.ref_to(account)) or _nobody(account)).fragments
         }
         for (fragment, account), found in owners.items():
             own = fragment in view.fragments and account in ("-", *view.root.accounts)

@@ -89,7 +89,7 @@ def event(name, after=0, *, who="ann", received=None):
 def folded(store, *events):
     """Count events, as resolve does before it passes them on."""
     for happened in events:
-        ref = StateRow.at(happened.fragment, happened.account_key)
+        ref = StateRow.ref_to(happened.fragment, happened.account_key)
         row = store.get(ref) or StateRow(
             fragment=happened.fragment, account=happened.account_key, state=EMPTY
         )
@@ -135,7 +135,7 @@ def use_case(store, metrics=None):
 
 
 def journey(store, subject="ann"):
-    return store.get(JourneyRow.at(subject))
+    return store.get(JourneyRow.ref_to(subject))
 
 
 class ThrottledStore(MemoryStore):

@@ -37,7 +37,7 @@ def subject_of(store: Store, fragments: Fragments, text: str) -> str:
     """Return the id of the subject of a person ('user:…', an email address) or of an account
     ('group:…'); any other text is returned as a subject's id. Raises UnknownSubjectError."""
     if text.partition(":")[0] in ACCOUNT_KEYS:
-        account = store.get(AccountRow.at(text))
+        account = store.get(AccountRow.ref_to(text))
         if account is None:
             raise UnknownSubjectError(f"unknown account {text}: check its key")
         return account.subject
@@ -81,7 +81,7 @@ def _all_fragments(store: Store, own: Iterable[str]) -> Iterable[str]:
 
 def _live_person(store: Store, fragment: str) -> PersonRow | None:
     """Follow a fragment's tombstones to the live person; None if no event ever linked it."""
-    row = store.get(PersonRow.at(fragment))
+    row = store.get(PersonRow.ref_to(fragment))
     while row is not None and row.merged_into is not None:
-        row = store.get(PersonRow.at(row.merged_into))
+        row = store.get(PersonRow.ref_to(row.merged_into))
     return row

@@ -31,7 +31,7 @@ def tracing(subject: str) -> Reading[tuple[SubjectRow, tuple[str, ...]]]:
     """`trace_subject` as a reading."""
     passed = [subject]
     while True:
-        ref = SubjectRow.at(passed[-1])
+        ref = SubjectRow.ref_to(passed[-1])
         row = (yield [ref]).get(ref)
         if row is None:
             return default_subject(passed[-1]), tuple(passed)
@@ -53,7 +53,7 @@ def counting_subject(resolved: ResolvedEvent) -> Reading[str]:
         return resolved.subject
     following = resolved.person
     while True:
-        ref = PersonRow.at(following)
+        ref = PersonRow.ref_to(following)
         person: PersonRow | None = (yield [ref]).get(ref)
         if person is None:
             return resolved.subject

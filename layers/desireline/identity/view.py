@@ -121,7 +121,7 @@ def _live_persons(fragments: Iterable[str]) -> Reading[list[PersonRow]]:
     ahead = set(fragments)
     while ahead:
         seen |= ahead
-        refs = [PersonRow.at(fragment) for fragment in sorted(ahead)]
+        refs = [PersonRow.ref_to(fragment) for fragment in sorted(ahead)]
         found = yield refs
         following: set[str] = set()
         for fragment, ref in zip(sorted(ahead), refs, strict=True):
@@ -147,8 +147,8 @@ def _belongs(person: PersonRow, root: SubjectRow, passed: tuple[str, ...]) -> Re
 def _accounts(keys: Sequence[str]) -> Reading[dict[str, AccountRow]]:
     if not keys:
         return {}
-    found = yield [AccountRow.at(key) for key in keys]
-    return {row.account: row for key in keys if (row := found.get(AccountRow.at(key)))}
+    found = yield [AccountRow.ref_to(key) for key in keys]
+    return {row.account: row for key in keys if (row := found.get(AccountRow.ref_to(key)))}
 
 
 def _places(
@@ -164,13 +164,13 @@ def _places(
         return noted is None or fragment in noted or len(noted) >= NOTED_FRAGMENTS
 
     places = [
-        StateRow.at(fragment, account)
+        StateRow.ref_to(fragment, account)
         for fragment in own
         for account in (NO_ACCOUNT, *keys)
         if may_be_counted(fragment, account)
     ]
     others = ((key, sorted(noted.difference(own))) for key, noted in named.items())
-    return places + [StateRow.at(fragment, key) for key, noted in others for fragment in noted]
+    return places + [StateRow.ref_to(fragment, key) for key, noted in others for fragment in noted]
 
 
 def _everywhere(store: Store, view: SubjectView) -> JourneyState:
@@ -178,7 +178,7 @@ def _everywhere(store: Store, view: SubjectView) -> JourneyState:
     elsewhere = [
         row.state
         for fragment in view.fragments
-        for row in store.query(StateRow, StateRow.at(fragment, NO_ACCOUNT).pk)
+        for row in store.query(StateRow, StateRow.ref_to(fragment, NO_ACCOUNT).pk)
         if row.account not in counted
     ]
     without_room = [row.state for row in store.get_all(view.beyond).values()]

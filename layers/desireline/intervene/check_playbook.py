@@ -103,7 +103,7 @@ class CheckPlaybook:
         raise ConflictError(f"enrolment {enrolment}: {ATTEMPTS} conflicts")
 
     def _check(self, name: str) -> CheckResult:
-        enrolment = self._store.get(EnrolmentRow.at(name))
+        enrolment = self._store.get(EnrolmentRow.ref_to(name))
         if enrolment is None:
             raise TerminalError("unknown_enrolment", name)
         if enrolment.state is not EnrolmentState.RUNNING:
@@ -195,7 +195,7 @@ class CheckPlaybook:
     def _follow(self, enrolment: EnrolmentRow, view: SubjectView) -> CheckResult:
         """The subject was merged: carry on as the survivor's, unless its slot is another's."""
         root = view.root
-        place = SlotRow.at(root.subject, enrolment.playbook, enrolment.slot)
+        place = SlotRow.ref_to(root.subject, enrolment.playbook, enrolment.slot)
         slot = self._store.get(place)
         if slot is not None and slot.enrolment != enrolment.enrolment:
             reason = f"merged:{slot.enrolment}"

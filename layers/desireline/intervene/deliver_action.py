@@ -101,7 +101,7 @@ class DeliverAction:
         raise ConflictError(f"claim {reference.action}: {ATTEMPTS} conflicts")
 
     def _try(self, reference: ClaimReference, remaining_ms: Callable[[], int]) -> ClaimState:
-        claim = self._store.get(ClaimRow.at(**reference.model_dump()))
+        claim = self._store.get(ClaimRow.ref_to(**reference.model_dump()))
         if claim is None:
             raise TerminalError("unknown_claim", f"{reference.playbook} {reference.action}")
         if claim.state is ClaimState.SENDING:
@@ -110,7 +110,7 @@ class DeliverAction:
             return claim.state
         if claim.channel not in self._senders:
             raise TerminalError("unknown_channel", claim.channel)
-        enrolment = self._store.get(EnrolmentRow.at(claim.enrolment))
+        enrolment = self._store.get(EnrolmentRow.ref_to(claim.enrolment))
         if enrolment is None:
             raise TerminalError("unknown_enrolment", claim.enrolment)
         end = self._without_a_call(claim, enrolment)

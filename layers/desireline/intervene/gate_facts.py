@@ -57,7 +57,7 @@ def _earlier_claims(
 ) -> list[ClaimRow]:
     key = (point.playbook.name, point.enrolment.slot, point.step.name)
     places = [
-        ClaimRow.at(subject, *key, action.name)
+        ClaimRow.ref_to(subject, *key, action.name)
         for action in actions
         for subject in (view.root.subject, *view.root.absorbed)
     ]

@@ -132,7 +132,7 @@ class StartInterventions:
         raise ConflictError(f"enrolment {entry.enrolment}: {ATTEMPTS} conflicts")
 
     def _try_to_enrol(self, entry: Entry) -> bool:
-        known = self._store.get(EnrolmentRow.at(entry.enrolment))
+        known = self._store.get(EnrolmentRow.ref_to(entry.enrolment))
         if known is not None:
             return known.state is EnrolmentState.RUNNING
         root, passed = trace_subject(self._store, entry.subject)
@@ -141,7 +141,7 @@ class StartInterventions:
         now = self._clock.now()
         if now - entry.at > entry.playbook.entry_age_limit:
             return self._refuse(entry, root, "stale", age=now - entry.at)
-        slot = SlotRow.at(root.subject, entry.playbook.name, entry.slot)
+        slot = SlotRow.ref_to(root.subject, entry.playbook.name, entry.slot)
         held = self._store.get(slot)
         if held is not None:
             return self._refuse(entry, root, "already_enrolled", by=held.enrolment)
@@ -177,7 +177,7 @@ class StartInterventions:
         Raises ConflictError when somebody else has enrolled it since the enrolment was looked for:
         whether they live to start it is unknown, so it is looked at again."""
         where = [
-            DecisionRow.place(subject, entry.enrolment, "-", "-", "start") for subject in subjects
+            DecisionRow.ref_to(subject, entry.enrolment, "-", "-", "start") for subject in subjects
         ]
         made = self._store.get_all(where).values()
         if any(row.outcome is Outcome.ENROLLED for row in made):
@@ -195,7 +195,7 @@ class StartInterventions:
         root, passed = trace_subject(self._store, entry.subject)
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, "replay").but(step="replay")
         where = [
-            DecisionRow.place(subject, entry.enrolment, "replay", "-", "start")
+            DecisionRow.ref_to(subject, entry.enrolment, "replay", "-", "start")
             for subject in dict.fromkeys((*passed, *root.absorbed))
         ]
         if not self._store.get_all(where):

@@ -17,6 +17,6 @@ def suppressions_of(
 
     Raises RetryableError."""
     scopes = (EVERY_CHANNEL, *channels)
-    refs = [SuppressionRow.place(target, scope) for target in targets for scope in scopes]
+    refs = [SuppressionRow.ref_to(target, scope) for target in targets for scope in scopes]
     rows = store.get_all(refs)
     return [rows[ref] for ref in refs if ref in rows and rows[ref].lifted_at is None]

@@ -129,7 +129,7 @@ class PullExport:
     def _current_sweep(self) -> PullRow:
         """Return the row of the current sweep, or begin a sweep."""
         plan = self._plan
-        row = self._store.get(PullRow.at(plan.source, plan.project))
+        row = self._store.get(PullRow.ref_to(plan.source, plan.project))
         row = row or PullRow(source=plan.source, project=plan.project)
         if row.sweep is not None:
             return row

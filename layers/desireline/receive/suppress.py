@@ -18,12 +18,12 @@ def aliases_of(store: Store, alias_type: AliasType, fragment: str) -> list[str]:
 
     Raises RetryableError."""
     fragments = [fragment]
-    alias = store.get(AliasRow.at(alias_type, fragment))
+    alias = store.get(AliasRow.ref_to(alias_type, fragment))
     root = alias.root if alias else fragment
     visited: set[str] = set()
     while root not in visited:
         visited.add(root)
-        person = store.get(PersonRow.at(root))
+        person = store.get(PersonRow.ref_to(root))
         if person is None:
             break
         fragments += [name.partition("#")[2] for name in person.aliases]
@@ -37,7 +37,7 @@ def suppress(store: Store, fragments: Iterable[str], *, reason: str, now: int) -
     Raises ConflictError if another process writes the same rows at this moment."""
     done = []
     for fragment in fragments:
-        row = store.get(SuppressionRow.place(fragment))
+        row = store.get(SuppressionRow.ref_to(fragment))
         if row is None or row.lifted_at is not None:
             # The newest row holds, and the process that lifted it may have a clock ahead of ours.
             at = now if row is None else max(now, (row.lifted_at or row.at) + 1)
@@ -55,7 +55,7 @@ def lift(store: Store, fragments: Iterable[str], *, now: int) -> list[str]:
     Raises ConflictError if another process writes the same rows at this moment."""
     done = []
     for fragment in fragments:
-        row = store.get(SuppressionRow.place(fragment))
+        row = store.get(SuppressionRow.ref_to(fragment))
         if row is not None and row.lifted_at is None:
             at = max(now, row.at + 1)
             store.write(

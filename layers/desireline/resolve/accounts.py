@@ -38,7 +38,7 @@ class Accounts:
         return trace_subject(self._store, subjects[0] if subjects else person.subject)[0].subject
 
     def _one(self, event: CanonicalEvent, account: Account, person: PersonRow, owners: str) -> str:
-        row = self._store.get(AccountRow.at(account.key))
+        row = self._store.get(AccountRow.ref_to(account.key))
         own, _ = trace_subject(self._store, owners)
         owned = account.role is AccountRole.OWNER and not apart(own.accounts, (account.key,))
         if row is None:
@@ -56,7 +56,7 @@ class Accounts:
         at = event.received_at
         if own is None:
             name = subject_of_account(key)
-            subject = self._store.get(SubjectRow.at(name)) or SubjectRow(subject=name)
+            subject = self._store.get(SubjectRow.ref_to(name)) or SubjectRow(subject=name)
             subject = subject.but(accounts=(key,), created=at)
             guards: list[Put | Check] = []
         else:

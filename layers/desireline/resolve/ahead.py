@@ -18,17 +18,17 @@ def read_ahead(store: Store, events: Sequence[CanonicalEvent]) -> None:
     for. Raises what the store raises."""
     aliases = {alias.fragment: alias.type for event in events for alias in event.aliases}
     accounts = [account.key for event in events for account in event.accounts]
-    rows = store.get_all([AliasRow.at(kind, fragment) for fragment, kind in aliases.items()])
+    rows = store.get_all([AliasRow.ref_to(kind, fragment) for fragment, kind in aliases.items()])
     roots = {**{one: one for one in aliases}, **{row.fragment: row.root for row in rows.values()}}
     persons = _persons(store, roots.values())
     persons |= _persons(store, [p.merged_into for p in persons.values() if p.merged_into])
     subjects = [person.subject for person in persons.values()]
     subjects += [root for root in roots.values() if root not in persons]
-    named = store.get_all([AccountRow.at(key) for key in dict.fromkeys(accounts)])
+    named = store.get_all([AccountRow.ref_to(key) for key in dict.fromkeys(accounts)])
     subjects += [row.subject for row in named.values()]
-    store.get_all([SubjectRow.at(subject) for subject in dict.fromkeys(subjects)])
+    store.get_all([SubjectRow.ref_to(subject) for subject in dict.fromkeys(subjects)])
 
 
 def _persons(store: Store, fragments: Iterable[str]) -> dict[str, PersonRow]:
-    found = store.get_all([PersonRow.at(fragment) for fragment in dict.fromkeys(fragments)])
+    found = store.get_all([PersonRow.ref_to(fragment) for fragment in dict.fromkeys(fragments)])
     return {person.fragment: person for person in found.values()}

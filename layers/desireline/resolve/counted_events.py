@@ -31,7 +31,7 @@ class StoredCounts:
             if (row := rows.get(self._place(event))) is not None
             for day in self._days(event)
             if day <= row.floor
-            for ref in (SealedIdsRow.at(event.fragment, event.account_key, day),)
+            for ref in (SealedIdsRow.ref_to(event.fragment, event.account_key, day),)
         }
         for ref, found in self._store.get_all(list(sealed)).items():
             ids[ref] = unpack(found.ids)
@@ -40,7 +40,7 @@ class StoredCounts:
     def _is_in(self, event: CanonicalEvent, ids: dict[Ref[Any], Ids]) -> bool:
         key = id_hash(event.event_id)
         for day in self._days(event):
-            sealed = SealedIdsRow.at(event.fragment, event.account_key, day)
+            sealed = SealedIdsRow.ref_to(event.fragment, event.account_key, day)
             for ref in (self._place(event), sealed):
                 if key in ids.get(ref, {}).get(day, ()):
                     return True
@@ -53,4 +53,4 @@ class StoredCounts:
 
     @staticmethod
     def _place(event: CanonicalEvent) -> Ref[StateRow]:
-        return StateRow.at(event.fragment, event.account_key)
+        return StateRow.ref_to(event.fragment, event.account_key)

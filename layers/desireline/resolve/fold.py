@@ -69,7 +69,7 @@ class _Group:
 
     @property
     def ref(self) -> Ref[StateRow]:
-        return StateRow.at(*self.name)
+        return StateRow.ref_to(*self.name)
 
     @property
     def pending(self) -> bool:
@@ -139,7 +139,7 @@ class Fold:
     def look_ahead(self, places: Iterable[tuple[str, str]]) -> None:
         """Read these rows, of (fragment, account), at once. Only a saving: what cannot be read now
         is asked for again when it is counted."""
-        names = {StateRow.at(*place): place for place in places}
+        names = {StateRow.ref_to(*place): place for place in places}
         unseen = [place for place in names if place not in self._cache]
         with suppress(RetryableError, TerminalError):
             found = self._store.get_all(unseen)
@@ -215,7 +215,7 @@ class Fold:
     def _sealed(self, draft: _Draft, day: int) -> SealedIdsRow:
         if day not in draft.sealed:
             fragment, account = draft.row.fragment, draft.row.account
-            stored = self._store.get(SealedIdsRow.at(fragment, account, day))
+            stored = self._store.get(SealedIdsRow.ref_to(fragment, account, day))
             draft.sealed[day] = stored or SealedIdsRow(fragment=fragment, account=account, day=day)
         return draft.sealed[day]
 

@@ -91,8 +91,8 @@ class Link:
         """Follow the tombstones that are remembered. A tombstone never lives again, so an old one
         leads the right way too."""
         for _ in range(TOMBSTONES_FOLLOWED):
-            person = self._store.recall(PersonRow.at(linked.person))
-            subject = self._store.recall(SubjectRow.at(linked.subject))
+            person = self._store.recall(PersonRow.ref_to(linked.person))
+            subject = self._store.recall(SubjectRow.ref_to(linked.subject))
             following = Linked(
                 (person and person.merged_into) or linked.person,
                 (subject and subject.merged_into) or linked.subject,
@@ -126,16 +126,18 @@ class Link:
         raise ConflictError(f"identity rows changed {ATTEMPTS} times while an event was linked")
 
     def _read(self, event: CanonicalEvent) -> list[_Known]:
-        self._store.get_all([AliasRow.at(alias.type, alias.fragment) for alias in event.aliases])
+        self._store.get_all(
+            [AliasRow.ref_to(alias.type, alias.fragment) for alias in event.aliases]
+        )
         rows = [(alias, self._alias_row(alias)) for alias in event.aliases]
-        self._store.get_all([PersonRow.at(row.root) for _, row in rows])
+        self._store.get_all([PersonRow.ref_to(row.root) for _, row in rows])
         return [
             _Known(alias, row, *self._live_person(row.root, alias, event.received_at))
             for alias, row in rows
         ]
 
     def _alias_row(self, alias: Alias) -> AliasRow:
-        stored = self._store.get(AliasRow.at(alias.type, alias.fragment))
+        stored = self._store.get(AliasRow.ref_to(alias.type, alias.fragment))
         return stored or AliasRow(type=alias.type, fragment=alias.fragment, root=alias.fragment)
 
     def _live_person(
@@ -143,7 +145,7 @@ class Link:
     ) -> tuple[PersonRow, tuple[PersonRow, ...]]:
         passed: list[PersonRow] = []
         while True:
-            row = self._store.get(PersonRow.at(root))
+            row = self._store.get(PersonRow.ref_to(root))
             if row is None:
                 return persons.default_person(alias, received_at), tuple(passed)
             if row.merged_into is None:

@@ -30,10 +30,10 @@ class AliasRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.type, self.fragment).pk
+        return self.ref_to(self.type, self.fragment).pk
 
     @classmethod
-    def at(cls, alias_type: str, fragment: str) -> Ref[AliasRow]:
+    def ref_to(cls, alias_type: str, fragment: str) -> Ref[AliasRow]:
         return Ref(cls, cls.partition_key(alias_type, fragment))
 
 
@@ -76,10 +76,10 @@ class PersonRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.fragment).pk
+        return self.ref_to(self.fragment).pk
 
     @classmethod
-    def at(cls, fragment: str) -> Ref[PersonRow]:
+    def ref_to(cls, fragment: str) -> Ref[PersonRow]:
         return Ref(cls, cls.partition_key(fragment))
 
 
@@ -101,10 +101,10 @@ class EvidenceRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.edge).pk
+        return self.ref_to(self.edge).pk
 
     @classmethod
-    def at(cls, edge: str) -> Ref[EvidenceRow]:
+    def ref_to(cls, edge: str) -> Ref[EvidenceRow]:
         return Ref(cls, cls.partition_key(edge))
 
 
@@ -131,10 +131,10 @@ class SubjectRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.subject).pk
+        return self.ref_to(self.subject).pk
 
     @classmethod
-    def at(cls, subject: str) -> Ref[SubjectRow]:
+    def ref_to(cls, subject: str) -> Ref[SubjectRow]:
         return Ref(cls, cls.partition_key(subject))
 
 
@@ -150,8 +150,8 @@ class AccountRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.account).pk
+        return self.ref_to(self.account).pk
 
     @classmethod
-    def at(cls, account: str) -> Ref[AccountRow]:
+    def ref_to(cls, account: str) -> Ref[AccountRow]:
         return Ref(cls, cls.partition_key(account))

@@ -44,10 +44,10 @@ class EnrolmentRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.enrolment).pk
+        return self.ref_to(self.enrolment).pk
 
     @classmethod
-    def at(cls, enrolment: str) -> Ref[EnrolmentRow]:
+    def ref_to(cls, enrolment: str) -> Ref[EnrolmentRow]:
         return Ref(cls, cls.partition_key(enrolment))
 
 
@@ -70,7 +70,7 @@ class SlotRow(Row):
         return f"{self.playbook}#{self.slot}"
 
     @classmethod
-    def at(cls, subject: str, playbook: str, slot: str) -> Ref[SlotRow]:
+    def ref_to(cls, subject: str, playbook: str, slot: str) -> Ref[SlotRow]:
         return Ref(cls, cls.partition_key(subject), f"{playbook}#{slot}")
 
 
@@ -132,7 +132,9 @@ class ClaimRow(Row):
         return f"{self.playbook}#{self.slot}#{self.step}#{self.action}"
 
     @classmethod
-    def at(cls, subject: str, playbook: str, slot: str, step: str, action: str) -> Ref[ClaimRow]:
+    def ref_to(
+        cls, subject: str, playbook: str, slot: str, step: str, action: str
+    ) -> Ref[ClaimRow]:
         return Ref(cls, cls.partition_key(subject), f"{playbook}#{slot}#{step}#{action}")
 
 
@@ -189,7 +191,7 @@ class DecisionRow(Row):
         return f"{self.enrolment}#{self.step}#{self.action}#{self.phase}"
 
     @classmethod
-    def place(
+    def ref_to(
         cls, subject: str, enrolment: str, step: str, action: str, phase: str
     ) -> Ref[DecisionRow]:
         return Ref(cls, cls.partition_key(subject), f"{enrolment}#{step}#{action}#{phase}")
@@ -265,7 +267,7 @@ class SuppressionRow(Row):
         return self.channel
 
     @classmethod
-    def place(cls, who: str, channel: str = "*") -> Ref[SuppressionRow]:
+    def ref_to(cls, who: str, channel: str = "*") -> Ref[SuppressionRow]:
         return Ref(cls, cls.partition_key(who), channel)
 
 

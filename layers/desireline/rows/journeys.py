@@ -28,8 +28,8 @@ class JourneyRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.subject).pk
+        return self.ref_to(self.subject).pk
 
     @classmethod
-    def at(cls, subject: str) -> Ref[JourneyRow]:
+    def ref_to(cls, subject: str) -> Ref[JourneyRow]:
         return Ref(cls, cls.partition_key(subject))

@@ -54,7 +54,7 @@ class CaseRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.place(self.id).pk
+        return self.ref_to(self.id).pk
 
     @property
     def group(self) -> Group:
@@ -62,7 +62,7 @@ class CaseRow(Row):
         return Group(self.source, self.stage, self.reason, event)
 
     @classmethod
-    def place(cls, case_id: str) -> Ref[CaseRow]:
+    def ref_to(cls, case_id: str) -> Ref[CaseRow]:
         return Ref(cls, cls.partition_key(case_id))
 
 
@@ -94,7 +94,7 @@ class CaseGroupRow(Row):
         return "#".join(self.group)
 
     @classmethod
-    def place(cls, day: int, group: Group) -> Ref[CaseGroupRow]:
+    def ref_to(cls, day: int, group: Group) -> Ref[CaseGroupRow]:
         return Ref(cls, cls.partition_key(day), "#".join(group))
 
 
@@ -117,5 +117,5 @@ class CasePageRow(Row):
         return f"{self.number:09d}"
 
     @classmethod
-    def place(cls, day: int, group: Group, number: int) -> Ref[CasePageRow]:
+    def ref_to(cls, day: int, group: Group, number: int) -> Ref[CasePageRow]:
         return Ref(cls, cls.partition_key(day, "#".join(group)), f"{number:09d}")

@@ -30,8 +30,8 @@ class PullRow(Row):
 
     @property
     def pk(self) -> str:
-        return self.at(self.source, self.project).pk
+        return self.ref_to(self.source, self.project).pk
 
     @classmethod
-    def at(cls, source: str, project: str) -> Ref[PullRow]:
+    def ref_to(cls, source: str, project: str) -> Ref[PullRow]:
         return Ref(cls, cls.partition_key(source, project))

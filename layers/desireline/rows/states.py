@@ -33,7 +33,7 @@ class StateRow(Row):
         return self.account
 
     @classmethod
-    def at(cls, fragment: str, account: str, generation: int = 1) -> Ref[StateRow]:
+    def ref_to(cls, fragment: str, account: str, generation: int = 1) -> Ref[StateRow]:
         return Ref(cls, cls.partition_key(generation, fragment), account)
 
 
@@ -57,7 +57,9 @@ class SealedIdsRow(Row):
         return f"{self.account}#{self.day}"
 
     @classmethod
-    def at(cls, fragment: str, account: str, day: int, generation: int = 1) -> Ref[SealedIdsRow]:
+    def ref_to(
+        cls, fragment: str, account: str, day: int, generation: int = 1
+    ) -> Ref[SealedIdsRow]:
         return Ref(cls, cls.partition_key(generation, fragment, "sealed"), f"{account}#{day}")
 
 
@@ -78,5 +80,5 @@ class BucketRow(Row):
         return self.partition_key(self.name)
 
     @classmethod
-    def at(cls, name: str) -> Ref[BucketRow]:
+    def ref_to(cls, name: str) -> Ref[BucketRow]:
         return Ref(cls, cls.partition_key(name))

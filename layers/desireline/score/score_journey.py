@@ -225,7 +225,7 @@ def _knowing(subject: str) -> Reading[_Known]:
     """The row before the state, both of the root: the root is found before its state is read, so
     that a tombstone costs no state. Raises ConflictError."""
     for _ in range(ATTEMPTS):
-        ref = JourneyRow.at(subject)
+        ref = JourneyRow.ref_to(subject)
         row = (yield [ref]).get(ref)
         root, passed = yield from tracing(subject)
         if root.subject == subject:

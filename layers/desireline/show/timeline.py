@@ -64,7 +64,7 @@ def read_timeline(store: Store, history: History, subject: str) -> Timeline:
     return Timeline(
         view=view,
         links=_links(store, view),
-        journey=store.get(JourneyRow.at(view.root.subject)),
+        journey=store.get(JourneyRow.ref_to(view.root.subject)),
         decisions=tuple(sorted(decisions, key=_decision_order)),
         events=tuple(history.events(view.fragments, view.root.accounts)),
     )
@@ -80,7 +80,7 @@ def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:
 
     The tombstones hold the evidence of merges. Other pairs of aliases have rows of their own."""
     aliases = [alias for person in view.persons for alias in person.aliases]
-    past = store.get_all([PersonRow.at(fragment_of(alias)) for alias in aliases])
+    past = store.get_all([PersonRow.ref_to(fragment_of(alias)) for alias in aliases])
     edges = {
         edge_of(fragment_of(left), fragment_of(right))
         for person in view.persons
@@ -89,7 +89,8 @@ def _links(store: Store, view: SubjectView) -> tuple[EvidenceRow, ...]:
         if left < right
     }
     evidence = {
-        row.edge: row for row in store.get_all(list(map(EvidenceRow.at, sorted(edges)))).values()
+        row.edge: row
+        for row in store.get_all(list(map(EvidenceRow.ref_to, sorted(edges)))).values()
     }
     for tombstone in past.values():
         evidence |= {row.edge: row for row in evidence_of(tombstone)}

@@ -142,7 +142,7 @@ def _run(addresses: Addresses) -> dict[str, Any]:
 def _forget(addresses: Addresses) -> None:
     """Reset the cursor of the pulled days."""
     store = addresses.as_deployment().store()
-    row = store.get(PullRow.at("mixpanel_export", PROJECT))
+    row = store.get(PullRow.ref_to("mixpanel_export", PROJECT))
     if row is not None:
         fresh = PullRow(source=row.source, project=row.project, version=row.version)
         store.write(Put(fresh))

@@ -66,10 +66,10 @@ def show(deployment: DeploymentName = None) -> None:
     """List the suppressed aliases by their fragments. The list stores no names."""
     store = the_deployment(deployment).store()
     held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key()))
-    rows = store.get_all([SuppressionRow.place(fragment) for fragment in held])
+    rows = store.get_all([SuppressionRow.ref_to(fragment) for fragment in held])
     table = Table("alias (fragment)", "since", "reason", box=None)
     for fragment, at in sorted(held.items(), key=lambda pair: pair[1]):
-        row = rows.get(SuppressionRow.place(fragment))
+        row = rows.get(SuppressionRow.ref_to(fragment))
         table.add_row(fragment, f"{format_time(at)} UTC", row.reason if row else "")
     console.print(table if held else "No person is suppressed.")
 

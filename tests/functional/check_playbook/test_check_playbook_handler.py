@@ -56,7 +56,7 @@ def test_a_check_answers_with_a_timestamp_that_step_functions_reads(scene: Scene
 
 
 def test_a_run_that_has_ended_is_done(scene: Scene) -> None:
-    scene.put(scene.row(EnrolmentRow.at("e1")).but(state=EnrolmentState.EXITED))
+    scene.put(scene.row(EnrolmentRow.ref_to("e1")).but(state=EnrolmentState.EXITED))
     assert handle({"enrolment": "e1"})["done"] is True
 
 
@@ -127,7 +127,7 @@ def test_the_machine_goes_through_a_playbook_in_three_transitions_a_checkpoint(
     entered = run(handle, wait)
     assert entered == ["Check", "Ended?", "Wait"] * 3 + ["Check", "Ended?", "Ended"]
     assert [due[8:16] for due in waited] == ["04T04:00", "05T00:00", "06T00:00"]
-    assert scene.row(EnrolmentRow.at("e1")).state is EnrolmentState.COMPLETED
+    assert scene.row(EnrolmentRow.ref_to("e1")).state is EnrolmentState.COMPLETED
 
 
 def test_every_retryable_error_is_retried_by_its_name_and_no_other_of_ours() -> None:

@@ -76,7 +76,7 @@ def test_a_batch_is_counted_and_passed_on(composed):
     )
 
     assert answer == {"batchItemFailures": []}
-    assert store.get(StateRow.at("ann", "-")).state.counts == {"logged_in": 1}
+    assert store.get(StateRow.ref_to("ann", "-")).state.counts == {"logged_in": 1}
     assert [ResolvedEvent.decode(one.value).subject for one in ports.produced] == [
         "ann",
         "ann",
@@ -88,7 +88,7 @@ def test_a_batch_is_counted_and_passed_on(composed):
 def test_what_failed_is_named_for_another_try_and_poison_is_not(composed):
     class Throttled(MemoryStore):
         def get(self, ref):
-            if ref == StateRow.at("ann", "-"):
+            if ref == StateRow.ref_to("ann", "-"):
                 raise ThrottledError("slow down")
             return super().get(ref)
 

@@ -32,7 +32,7 @@ def test_a_batch_is_scored(composed):
 
 
 def test_what_failed_is_named_for_another_try(composed):
-    store = ThrottledStore(JourneyRow.at("ann"))
+    store = ThrottledStore(JourneyRow.ref_to("ann"))
     ann, bob = event("trial_signup", who="ann"), event("trial_signup", who="bob")
     folded(store, ann, bob)
     composed(store)

@@ -153,7 +153,7 @@ class Puller:
 
     @property
     def row(self) -> PullRow:
-        row = self.store.get(PullRow.at("mixpanel_export", PROJECT))
+        row = self.store.get(PullRow.ref_to("mixpanel_export", PROJECT))
         assert row is not None
         return row
 

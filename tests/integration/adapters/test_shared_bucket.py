@@ -72,7 +72,7 @@ def test_environments_that_run_at_once_let_through_what_the_limit_says(
     took = time.monotonic() - began
     lent = sum(one.found["throttle_contended"] for one in counts) * BATCH
     assert not any(one.found["throttle_unavailable"] for one in counts)
-    row = store.get(BucketRow.at("segment"))
+    row = store.get(BucketRow.ref_to("segment"))
 
     assert row is not None
     assert sum(passed) <= LIMIT.burst + LIMIT.rate * took + lent + BATCH

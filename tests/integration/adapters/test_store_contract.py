@@ -66,13 +66,13 @@ def alias(fragment: str, root: str = "r") -> AliasRow:
 
 
 def test_what_was_never_written_is_absent(store: Store, unique: str) -> None:
-    assert store.get(AliasRow.at("email", unique)) is None
-    assert store.get_all([AliasRow.at("email", unique)]) == {}
+    assert store.get(AliasRow.ref_to("email", unique)) is None
+    assert store.get_all([AliasRow.ref_to("email", unique)]) == {}
     assert store.query(SlotRow, f"K#{unique}") == []
 
 
 def test_each_write_raises_the_version_by_one(store: Store, unique: str) -> None:
-    ref = AliasRow.at("email", unique)
+    ref = AliasRow.ref_to("email", unique)
 
     store.write(Put(alias(unique)))
     first = store.get(ref)
@@ -91,7 +91,7 @@ def test_a_version_that_is_not_stored_conflicts(store: Store, unique: str, versi
     with pytest.raises(ConflictError):
         store.write(Put(alias(unique, "lost").but(version=version)))
 
-    kept = store.get(AliasRow.at("email", unique))
+    kept = store.get(AliasRow.ref_to("email", unique))
     assert kept is not None
     assert (kept.version, kept.root) == (2, "kept")
 
@@ -99,7 +99,7 @@ def test_a_version_that_is_not_stored_conflicts(store: Store, unique: str, versi
 def test_a_version_of_an_absent_row_conflicts(store: Store, unique: str) -> None:
     with pytest.raises(ConflictError):
         store.write(Put(alias(unique).but(version=1)))
-    assert store.get(AliasRow.at("email", unique)) is None
+    assert store.get(AliasRow.ref_to("email", unique)) is None
 
 
 def test_independent_writes_succeed_and_fail_alone(store: BatchStore, unique: str) -> None:
@@ -133,20 +133,20 @@ def test_one_conflict_leaves_a_whole_transaction_unwritten(store: Store, unique:
     with pytest.raises(ConflictError):
         store.write(*(Put(alias(f"{unique}-{name}")) for name in "abc"))
 
-    found = store.get_all([AliasRow.at("email", f"{unique}-{name}") for name in "abc"])
+    found = store.get_all([AliasRow.ref_to("email", f"{unique}-{name}") for name in "abc"])
     assert list(found.values()) == [alias(f"{unique}-b").but(version=1)]
 
 
 def test_a_check_that_holds_writes_nothing_itself(store: Store, unique: str) -> None:
     store.write(Put(alias(f"{unique}-seen")))
-    seen = store.get(AliasRow.at("email", f"{unique}-seen"))
+    seen = store.get(AliasRow.ref_to("email", f"{unique}-seen"))
     assert seen is not None
 
     store.write(Check(seen), Check(alias(f"{unique}-absent")), Put(alias(f"{unique}-new")))
 
     assert store.get(seen.ref) == seen
-    assert store.get(AliasRow.at("email", f"{unique}-absent")) is None
-    assert store.get(AliasRow.at("email", f"{unique}-new")) is not None
+    assert store.get(AliasRow.ref_to("email", f"{unique}-absent")) is None
+    assert store.get(AliasRow.ref_to("email", f"{unique}-new")) is not None
 
 
 @pytest.mark.parametrize("version", [0, 2])
@@ -158,7 +158,7 @@ def test_a_check_that_fails_stops_the_transaction(store: Store, unique: str, ver
             Put(alias(f"{unique}-new")), Check(alias(f"{unique}-seen").but(version=version))
         )
 
-    assert store.get(AliasRow.at("email", f"{unique}-new")) is None
+    assert store.get(AliasRow.ref_to("email", f"{unique}-new")) is None
 
 
 def test_a_check_alone_is_a_question(store: Store, unique: str) -> None:
@@ -186,7 +186,7 @@ def test_a_transaction_takes_a_hundred_rows_and_no_more(store: Store, unique: st
 def test_a_transaction_names_a_row_once(store: Store, unique: str) -> None:
     with pytest.raises(ValueError):
         store.write(Put(alias(unique, "a")), Put(alias(unique, "b")))
-    assert store.get(AliasRow.at("email", unique)) is None
+    assert store.get(AliasRow.ref_to("email", unique)) is None
 
 
 def test_any_number_of_rows_is_read_at_once(store: Store, unique: str) -> None:
@@ -201,7 +201,7 @@ def test_any_number_of_rows_is_read_at_once(store: Store, unique: str) -> None:
         store.write(*(Put(row) for row in rows[start : start + 100]))
     refs: list[Any] = [row.ref for row in rows]
 
-    found = store.get_all([*refs, AliasRow.at("email", f"{unique}-absent"), *refs[:30]])
+    found = store.get_all([*refs, AliasRow.ref_to("email", f"{unique}-absent"), *refs[:30]])
 
     assert found == {row.ref: row.but(version=1) for row in rows}
 
@@ -256,18 +256,18 @@ def test_a_bare_row_comes_back_as_it_was(store: Store, unique: str, index: int) 
 
 def test_a_field_that_becomes_none_is_gone(store: Store, unique: str) -> None:
     store.write(Put(PersonRow(fragment=unique, subject="s", merged_into="w", account="group:1")))
-    read = store.get(PersonRow.at(unique))
+    read = store.get(PersonRow.ref_to(unique))
     assert read is not None
 
     store.write(Put(read.but(merged_into=None, account=None)))
 
-    assert store.get(PersonRow.at(unique)) == PersonRow(fragment=unique, subject="s", version=2)
+    assert store.get(PersonRow.ref_to(unique)) == PersonRow(fragment=unique, subject="s", version=2)
 
 
 def test_a_row_of_another_type_is_not_the_row(store: Store, unique: str) -> None:
     """Given a claim's ledger key is asked for as a slot, then there is none."""
     store.write(Put(alias(unique)))
-    other: Any = type(AliasRow.at("email", unique))(PersonRow, f"A#email#{unique}", "-")
+    other: Any = type(AliasRow.ref_to("email", unique))(PersonRow, f"A#email#{unique}", "-")
     assert store.get(other) is None
     assert store.get_all([other]) == {}
 
@@ -279,14 +279,14 @@ def test_a_throttled_call_is_repeated(dynamo: DynamoStore, control: Control, uni
     control.faults(planned=[{"kind": "throttle", "calls": 1, "operation": "PutItem"}])
     dynamo.write(Put(alias(unique)))
     assert control.faults()["planned"] == []
-    assert dynamo.get(AliasRow.at("email", unique)) is not None
+    assert dynamo.get(AliasRow.ref_to("email", unique)) is not None
 
 
 @pytest.mark.parametrize(
     ("operation", "call"),
     [
-        ("GetItem", lambda store, name: store.get(AliasRow.at("email", name))),
-        ("BatchGetItem", lambda store, name: store.get_all([AliasRow.at("email", name)])),
+        ("GetItem", lambda store, name: store.get(AliasRow.ref_to("email", name))),
+        ("BatchGetItem", lambda store, name: store.get_all([AliasRow.ref_to("email", name)])),
         ("Query", lambda store, name: store.query(SlotRow, name)),
         ("PutItem", lambda store, name: store.write(Put(alias(name)))),
         (
@@ -309,7 +309,7 @@ def test_throttling_without_end_is_told(
         call(store, unique)
 
     assert control.faults()["planned"] == []
-    assert store.get(AliasRow.at("email", unique)) is None
+    assert store.get(AliasRow.ref_to("email", unique)) is None
 
 
 @pytest.mark.parametrize("transaction", [True, False])
@@ -323,7 +323,7 @@ def test_a_conflict_with_a_transaction_is_a_conflict(
     with pytest.raises(ConflictError):
         dynamo.write(Put(alias(unique)), *others)
 
-    assert dynamo.get(AliasRow.at("email", unique)) is None
+    assert dynamo.get(AliasRow.ref_to("email", unique)) is None
 
 
 def test_a_write_without_an_answer_is_unknown_and_may_have_happened(
@@ -335,7 +335,7 @@ def test_a_write_without_an_answer_is_unknown_and_may_have_happened(
     with pytest.raises(UnavailableError):
         hasty.write(Put(alias(unique)))
 
-    eventually(lambda: dynamo.get(AliasRow.at("email", unique)) is not None, seconds=60)
+    eventually(lambda: dynamo.get(AliasRow.ref_to("email", unique)) is not None, seconds=60)
 
 
 def test_a_write_repeated_unheard_shows_as_a_conflict(
@@ -349,7 +349,7 @@ def test_a_write_repeated_unheard_shows_as_a_conflict(
     with pytest.raises(ConflictError):
         hasty.write(Put(alias(unique)))
 
-    assert dynamo.get(AliasRow.at("email", unique)) == alias(unique).but(version=1)
+    assert dynamo.get(AliasRow.ref_to("email", unique)) == alias(unique).but(version=1)
 
 
 def test_a_table_that_is_not_there_is_waited_for(
@@ -357,7 +357,7 @@ def test_a_table_that_is_not_there_is_waited_for(
 ) -> None:
     gone = DynamoStore(clients("dynamodb"), {table: f"{unique}-none" for table in tables})
     with pytest.raises(DeniedError):
-        gone.get(AliasRow.at("email", unique))
+        gone.get(AliasRow.ref_to("email", unique))
     with pytest.raises(DeniedError):
         gone.write(Put(alias(unique)), Check(alias(f"{unique}-absent")))
 
@@ -365,4 +365,4 @@ def test_a_table_that_is_not_there_is_waited_for(
 def test_nobody_listening_is_unavailable(tables: dict[Table, str]) -> None:
     endpoint = f"http://127.0.0.1:{free_port()}"
     with closing(client(endpoint, "dynamodb")) as nobody, pytest.raises(UnavailableError):
-        DynamoStore(nobody, tables).get(AliasRow.at("email", "x"))
+        DynamoStore(nobody, tables).get(AliasRow.ref_to("email", "x"))

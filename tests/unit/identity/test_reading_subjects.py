@@ -133,7 +133,7 @@ def test_the_strongest_identifiers_come_first() -> None:
     store = MemoryStore()
     visited(store, "z", 300)
     counted(store, "z", "group:g", 1000)
-    row = store.get(SubjectRow.at("z"))
+    row = store.get(SubjectRow.ref_to("z"))
     assert row is not None
     store.write(Put(row.but(accounts=("group:g",))))
 
@@ -143,7 +143,7 @@ def test_the_strongest_identifiers_come_first() -> None:
 def test_an_identifier_of_a_kind_that_a_later_release_knows_comes_last() -> None:
     store = MemoryStore()
     visited(store, "z", KEPT_ROWS - 1)
-    row = store.get(PersonRow.at("z"))
+    row = store.get(PersonRow.ref_to("z"))
     assert row is not None
     store.write(Put(row.but(aliases=("phone#0", *row.aliases))))
     counted(store, "0", number=1000)
@@ -202,7 +202,7 @@ def test_one_uncertain_person_makes_the_subject_uncertain() -> None:
     person(store, "q", subject="p")
     assert not read_subject(store, "p").ambiguous
 
-    row = store.get(PersonRow.at("q"))
+    row = store.get(PersonRow.ref_to("q"))
     assert row is not None
     store.write(Put(row.but(ambiguous=True)))
 

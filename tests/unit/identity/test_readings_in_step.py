@@ -88,7 +88,7 @@ def test_a_longer_reading_goes_on_alone() -> None:
 
 @pytest.mark.parametrize("error", [ThrottledError("slow down"), UnknownSchemaError("unknown_row")])
 def test_only_the_reading_that_asks_for_the_refused_row_fails(error: Exception) -> None:
-    refused = SubjectRow.at("b").pk
+    refused = SubjectRow.ref_to("b").pk
     store = CountedStore(refused, error)
     known(store, "a", "b", "c")
 
@@ -100,7 +100,7 @@ def test_only_the_reading_that_asks_for_the_refused_row_fails(error: Exception) 
 
 def test_what_a_reading_raises_is_its_own_result() -> None:
     def broken() -> Reading[str]:
-        yield [SubjectRow.at("a")]
+        yield [SubjectRow.ref_to("a")]
         raise TerminalError("broken")
 
     def whole() -> Reading[str]:

@@ -40,7 +40,7 @@ def at(scene: Scene, hours: float) -> CheckResult:
 
 
 def branches(scene: Scene, enrolment: str = "e1") -> dict[str, str]:
-    found: dict[str, str] = scene.row(EnrolmentRow.at(enrolment)).branches
+    found: dict[str, str] = scene.row(EnrolmentRow.ref_to(enrolment)).branches
     return found
 
 
@@ -76,7 +76,7 @@ def test_a_trial_that_connects_nothing_goes_through_all_four_checkpoints() -> No
     # And every action of the three branches is in the ledger, and so is the end
     assert len(scene.ledger("gate")) == 1 + 4 + 5 + 5
     assert scene.ledger("end") == {("-", "-"): ("completed", None, "left:neither")}
-    assert scene.row(EnrolmentRow.at("e1")).state is EnrolmentState.COMPLETED
+    assert scene.row(EnrolmentRow.ref_to("e1")).state is EnrolmentState.COMPLETED
 
 
 def test_a_trial_that_connects_at_once_skips_the_24_hours_step() -> None:
@@ -113,7 +113,7 @@ def test_a_check_before_its_time_decides_nothing() -> None:
 def test_a_due_time_is_given_in_whole_seconds_rounded_up() -> None:
     scene = Scene()
     running(scene)
-    row = scene.row(EnrolmentRow.at("e1"))
+    row = scene.row(EnrolmentRow.ref_to("e1"))
     scene.put(row.but(entry_at=ENTRY + 1))
     scene.clock.at = ENTRY + 1
     assert scene.check("e1").due == ENTRY + 4 * HOUR + 1000
@@ -182,7 +182,7 @@ def test_the_goal_ends_the_run_and_takes_along_what_is_not_sent() -> None:
     scene.happened("s", trial_to_paid_conversion=5)
     assert at(scene, 24) == CheckResult(done=True)
     # Then the run has ended with a reason, and the alert is cancelled with one
-    assert scene.row(EnrolmentRow.at("e1")).state is EnrolmentState.EXITED
+    assert scene.row(EnrolmentRow.ref_to("e1")).state is EnrolmentState.EXITED
     assert scene.ledger("end")["-", "-"][2] == "goal:trial_to_paid_conversion"
     assert scene.claims()["setup_help_alert"].state is ClaimState.CANCELLED
     assert scene.ledger("delivery")["first_connection", "setup_help_alert"][0] == "cancelled"
@@ -226,7 +226,7 @@ def test_a_check_whose_answer_was_lost_finds_its_own_decision() -> None:
 def test_an_ended_enrolment_is_done_and_an_unknown_one_an_error() -> None:
     scene = Scene()
     running(scene)
-    scene.put(scene.row(EnrolmentRow.at("e1")).but(state=EnrolmentState.CANCELLED))
+    scene.put(scene.row(EnrolmentRow.ref_to("e1")).but(state=EnrolmentState.CANCELLED))
     assert scene.check("e1") == CheckResult(done=True)
     with pytest.raises(TerminalError, match="unknown_enrolment"):
         scene.check("nobody")
@@ -244,8 +244,8 @@ def test_a_merge_before_the_check_carries_the_enrolment_over() -> None:
     # When the check comes
     at(scene, 0)
     # Then it goes on as the survivor's, in the survivor's slot
-    assert scene.row(EnrolmentRow.at("e1")).subject == "old"
-    assert scene.row(SlotRow.at("old", "integration_first", "once")).enrolment == "e1"
+    assert scene.row(EnrolmentRow.ref_to("e1")).subject == "old"
+    assert scene.row(SlotRow.ref_to("old", "integration_first", "once")).enrolment == "e1"
     assert {row.subject for row in scene.rows(DecisionRow)} == {"old"}
 
 
@@ -255,21 +255,21 @@ def test_a_merge_into_a_subject_with_a_run_of_its_own_supersedes() -> None:
     running(scene, "young")
     scene.subject("old")
     scene.enrol("old", "e2")
-    scene.put(scene.row(EnrolmentRow.at("e2")).but(entry_at=ENTRY + 20 * HOUR))
+    scene.put(scene.row(EnrolmentRow.ref_to("e2")).but(entry_at=ENTRY + 20 * HOUR))
     at(scene, 0)
     at(scene, 4)
     scene.merge("young", "old")
     # When the check comes
     assert at(scene, 24) == CheckResult(done=True)
     # Then the run has ended, says why, and its alert is cancelled
-    assert scene.row(EnrolmentRow.at("e1")).state is EnrolmentState.SUPERSEDED
+    assert scene.row(EnrolmentRow.ref_to("e1")).state is EnrolmentState.SUPERSEDED
     assert scene.ledger("end")["-", "-"] == ("superseded", None, "merged:e2")
     assert scene.claims()["setup_help_alert"].state is ClaimState.CANCELLED
     # And the other goes on, and says it instead, since the cancelled one surely was never sent
     assert scene.check("e2").due == ENTRY + 24 * HOUR
     assert scene.check("e2").due == ENTRY + 44 * HOUR
     assert scene.row(
-        ClaimRow.at("old", "integration_first", "once", "first_connection", "setup_help_alert")
+        ClaimRow.ref_to("old", "integration_first", "once", "first_connection", "setup_help_alert")
     )
 
 
@@ -287,7 +287,7 @@ def test_what_an_absorbed_subject_was_sent_is_not_sent_again() -> None:
     scene.check("e2")
     scene.check("e2")
     # Then it is not claimed again, and the ledger names the earlier one
-    row = scene.row(DecisionRow.place("old", "e2", "first_connection", "setup_help_alert", "gate"))
+    row = scene.row(DecisionRow.ref_to("old", "e2", "first_connection", "setup_help_alert", "gate"))
     assert (row.gate, row.reason) == ("already_sent", "claimed_by:e1")
     assert len(scene.provider.accepted) == 1
 
@@ -305,7 +305,7 @@ def test_a_merge_between_the_checks_read_and_its_write_makes_it_read_again() -> 
     # Then it finds out, and ends as superseded: nothing is claimed for the tombstone
     assert result == CheckResult(done=True)
     assert scene.claims() == {}
-    assert scene.row(EnrolmentRow.at("e1")).state is EnrolmentState.SUPERSEDED
+    assert scene.row(EnrolmentRow.ref_to("e1")).state is EnrolmentState.SUPERSEDED
 
 
 def test_two_copies_of_a_check_decide_once() -> None:
@@ -319,7 +319,7 @@ def test_two_copies_of_a_check_decide_once() -> None:
     # Then both say the same, and there is one decision
     assert result.due == ENTRY + 24 * HOUR
     assert len(scene.claims()) == 1
-    assert scene.row(EnrolmentRow.at("e1")).version == 3, "made, welcomed, decided once"
+    assert scene.row(EnrolmentRow.ref_to("e1")).version == 3, "made, welcomed, decided once"
 
 
 def test_a_claim_that_is_being_sent_when_the_run_ends_is_past_cancelling() -> None:
@@ -340,7 +340,7 @@ def test_a_claim_that_is_being_sent_when_the_run_ends_is_past_cancelling() -> No
     # When the run ends
     at(scene, 24)
     # Then the claim is left to its sender, and the ledger does not say that it was cancelled
-    assert scene.row(EnrolmentRow.at("e1")).state is EnrolmentState.SUPERSEDED
+    assert scene.row(EnrolmentRow.ref_to("e1")).state is EnrolmentState.SUPERSEDED
     assert scene.claims()["setup_help_alert"].state is ClaimState.SENDING
     assert scene.ledger("delivery") == {}
 
@@ -358,7 +358,7 @@ def test_a_held_out_subject_is_enrolled_and_told_nothing() -> None:
     scene = Scene(holdout_percent=100)
     running(scene)
     assert alert_row(scene) == ("suppressed", "holdout", "held_out")
-    assert scene.row(SubjectRow.at("s")).holdout is True, "assigned with the first check"
+    assert scene.row(SubjectRow.ref_to("s")).holdout is True, "assigned with the first check"
 
 
 def test_a_stored_assignment_stands_when_the_percentage_changes() -> None:
@@ -502,7 +502,7 @@ def test_the_score_is_as_of_the_due_time_not_of_the_clock() -> None:
     scene.model.seen.clear()
     at(scene, 24)
     # Then the model was asked about the trial as it was after 4 hours
-    state = scene.row(StateRow.at("s", "-")).state
+    state = scene.row(StateRow.ref_to("s", "-")).state
     (seen,) = scene.model.seen
     expected = matrix([(state, ENTRY + 4 * HOUR)])
     assert np.array_equal(seen, expected, equal_nan=True)

@@ -69,7 +69,7 @@ def ends(scene: Scene) -> list[tuple[str, str, str | None]]:
 
 
 def enrolment_becomes(scene: Scene, state: EnrolmentState) -> None:
-    row = scene.row(EnrolmentRow.at("e1"))
+    row = scene.row(EnrolmentRow.ref_to("e1"))
     MemoryStore.write(scene.store, Put(row.but(state=state)))
 
 

@@ -99,7 +99,9 @@ def test_a_signup_is_enrolled_and_started_under_ids_alone() -> None:
     (enrolment,) = scene.rows(EnrolmentRow)
     assert len(result.done) == 1
     assert (enrolment.subject, enrolment.entry_id, enrolment.entry_at) == ("s", "ev", ENTRY)
-    assert scene.row(SlotRow.at("s", "integration_first", "once")).enrolment == enrolment.enrolment
+    assert (
+        scene.row(SlotRow.ref_to("s", "integration_first", "once")).enrolment == enrolment.enrolment
+    )
     assert decisions(scene) == [("s", "enrolled", "triggered")]
     # And one execution, whose input is an id
     (name,) = scene.workflow.started
@@ -269,7 +271,7 @@ def test_a_person_whom_nothing_was_ever_linked_to_is_a_subject_too() -> None:
     start(scene, resolved("fragment"))
     assert [row.subject for row in scene.rows(EnrolmentRow)] == ["fragment"]
     # Then its assignment is stored, on a row that claims no age
-    row = scene.row(SubjectRow.at("fragment"))
+    row = scene.row(SubjectRow.ref_to("fragment"))
     assert (row.holdout, row.created, row.persons) == (True, 0, ("fragment",))
     # And so it holds after a merge into a subject that is not held out
     scene.subject("old", holdout=False)
@@ -284,7 +286,7 @@ def test_the_holdout_is_assigned_with_the_enrolment() -> None:
     scene = Scene(holdout_percent=100)
     scene.subject("s")
     start(scene, resolved("s"))
-    assert scene.row(SubjectRow.at("s")).holdout is True
+    assert scene.row(SubjectRow.ref_to("s")).holdout is True
     assert len(scene.workflow.started) == 1, "held back at the gate, where the ledger shows it"
 
 

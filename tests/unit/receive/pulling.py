@@ -84,7 +84,7 @@ class Scene:
 
     @property
     def row(self) -> PullRow:
-        row = self.store.get(PullRow.at("mixpanel_export", "1"))
+        row = self.store.get(PullRow.ref_to("mixpanel_export", "1"))
         assert row is not None
         return row
 

@@ -61,7 +61,7 @@ def test_all_that_is_known_of_a_person_deleted_by_law_is_suppressed(event: dict[
 
     assert (answer.status, answer.withheld, answer.quarantined) == (200, 1, 0)
     assert suppressed(world) == theirs
-    assert all(world.store.get(SuppressionRow.place(one)) for one in theirs)
+    assert all(world.store.get(SuppressionRow.ref_to(one)) for one in theirs)
     assert not world.durable
     assert world.counts["events_withheld:deletion"] == 1
 

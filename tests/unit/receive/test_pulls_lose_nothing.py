@@ -152,7 +152,7 @@ def test_every_event_is_posted_whatever_breaks(steps: list[dict[str, Any]]) -> N
 def owed(scene: Troubled) -> set[str]:
     """Events that should have been posted and were not: those of settled days, and those that the
     latest complete sweep, or one before, was to find."""
-    row = scene.store.get(PullRow.at("mixpanel_export", "1")) or PullRow(source="", project="")
+    row = scene.store.get(PullRow.ref_to("mixpanel_export", "1")) or PullRow(source="", project="")
     promised = {
         one.name
         for one in scene.events

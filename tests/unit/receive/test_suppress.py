@@ -38,11 +38,11 @@ def test_the_gate_before_every_send_is_told_too() -> None:
     store = MemoryStore()
     suppress(store, ["a"], reason="requested", now=1)
 
-    row = store.get(SuppressionRow.place("a"))
+    row = store.get(SuppressionRow.ref_to("a"))
     assert row is not None
     assert (row.channel, row.reason, row.lifted_at) == ("*", "requested", None)
     lift(store, ["a"], now=2)
-    row = store.get(SuppressionRow.place("a"))
+    row = store.get(SuppressionRow.ref_to("a"))
     assert row is not None
     assert row.lifted_at == 2
 

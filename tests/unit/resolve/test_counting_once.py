@@ -111,7 +111,7 @@ def test_whatever_dies_between_every_event_is_counted_once(seed: int) -> None:
         if one.event_id in done:
             counted[one.fragment].append(one)
     for fragment, group in counted.items():
-        row = store.get(StateRow.at(fragment, "-"))
+        row = store.get(StateRow.ref_to(fragment, "-"))
         assert row is not None
         assert row.state == fold(EMPTY, group)
         assert Counter(ids_of(store, fragment)) == Counter(id_hash(e.event_id) for e in group)
@@ -173,7 +173,7 @@ def test_a_conflict_is_read_and_folded_again() -> None:
 
     folded = one(*place(3))
 
-    row = store.get(StateRow.at(place(0)[0], "-"))
+    row = store.get(StateRow.ref_to(place(0)[0], "-"))
     assert row is not None
     assert row.state.counts == {"logged_in": 3}
     assert folded.counted == {"3"}
@@ -202,7 +202,7 @@ def test_a_machine_is_folded_no_longer_and_only_on_that_day() -> None:
     assert again.repeated == folded.counted
     assert again.refused == folded.refused
     assert tomorrow.counted == {"t"}
-    row = store.get(StateRow.at(fragment, account))
+    row = store.get(StateRow.ref_to(fragment, account))
     assert row is not None
     assert row.state.counts == {"logged_in": 11}
 
@@ -227,7 +227,7 @@ def test_a_heavy_row_keeps_few_days() -> None:
         many = [event(f"{day}-{i}", PERSON, occurred_at=START + day * DAY) for i in range(40)]
         counting(fragment, account, many)
 
-    row = store.get(StateRow.at(fragment, account))
+    row = store.get(StateRow.ref_to(fragment, account))
     assert row is not None
     assert len(unpack(row.ids)) == 1
     assert len(ids_of(store, fragment)) == 160

@@ -202,7 +202,7 @@ def test_a_stale_copy_names_a_tombstone_that_leads_to_the_root() -> None:
 
     assert again == before
     assert view_of(store, "anonymous:a").root.subject == alias("user:u").fragment
-    row = store.get(SubjectRow.at(again.subject))
+    row = store.get(SubjectRow.ref_to(again.subject))
     assert row is not None
     assert row.merged_into == alias("user:u").fragment
 
@@ -215,7 +215,7 @@ def test_marking_an_alias_makes_a_merge_over_it_look_again() -> None:
 
     linker(gate)(event(3, "anonymous:d", "anonymous:e"))
 
-    device = store.get(AliasRow.at("anonymous", alias("anonymous:d").fragment))
+    device = store.get(AliasRow.ref_to("anonymous", alias("anonymous:d").fragment))
     assert device is not None
     assert device.ambiguous
     assert not together(store, "user:u2", "anonymous:d")
@@ -244,7 +244,7 @@ def test_an_account_row_is_not_lost_between_two_members() -> None:
 
     one([record(members[0])])
 
-    row = store.get(AccountRow.at("group:g"))
+    row = store.get(AccountRow.ref_to("group:g"))
     assert row is not None
     assert {alias("user:m0").fragment, alias("user:m1").fragment} <= set(row.fragments)
     assert view_of(store, "group:g").state.counts == {"trial_signup": 1, "logged_in": 2}

@@ -80,7 +80,7 @@ def test_an_account_that_becomes_known_late_adopts_the_subject() -> None:
 def test_an_account_named_before_its_owner_signs_up_merges_into_the_older_subject() -> None:
     store = MemoryStore()
     resolve(store, event(1, "user:member", accounts=("mention=group:g1",), received_at=START + 5))
-    named = store.get(AccountRow.at("group:g1"))
+    named = store.get(AccountRow.ref_to("group:g1"))
     assert named is not None
     assert named.subject == subject_of_account("group:g1")
 
@@ -166,7 +166,7 @@ def test_two_people_on_a_shared_device_never_merge(order: tuple[int, ...]) -> No
     assert together(store, "user:u2", "email:u2@x.test")
     assert all(len(users_of(person)) <= 1 for person in live_persons(store))
     device = alias("anonymous:device")
-    row = store.get(AliasRow.at(device.type, device.fragment))
+    row = store.get(AliasRow.ref_to(device.type, device.fragment))
     assert row is not None
     assert row.ambiguous
     assert root_of(store, "user:u1").ambiguous
@@ -492,7 +492,7 @@ def test_what_was_linked_before_costs_nothing() -> None:
 
     assert again == first
     assert (store.reads, store.writes) == (reads, writes)
-    assert store.get(PersonRow.at(first.person)) is not None
+    assert store.get(PersonRow.ref_to(first.person)) is not None
 
 
 def test_what_was_linked_before_is_followed_to_the_survivor() -> None:

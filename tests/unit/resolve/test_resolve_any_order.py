@@ -54,7 +54,7 @@ def persons_of(store: MemoryStore, events: list[CanonicalEvent]) -> set[frozense
     groups: dict[str, set[str]] = defaultdict(set)
     for fragment in {a.fragment for e in events for a in e.aliases}:
         root = fragment
-        while (row := store.get(PersonRow.at(root))) and row.merged_into:
+        while (row := store.get(PersonRow.ref_to(root))) and row.merged_into:
             root = row.merged_into
         groups[root].add(fragment)
     return {frozenset(group) for group in groups.values()}
@@ -82,14 +82,14 @@ def subject_states(store: MemoryStore, events: list[CanonicalEvent]) -> dict[str
     found = {}
     for e in events:
         root = e.fragment
-        while (row := store.get(PersonRow.at(root))) and row.merged_into:
+        while (row := store.get(PersonRow.ref_to(root))) and row.merged_into:
             root = row.merged_into
-        row = store.get(PersonRow.at(root))
+        row = store.get(PersonRow.ref_to(root))
         view = read_subject(store, row.subject if row else root)
         key = view.root.accounts[0] if view.root.accounts else min(view.fragments)
         found[key] = view.state
         for account in {a.key for a in e.accounts}:
-            owner = store.get(AccountRow.at(account))
+            owner = store.get(AccountRow.ref_to(account))
             assert owner is not None
             view = read_subject(store, owner.subject)
             found[min(view.root.accounts)] = view.state
@@ -110,7 +110,7 @@ def test_any_order_gives_the_same_persons_states_and_subjects(seed: int) -> None
         for e in events:
             counted[e.fragment, e.account_key].append(e)
         for (fragment, account), group in counted.items():
-            row = store.get(StateRow.at(fragment, account))
+            row = store.get(StateRow.ref_to(fragment, account))
             assert row is not None
             assert row.state == fold(EMPTY, group)
         states.append(subject_states(store, events))

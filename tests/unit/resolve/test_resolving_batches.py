@@ -185,7 +185,7 @@ def test_an_identity_that_cannot_be_followed_is_set_aside() -> None:
 def test_a_fragment_that_cannot_be_counted_fails_alone() -> None:
     told = Told()
     store = Requests()
-    bad = StateRow.at(alias("user:bad").fragment, "-")
+    bad = StateRow.ref_to(alias("user:bad").fragment, "-")
     store.refuse = lambda refs: bad in refs
     batch = [record(event(i, who), i) for i, who in enumerate(("user:bad", "user:ok", "user:bad"))]
 

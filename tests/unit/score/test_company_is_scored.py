@@ -18,14 +18,14 @@ COMPANY = Company(Scenario(trials=30, days=14.0, seed=7))
 
 
 def root_of(store, account):
-    subject = store.get(AccountRow.at(f"group:{account}")).subject
-    while (row := store.get(SubjectRow.at(subject))).merged_into:
+    subject = store.get(AccountRow.ref_to(f"group:{account}")).subject
+    while (row := store.get(SubjectRow.ref_to(subject))).merged_into:
         subject = row.merged_into
     return row.subject
 
 
 def current(store, account):
-    return store.get(JourneyRow.at(root_of(store, account))).current
+    return store.get(JourneyRow.ref_to(root_of(store, account))).current
 
 
 def true_journey(account):

@@ -49,7 +49,7 @@ def test_an_event_passed_on_with_the_subject_it_left_is_scored_where_it_counts()
 
     # When another copy finds that she is the owner of another group, and an event comes after it
     other([received(owner_of(None, event("logged_in", 20), bill))])
-    assert store.get(PersonRow.at("bill")).merged_into == "ann"
+    assert store.get(PersonRow.ref_to("bill")).merged_into == "ann"
     late = paid.model_copy(update={"event_id": "late", "occurred_at": paid.occurred_at + 1000})
     passed.records.clear()
     stale([received(late)])
@@ -57,6 +57,6 @@ def test_an_event_passed_on_with_the_subject_it_left_is_scored_where_it_counts()
 
     # Then the subject that has the event is scored with it
     assert [one.key for one in passed.records] == ["bill"]
-    row = store.get(JourneyRow.at("ann"))
+    row = store.get(JourneyRow.ref_to("ann"))
     assert row is not None
     assert row.current.as_of == late.occurred_at

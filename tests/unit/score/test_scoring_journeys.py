@@ -167,7 +167,9 @@ def test_a_score_made_meanwhile_from_a_newer_state_is_not_overwritten():
 
     result = use_case(store, metrics)([resolved(events[0])])
 
-    expected = assess(MODEL, store.get(StateRow.at("ann", "-")).state, SIGNUP + 4 * DAY + 3 * HOUR)
+    expected = assess(
+        MODEL, store.get(StateRow.ref_to("ann", "-")).state, SIGNUP + 4 * DAY + 3 * HOUR
+    )
     assert metrics.counts["score_conflicts"] == 1
     assert len(result.done) == 1
     assert journey(store).current.tier is Tier.HOT
@@ -287,7 +289,7 @@ def test_a_row_that_cannot_be_written_fails_alone(error, outcome):
 
 
 def test_a_throttled_subject_fails_alone():
-    store = ThrottledStore(JourneyRow.at("ann"))
+    store = ThrottledStore(JourneyRow.ref_to("ann"))
     ann, bob = event("trial_signup", who="ann"), event("trial_signup", who="bob")
     folded(store, ann, bob)
 

@@ -45,7 +45,7 @@ def read_everything(patch: pytest.MonkeyPatch) -> None:
 
     def knowing(subject: str) -> Any:
         while True:
-            ref = JourneyRow.at(subject)
+            ref = JourneyRow.ref_to(subject)
             row = (yield [ref]).get(ref)
             view = yield from viewing(subject)
             if view.root.subject == subject:
@@ -62,7 +62,7 @@ def live_scores(store: MemoryStore) -> dict[str, Any]:
         row.subject: (row.current, row.reasons)
         for row in store.rows.values()
         if isinstance(row, JourneyRow)
-        and not ((root := store.get(SubjectRow.at(row.subject))) and root.merged_into)
+        and not ((root := store.get(SubjectRow.ref_to(row.subject))) and root.merged_into)
     }
 
 

@@ -105,7 +105,7 @@ class Cases:
 
     def named(self, ids: Iterable[str]) -> list[CaseRow]:
         """Read the cases with these ids. Omit ids without a case."""
-        refs = [CaseRow.place(case_id) for case_id in dict.fromkeys(ids)]
+        refs = [CaseRow.ref_to(case_id) for case_id in dict.fromkeys(ids)]
         rows = self._store.get_all(refs)
         return [rows[ref] for ref in refs if ref in rows]
 
@@ -127,7 +127,7 @@ class Cases:
     ) -> None:
         for _ in range(ATTEMPTS):
             waiting = [case for case in self.named(events) if not case.replayed]
-            counted = self._store.get(CaseGroupRow.place(day, group))
+            counted = self._store.get(CaseGroupRow.ref_to(day, group))
             if not waiting or counted is None:
                 return None
             marked = (
@@ -149,7 +149,7 @@ class Cases:
         """Yield the cases of a group, page by page from the newest, until the limit."""
         count = 0
         for number in range((row.found - 1) // PAGE, -1, -1):
-            page = self._store.get(CasePageRow.place(row.day, row.group, number))
+            page = self._store.get(CasePageRow.ref_to(row.day, row.group, number))
             for case in self.named(page.ids if page else ()):
                 if filters.hold(case):
                     count += 1

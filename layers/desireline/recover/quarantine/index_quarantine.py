@@ -83,7 +83,7 @@ class IndexQuarantine:
 
     def _within_limit(self, day: int, group: Group) -> Group:
         """Return the group, or the group of others if the day already has `GROUPS` groups."""
-        if self._store.get(CaseGroupRow.place(day, group)) is not None:
+        if self._store.get(CaseGroupRow.ref_to(day, group)) is not None:
             return group
         kinds = len(self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day)))
         return group if kinds < GROUPS else group._replace(event=OTHERS)
@@ -109,7 +109,7 @@ class IndexQuarantine:
 
         Raises ConflictError. `_write` then reads the written cases and adds the missing ones."""
         source, stage, reason, event = group
-        counted = self._store.get(CaseGroupRow.place(day, group)) or CaseGroupRow(
+        counted = self._store.get(CaseGroupRow.ref_to(day, group)) or CaseGroupRow(
             day=day,
             source=source,
             stage=stage,
@@ -120,7 +120,7 @@ class IndexQuarantine:
         )
         number, used = divmod(counted.found, PAGE)
         fitting = new[: PAGE - used]
-        page = self._store.get(CasePageRow.place(day, group, number)) or CasePageRow(
+        page = self._store.get(CasePageRow.ref_to(day, group, number)) or CasePageRow(
             day=day, group_key="#".join(group), number=number, expires=_expires(day)
         )
         arrivals = [case.arrived for case in fitting]

@@ -197,4 +197,4 @@ def test_rows_go_when_raw_bodies_go():
     indexed(store, quarantined(1))
     expiries = {row.expires for row in store.rows.values()}
     assert expiries == {(NOW // DAY + 30) * 86_400}
-    assert isinstance(store.get(CaseRow.place(quarantined(1).id)), CaseRow)
+    assert isinstance(store.get(CaseRow.ref_to(quarantined(1).id)), CaseRow)
