@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-from desireline.contracts import Table
+from desireline.adapters.settings import ClockSettings, TableSettings
 
 
-class Settings(BaseSettings):
-    """tables: the deployed names. holdout_percent: of subjects, 0 to 100. switches_parameter: the
-    SSM parameter of the kill switches. clock_url: of the local cloud's clock, if any."""
+class Settings(TableSettings, ClockSettings):
+    """holdout_percent: of subjects, 0 to 100. switches_parameter: the SSM parameter of the kill
+    switches."""
 
-    tables: dict[Table, str]
     switches_parameter: str
     holdout_percent: Annotated[int, Field(ge=0, le=100)]
-    clock_url: str | None = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic_settings import BaseSettings
-
-from desireline.contracts import Table
+from desireline.adapters.settings import ClockSettings, TableSettings
 
 LONGEST_INVOCATION_MS = 60_000
 """At least the function's time-out: after this long nobody who marked a claim is at work."""
@@ -13,12 +11,9 @@ CONNECT_TIMEOUT = 2.0
 """Seconds that the clients of `desireline.adapters.aws` wait for a connection."""
 
 
-class Settings(BaseSettings):
-    """tables: the deployed names. alert_topics: ARN of the SNS topic, by channel.
-    switches_parameter: the SSM parameter of send mode and kill switches. clock_url: of the local
-    cloud's clock, if any."""
+class Settings(TableSettings, ClockSettings):
+    """alert_topics: ARN of the SNS topic, by channel. switches_parameter: the SSM parameter of send
+    mode and kill switches."""
 
-    tables: dict[Table, str]
     alert_topics: dict[str, str]
     switches_parameter: str
-    clock_url: str | None = None

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic_settings import BaseSettings
-
-from desireline.contracts import Table
+from desireline.adapters.settings import TableSettings
 
 
-class Settings(BaseSettings):
-    """tables: the deployed name of the table of cases."""
-
-    tables: dict[Table, str]
+class Settings(TableSettings):
+    """The table of cases."""

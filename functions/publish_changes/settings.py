@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic_settings import BaseSettings
+from desireline.adapters.settings import KafkaSettings
 
 
-class Settings(BaseSettings):
-    """kafka_auth: 'iam' on MSK, 'plaintext' locally. queues: URL of the queue, by channel.
-    aws_region: set by Lambda itself."""
+class Settings(KafkaSettings):
+    """queues: URL of the queue, by channel."""
 
-    kafka_bootstrap: str
-    kafka_auth: Literal["iam", "plaintext"]
     queues: dict[str, str]
-    aws_region: str = ""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from pydantic import BaseModel, ConfigDict
-from pydantic_settings import BaseSettings
 
-from desireline.contracts import Table
+from desireline.adapters.settings import TableSettings
 
 
 class MixpanelExport(BaseModel):
@@ -25,11 +24,9 @@ class MixpanelExport(BaseModel):
     account_property: str = ""
 
 
-class Settings(BaseSettings):
-    """mixpanel_export: the project to pull. webhooks_url: the address to post to. tables: the
-    deployed name of the table of the cursor."""
+class Settings(TableSettings):
+    """mixpanel_export: the project to pull. webhooks_url: the address to post to."""
 
     deployment: str
-    tables: dict[Table, str]
     webhooks_url: str
     mixpanel_export: MixpanelExport

@@ -15,16 +15,14 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from desireline.adapters import compose
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
-from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.lambda_events import kafka_failures, kafka_records
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
-from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.contracts import METRICS_NAMESPACE, Table, Topic
+from desireline.contracts import METRICS_NAMESPACE
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_topic import ReceiveTopic
 from desireline.receive.senders._topic import topic_senders
 from desireline.records import BatchResult
@@ -39,23 +37,15 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 def use_case() -> ReceiveTopic:
     """Compose the use case."""
     settings = Settings()
-    producer = KafkaProducer(
-        settings.kafka_bootstrap,
-        settings.kafka_auth,
-        probe=Topic.EVENTS_RECEIVED,
-        region=settings.aws_region,
-    )
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
     wall, counted = WallClock(), EmfMetrics(metrics)
-    suppressions = DynamoSuppressions(
-        client("dynamodb"), settings.tables[Table.INTERVENTIONS], wall, counted
-    )
+    suppressed = compose.suppressions(settings.tables, counted, client("dynamodb"))
     plan = load_plan()
     senders = topic_senders(plan)
     return ReceiveTopic(
         sources={topic: senders[source] for topic, source in settings.topics.items()},
-        mapper=EventMapper.with_secret(plan, secrets.current("identity")[0], suppressions),
-        producer=producer,
+        mapper=compose.mapper(plan, secrets, suppressed),
+        producer=compose.producer(settings),
         clock=journey_clock(settings.clock_url),
         wall=wall,
         metrics=counted,

@@ -17,18 +17,15 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from desireline.adapters import compose
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
-from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.garbage_collection import settle
 from desireline.adapters.http_api import webhook_request, webhook_response
-from desireline.adapters.kafka import KafkaProducer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
-from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.contracts import METRICS_NAMESPACE, Table, Topic
+from desireline.contracts import METRICS_NAMESPACE
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.receive_webhook import RETRY_AFTER, UNKNOWN_SENDER, ReceiveWebhook
 from desireline.receive.request import Answer
 from desireline.receive.senders import load_senders
@@ -47,25 +44,17 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 def use_case() -> ReceiveWebhook:
     """Compose the use case."""
     settings = Settings()
-    producer = KafkaProducer(
-        settings.kafka_bootstrap,
-        settings.kafka_auth,
-        probe=Topic.EVENTS_RECEIVED,
-        region=settings.aws_region,
-    )
     secrets = SecretsManager(quick("secretsmanager"), settings.deployment)
     rows = quick("dynamodb")
-    store = DynamoStore(rows, settings.tables)
+    store = compose.store(settings, rows)
     wall, counted = WallClock(), EmfMetrics(metrics)
     composed = ReceiveWebhook(
         senders=load_senders(settings.senders),
         secrets=secrets,
-        mapper=EventMapper.with_secret(
-            load_plan(),
-            secrets.current("identity")[0],
-            DynamoSuppressions(rows, settings.tables[Table.INTERVENTIONS], wall, counted),
+        mapper=compose.mapper(
+            load_plan(), secrets, compose.suppressions(settings.tables, counted, rows)
         ),
-        producer=producer,
+        producer=compose.producer(settings),
         clock=journey_clock(settings.clock_url),
         wall=wall,
         metrics=counted,

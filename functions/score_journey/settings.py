@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic_settings import BaseSettings
-
-from desireline.contracts import Table
+from desireline.adapters.settings import TableSettings
 
 
-class Settings(BaseSettings):
-    """tables: the deployed names; the quarantine lies in that of the interventions."""
+class Settings(TableSettings):
+    """deployment: its name."""
 
     deployment: str
-    tables: dict[Table, str]

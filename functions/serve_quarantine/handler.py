@@ -17,23 +17,15 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from desireline.adapters import compose
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock
-from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.http_api import json_response
-from desireline.adapters.kafka import KafkaProducer
-from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.metrics import EmfMetrics
-from desireline.adapters.raw_bodies import AnyOf
-from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.adapters.secrets import SecretsManager
-from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.contracts import METRICS_NAMESPACE, Table, Topic
+from desireline.contracts import METRICS_NAMESPACE
 from desireline.errors import RetryableError
 from desireline.plan.tracking_plan import load_plan
-from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import load_senders
-from desireline.receive.senders._topic import topic_senders
 from desireline.recover.quarantine.cases import Cases
 from desireline.recover.quarantine.request import (
     InvalidPlanError,
@@ -54,25 +46,17 @@ app = APIGatewayHttpResolver(serializer=lambda answer: orjson.dumps(answer).deco
 def use_case() -> ServeQuarantine:
     """Compose the use case."""
     settings = Settings()
-    wall, rows = WallClock(), client("dynamodb")
-    suppressions = DynamoSuppressions(
-        rows, settings.tables[Table.INTERVENTIONS], wall, EmfMetrics(metrics)
-    )
-    brokers = (settings.kafka_bootstrap, settings.kafka_auth)
+    plan, rows = load_plan(), client("dynamodb")
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
-    plan = load_plan()
-    secret = secrets.current("identity")[0]
+    suppressed = compose.suppressions(settings.tables, EmfMetrics(metrics), rows)
     return ServeQuarantine(
-        cases=Cases(DynamoStore(rows, settings.tables)),
-        bodies=AnyOf(
-            KafkaRawBodies(*brokers, region=settings.aws_region),
-            ArchivedRawBodies(client("s3"), settings.archive_bucket),
-        ),
-        senders={**load_senders(settings.senders), **topic_senders(plan)},
-        mapper=lambda plan: EventMapper.with_secret(plan, secret, suppressions),
+        cases=Cases(compose.store(settings, rows)),
+        bodies=compose.raw_bodies(settings, settings.archive_bucket),
+        senders=compose.all_senders(plan, settings.senders),
+        mapper=lambda plan: compose.mapper(plan, secrets, suppressed),
         plan=plan,
-        producer=KafkaProducer(*brokers, probe=Topic.EVENTS_RECEIVED, region=settings.aws_region),
-        wall=wall,
+        producer=compose.producer(settings),
+        wall=WallClock(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from desireline.adapters.clock import WallClock
+from desireline.adapters.compose import all_senders
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
 from desireline.adapters.kafka_positions import KafkaPlaces
@@ -13,8 +14,6 @@ from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import RawBodies
 from desireline.receive.mapping.event_mapper import EventMapper
-from desireline.receive.senders import load_senders
-from desireline.receive.senders._topic import topic_senders
 from desireline.receive.senders.sender import Sender
 from desireline.recover.redrive.follow_up import FollowUp
 from desireline.recover.redrive.redrive import Redrive
@@ -27,7 +26,7 @@ FUNCTION_SECONDS = 905.0
 
 def senders() -> dict[str, Sender]:
     """Return all senders of raw webhooks, the company's Kafka topics included."""
-    return {**load_senders(), **topic_senders(plan())}
+    return all_senders(plan())
 
 
 @cache

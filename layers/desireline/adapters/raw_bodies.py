@@ -8,7 +8,7 @@ from desireline.events import RawWebhook
 from desireline.ports import KeptBodies
 
 
-class AnyOf:
+class FirstFound:
     """The KeptBodies port on several, asked in this order for what was not found yet."""
 
     def __init__(self, *places: KeptBodies) -> None:

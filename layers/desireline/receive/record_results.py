@@ -24,8 +24,8 @@ from desireline.records import Outgoing
 class Recorded:
     """Counts results of one body or several. quarantined, withheld: by reason. ignored: by sender.
 
-    withheld_positions: the positions of the last body's withheld reports. objecting: aliases to
-    suppress.
+    withheld_positions: the positions of withheld reports, if one body is recorded. objecting:
+    aliases to suppress.
     """
 
     accepted: int = 0

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from desireline.adapters.clock import WallClock
-from desireline.adapters.raw_bodies import AnyOf
+from desireline.adapters.raw_bodies import FirstFound
 from desireline.errors import RetryableError
 from desireline.recover.quarantine import as_json as case_json
 from desireline.recover.quarantine.case_details import ShowCase
@@ -280,8 +280,8 @@ def _repair(deployment: Deployment, cases: Cases, plan: Path | None) -> Repair:
     )
 
 
-def _bodies(deployment: Deployment) -> AnyOf:
-    return AnyOf(
+def _bodies(deployment: Deployment) -> FirstFound:
+    return FirstFound(
         compose.raw_bodies(deployment, archived=False),
         compose.raw_bodies(deployment, archived=True),
     )

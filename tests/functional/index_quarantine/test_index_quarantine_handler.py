@@ -39,7 +39,7 @@ def test_a_batch_is_indexed(monkeypatch):
     answer = handled(store, *values, monkeypatch=monkeypatch)
 
     assert answer == {"batchItemFailures": []}
-    assert [one.found for one in Cases(store).groups(wanted())] == [2]
+    assert [one.total for one in Cases(store).groups(wanted())] == [2]
 
 
 def test_what_cannot_be_written_is_named_to_come_again(monkeypatch):

@@ -29,7 +29,7 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     world, threshold = World(), gc.get_threshold()
     monkeypatch.setattr(handler, "SecretsManager", lambda *_: world)
-    monkeypatch.setattr(handler, "KafkaProducer", lambda *_, **__: world)
+    monkeypatch.setattr(handler.compose, "producer", lambda _: world)
     handler.use_case.cache_clear()
     handler.use_case()
     yield

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from desireline.adapters.raw_bodies import AnyOf
+from desireline.adapters.raw_bodies import FirstFound
 from desireline.contracts import Header, Topic
 from desireline.errors import UnavailableError
 from desireline.events import CanonicalEvent, Quarantined, Stamps
@@ -204,6 +204,6 @@ def test_bodies_are_looked_for_in_the_second_place_where_the_first_has_none():
     scene = Scene(tea(1))
     empty = MemoryRawBodies(list)
     wanted = {case.raw.id: case.arrived for case in scene.all()}
-    assert AnyOf(empty, scene.bodies).find(wanted).keys() == wanted.keys()
-    assert AnyOf(scene.bodies, empty).find(wanted).keys() == wanted.keys()
-    assert AnyOf(empty, empty).find(wanted) == {}
+    assert FirstFound(empty, scene.bodies).find(wanted).keys() == wanted.keys()
+    assert FirstFound(scene.bodies, empty).find(wanted).keys() == wanted.keys()
+    assert FirstFound(empty, empty).find(wanted) == {}

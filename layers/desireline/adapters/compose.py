@@ -1,0 +1,61 @@
+"""Build the parts that handlers and operators' commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from desireline.adapters.aws import client
+from desireline.adapters.clock import WallClock
+from desireline.adapters.dynamodb import DynamoStore
+from desireline.adapters.kafka import KafkaProducer
+from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
+from desireline.adapters.raw_bodies import FirstFound
+from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
+from desireline.adapters.settings import KafkaSettings, TableSettings
+from desireline.adapters.suppressions import DynamoSuppressions
+from desireline.contracts import Table, Topic
+from desireline.plan.tracking_plan import TrackingPlan
+from desireline.ports import Metrics, Secrets, Suppressions
+from desireline.receive.mapping.event_mapper import EventMapper
+from desireline.receive.senders import NAMES, load_senders
+from desireline.receive.senders._topic import topic_senders
+from desireline.receive.senders.sender import Sender
+
+IDENTITY_SECRET = "identity"
+"""The name of the secret that names fragments."""
+
+
+def store(settings: TableSettings, dynamodb: Any = None) -> DynamoStore:
+    """Return the tables. dynamodb: a client of other patience than the default one."""
+    return DynamoStore(dynamodb or client("dynamodb"), settings.tables)
+
+
+def producer(settings: KafkaSettings, probe: Topic = Topic.EVENTS_RECEIVED) -> KafkaProducer:
+    """Return a producer. probe: a topic that the function may describe."""
+    return KafkaProducer(
+        settings.kafka_bootstrap, settings.kafka_auth, probe=probe, region=settings.aws_region
+    )
+
+
+def suppressions(tables: Mapping[Table, str], metrics: Metrics, dynamodb: Any) -> Suppressions:
+    """Return the suppressed persons, as the table lists them."""
+    return DynamoSuppressions(dynamodb, tables[Table.INTERVENTIONS], WallClock(), metrics)
+
+
+def mapper(plan: TrackingPlan, secrets: Secrets, suppressed: Suppressions) -> EventMapper:
+    """Return the mapper of a plan, with the deployment's secret."""
+    return EventMapper.with_secret(plan, secrets.current(IDENTITY_SECRET)[0], suppressed)
+
+
+def all_senders(plan: TrackingPlan, names: Iterable[str] = NAMES) -> dict[str, Sender]:
+    """Return the senders of raw bodies: these senders of webhooks, and all topics."""
+    return {**load_senders(names), **topic_senders(plan)}
+
+
+def raw_bodies(settings: KafkaSettings, archive_bucket: str) -> FirstFound:
+    """Return the raw bodies on their topic and, if they are gone there, in the archive."""
+    return FirstFound(
+        KafkaRawBodies(settings.kafka_bootstrap, settings.kafka_auth, region=settings.aws_region),
+        ArchivedRawBodies(client("s3"), archive_bucket),
+    )
