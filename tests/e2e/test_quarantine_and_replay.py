@@ -200,7 +200,7 @@ def test_an_event_is_quarantined_repaired_replayed_and_counts_once_at_its_own_ti
     assert counted(cloud, "feature_used") == (0, {})
 
     replay = ("quarantine", "replay", "--event", "Tea Drunk", *plan)
-    assert "1 of 1 cases would be replayed" in desireline(*replay)
+    assert "1 of 1 cases can be replayed" in desireline(*replay)
     done = desireline(*replay, "--go")
     assert "Replayed 1 cases" in done
     settle(cloud)

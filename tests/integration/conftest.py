@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 
-from desireline_local.aws.cloud import Control, LocalAws
+from desireline.adapters.aws import config
+from desireline_local.aws.cloud import REGION, Control, LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics
 from desireline_local.kafka.read_all import wait_for_coordinators
 
 HERE = Path(__file__).parent
+Clients = Callable[..., Any]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,3 +71,26 @@ def topic(kafka: Kafka) -> Callable[..., str]:
         return name
 
     return make
+
+
+@pytest.fixture(scope="session")
+def clients(local_aws: LocalAws) -> Iterator[Clients]:
+    """clients(service, attempts=…, read_timeout=…): closed when the session ends."""
+    session = boto3.session.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
+    )
+    with ExitStack() as stack:
+
+        def make(service: str, **given: Any) -> Any:
+            # What is repeated for want of patience is not what a test gave it to do.
+            waits = config(**{"read_timeout": 60.0, **given})
+            made = session.client(service, endpoint_url=local_aws.endpoint, config=waits)
+            return stack.enter_context(closing(made))
+
+        yield make
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that nobody else uses."""
+    return f"t-{uuid4().hex[:10]}"

@@ -30,9 +30,8 @@ from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
 from desireline_local.kafka.read_all import read_bounds
+from tests.integration.conftest import Clients
 from tests.worlds.redriving import event, kafka_object, record
-
-from .conftest import Clients
 
 PARTITIONS = 3
 GROUP = consumer_group(Function.RESOLVE_IDENTITY, Topic.EVENTS_RECEIVED)

@@ -20,8 +20,10 @@ from schemathesis.specs.openapi.checks import (
 from typer.testing import CliRunner
 
 from desireline.contracts import Topic
+from desireline_local import supervisor
 from desireline_local.cloud import Addresses
 from desireline_local.kafka.read_all import read_topic
+from desireline_local.supervisor import Running
 from desireline_operate.cli.main import app
 from docs.render.openapi import description
 from tests.integration.receive.conftest import SERVER_KEY, busy, patient, post
@@ -56,6 +58,7 @@ def test_it_answers_as_described_to_whatever_comes(
 def command(cloud: Addresses, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`desireline` on this cloud."""
     monkeypatch.setattr("desireline_operate.deployment.running", cloud.as_deployment)
+    monkeypatch.setattr(supervisor, "running", lambda: Running(pid=0, addresses=cloud))
 
     def run(*words: str) -> str:
         done = patient(
