@@ -92,4 +92,4 @@ def test_somebody_is_suppressed_there_by_command(
     assert made.suppressions().current() == {ada, visitor}
     assert run("list").count("requested") == 2
     assert "2 of 2" in run("remove", "user:ada")
-    assert "Nobody" in run("list")
+    assert "No person is suppressed" in run("list")
