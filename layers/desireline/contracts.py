@@ -11,6 +11,9 @@ from enum import StrEnum
 
 SCHEMA_VERSION = 1
 
+IDENTITY_SECRET = "identity"
+"""The name of the secret that names fragments."""
+
 EVENTS_LIMIT = 4_000
 """Events of one request, at most: Segment's largest batch."""
 

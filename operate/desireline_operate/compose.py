@@ -11,6 +11,7 @@ from desireline.adapters.invoke import LambdaFunctions
 from desireline.adapters.kafka_positions import KafkaPlaces
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
+from desireline.contracts import IDENTITY_SECRET
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline.ports import RawBodies
 from desireline.receive.mapping.event_mapper import EventMapper
@@ -40,7 +41,7 @@ def mapper(deployment: Deployment, of: TrackingPlan | None = None) -> EventMappe
 
     of: a plan to use instead of the deployed one.
     """
-    secret = deployment.secret("identity")
+    secret = deployment.secret(IDENTITY_SECRET)
     return EventMapper.with_secret(of or plan(), secret, deployment.suppressions())
 
 

@@ -22,7 +22,7 @@ from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import Auth, KafkaProducer
 from desireline.adapters.suppressions import DynamoSuppressions
 from desireline.adapters.warehouse_history import WarehouseHistory
-from desireline.contracts import Table, Topic, parameter, table_name
+from desireline.contracts import IDENTITY_SECRET, Table, Topic, parameter, table_name
 from desireline.identity.aliases import Fragments
 from desireline.ports import Clock
 from desireline.show.timeline import History, PastEvent
@@ -84,7 +84,7 @@ class Deployment:
 
     def fragments(self) -> Fragments:
         """Return the object that derives fragments with the deployment's secret."""
-        return Fragments(self.secret("identity"))
+        return Fragments(self.secret(IDENTITY_SECRET))
 
     def suppressions(self) -> DynamoSuppressions:
         """Return the suppressed people, read from the deployment's tables."""

@@ -38,5 +38,5 @@ def indexed(store: MemoryStore, *messages: Quarantined) -> Any:
     return IndexQuarantine(store=store, metrics=Silent())([record(one) for one in messages])
 
 
-def wanted(**fields: Any) -> Filters:
+def make_filters(**fields: Any) -> Filters:
     return Filters(**{"since": NOW - DAY, "until": NOW + DAY, **fields})

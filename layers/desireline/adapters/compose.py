@@ -14,16 +14,13 @@ from desireline.adapters.raw_bodies import FirstFound
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.adapters.settings import KafkaSettings, TableSettings
 from desireline.adapters.suppressions import DynamoSuppressions
-from desireline.contracts import Table, Topic
+from desireline.contracts import IDENTITY_SECRET, Table, Topic
 from desireline.plan.tracking_plan import TrackingPlan
 from desireline.ports import Metrics, Secrets, Suppressions
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders import NAMES, load_senders
 from desireline.receive.senders._topic import topic_senders
 from desireline.receive.senders.sender import Sender
-
-IDENTITY_SECRET = "identity"
-"""The name of the secret that names fragments."""
 
 
 def store(settings: TableSettings, dynamodb: Any = None) -> DynamoStore:

@@ -10,7 +10,14 @@ from collections.abc import Iterable
 
 from desireline.events import Alias, AliasType
 from desireline.ports import Clock, Store
-from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put, SuppressionRow
+from desireline.rows import (
+    AliasRow,
+    EdgeSuppressionRow,
+    PersonRow,
+    Put,
+    SuppressionRow,
+    fragment_of,
+)
 
 
 def aliases_of(store: Store, alias_type: AliasType, fragment: str) -> list[str]:
@@ -26,7 +33,7 @@ def aliases_of(store: Store, alias_type: AliasType, fragment: str) -> list[str]:
         person = store.get(PersonRow.ref_to(root))
         if person is None:
             break
-        fragments += [name.partition("#")[2] for name in person.aliases]
+        fragments += [fragment_of(name) for name in person.aliases]
         root = person.merged_into or root
     return list(dict.fromkeys(fragments))
 

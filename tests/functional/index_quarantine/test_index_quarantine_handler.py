@@ -15,7 +15,7 @@ from desireline.recover.quarantine.index_quarantine import IndexQuarantine
 from desireline_local.demo.in_memory import Silent
 from index_quarantine import handler
 from tests.functional.lambda_side import Context, kafka_event
-from tests.worlds.quarantining import NOW, quarantined, wanted
+from tests.worlds.quarantining import NOW, make_filters, quarantined
 
 
 class Broken(MemoryStore):
@@ -39,7 +39,7 @@ def test_a_batch_is_indexed(monkeypatch):
     answer = handled(store, *values, monkeypatch=monkeypatch)
 
     assert answer == {"batchItemFailures": []}
-    assert [one.total for one in Cases(store).groups(wanted())] == [2]
+    assert [one.total for one in Cases(store).groups(make_filters())] == [2]
 
 
 def test_what_cannot_be_written_is_named_to_come_again(monkeypatch):

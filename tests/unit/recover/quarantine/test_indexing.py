@@ -20,7 +20,7 @@ from desireline.recover.quarantine.index_quarantine import DAY, OTHERS, IndexQua
 from desireline.rows import CasePageRow, CaseRow
 from desireline.rows.quarantine import PAGE
 from desireline_local.demo.in_memory import Silent
-from tests.worlds.quarantining import NOW, indexed, quarantined, record, wanted
+from tests.worlds.quarantining import NOW, indexed, make_filters, quarantined, record
 
 
 def test_cases_are_counted_by_kind_most_first():
@@ -30,7 +30,7 @@ def test_cases_are_counted_by_kind_most_first():
     result = indexed(store, *few, *many)
 
     assert len(result.done) == 7
-    found = Cases(store).groups(wanted())
+    found = Cases(store).groups(make_filters())
     assert [(one.group.reason, one.total, one.repaired) for one in found] == [
         ("unmapped", 5, 0),
         ("parameter_missing", 2, 0),
@@ -55,13 +55,13 @@ def test_counts_and_pages_are_exact_however_often_records_come(batches, rng):
         assert not indexed(store, *(quarantined(n) for n in batch)).failed
 
     distinct = {n for batch in batches for n in batch}
-    groups = Cases(store).groups(wanted())
+    groups = Cases(store).groups(make_filters())
     assert sum(one.total for one in groups) == len(distinct)
     pages = [row for row in store.rows.values() if isinstance(row, CasePageRow)]
     listed = Counter(one for page in pages for one in page.ids)
     assert listed == Counter(quarantined(n).id for n in distinct)
     assert all(len(page.ids) <= PAGE for page in pages)
-    found = Cases(store).cases(wanted(), 1_000)
+    found = Cases(store).cases(make_filters(), 1_000)
     assert [case.arrived for case in found] == sorted((NOW + n for n in distinct), reverse=True)
 
 
@@ -104,7 +104,7 @@ def test_only_what_is_asked_for_is_listed(name, value):
     store = MemoryStore()
     indexed(store, quarantined(1), quarantined(2, **{field[name]: value}))
 
-    filters = wanted(**{name: frozenset({value})})
+    filters = make_filters(**{name: frozenset({value})})
 
     assert [case.id for case in Cases(store).cases(filters, 10)] == [quarantined(2).id]
     assert [one.total for one in Cases(store).groups(filters)] == [1]
@@ -118,7 +118,7 @@ def test_cases_are_listed_by_their_time_over_days_and_no_more_than_asked_for():
     cases = Cases(store)
 
     def arrived(limit: int = 10, **fields: Any) -> list[int]:
-        filters = wanted(**{"since": 0, "until": NOW, **fields})
+        filters = make_filters(**{"since": 0, "until": NOW, **fields})
         return [case.arrived for case in cases.cases(filters, limit)]
 
     assert arrived() == times[::-1]
@@ -133,7 +133,7 @@ def test_a_list_reads_each_day_once():
     indexed(store, quarantined(1))
     before = store.reads
 
-    assert len(Cases(store).cases(wanted(since=NOW - 30 * DAY), 10)) == 1
+    assert len(Cases(store).cases(make_filters(since=NOW - 30 * DAY), 10)) == 1
     assert store.reads - before < 40
 
 
@@ -141,18 +141,18 @@ def test_what_was_replayed_is_listed_as_repaired_and_marked_once():
     store = MemoryStore()
     indexed(store, *(quarantined(n) for n in range(100)))
     cases = Cases(store)
-    some = cases.cases(wanted(), 90)
+    some = cases.cases(make_filters(), 90)
 
     for replay in ("first", "second"):
         cases.mark([(case, f"event of {case.id}") for case in some], replay, NOW + 9)
 
-    (group,) = cases.groups(wanted())
+    (group,) = cases.groups(make_filters())
     assert (group.total, group.repaired) == (100, 90)
-    repaired = cases.cases(wanted(state=State.REPAIRED), 200)
+    repaired = cases.cases(make_filters(state=State.REPAIRED), 200)
     assert {case.replayed for case in repaired} == {"first"}
     assert {case.repaired_as for case in repaired} == {f"event of {c.id}" for c in some}
-    assert len(cases.cases(wanted(state=State.OPEN), 200)) == 10
-    assert cases.groups(wanted(state=State.REPAIRED)) == [group]
+    assert len(cases.cases(make_filters(state=State.OPEN), 200)) == 10
+    assert cases.groups(make_filters(state=State.REPAIRED)) == [group]
 
 
 def test_a_sender_that_makes_up_names_does_not_fill_the_day(monkeypatch):
@@ -162,14 +162,14 @@ def test_a_sender_that_makes_up_names_does_not_fill_the_day(monkeypatch):
         indexed(store, quarantined(number, event_name=f"event {number}"))
     indexed(store, quarantined(0, event_name="event 0"), quarantined(99, event_name="event 99"))
 
-    found = Cases(store).groups(wanted())
+    found = Cases(store).groups(make_filters())
 
     assert Counter({one.group.event: one.total for one in found})[OTHERS] == 16
     assert len(found) == 11
-    others = Cases(store).cases(wanted(events=frozenset({OTHERS})), 100)
+    others = Cases(store).cases(make_filters(events=frozenset({OTHERS})), 100)
     assert {case.event_name for case in others} == {f"event {n}" for n in (*range(10, 25), 99)}
     Cases(store).mark([(others[0], None)], "r", NOW)
-    assert sum(one.repaired for one in Cases(store).groups(wanted())) == 1
+    assert sum(one.repaired for one in Cases(store).groups(make_filters())) == 1
 
 
 def test_what_is_no_message_is_set_aside_and_what_is_empty_skipped():
@@ -188,7 +188,7 @@ def test_what_is_no_message_is_set_aside_and_what_is_empty_skipped():
 def test_a_record_that_its_row_cannot_hold_is_left_out(text):
     store = MemoryStore()
     indexed(store, quarantined(1, stage="resolve", raw=None, record=text))
-    (case,) = Cases(store).cases(wanted(), 5)
+    (case,) = Cases(store).cases(make_filters(), 5)
     assert case.record is None
 
 
