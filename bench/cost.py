@@ -34,7 +34,7 @@ from desireline_local.demo.run import prepare
 from desireline_local.demo.world import CloudWorld
 from desireline_operate.cost.bill import Counted, bill
 from desireline_operate.cost.prices import list_prices
-from infra.settings import context, stage_settings
+from infra.settings import context, deployment_settings
 
 TRIALS, DAYS, SEED = 150, 14, 21
 KNOWN, KNOWN_RATE = 4_000, 250
@@ -224,7 +224,7 @@ def _signup(number: int, now: int) -> dict[str, Any]:
 
 
 def _bill(counted: Counted) -> dict[str, float]:
-    prod = stage_settings(context()["stages"], "prod")
+    prod = deployment_settings(context()["stages"], "prod")
     memory = {function.value: one.memory_mb for function, one in prod.functions.items()}
     return bill(counted, list_prices(), memory)
 

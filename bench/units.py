@@ -9,7 +9,7 @@ from desireline.adapters.dynamodb import item_of
 from desireline.adapters.memory import MemoryStore
 from desireline.events import CanonicalEvent
 from desireline.rows import Check, Put, Row
-from infra.settings import context, stage_settings
+from infra.settings import context, deployment_settings
 
 KB = 1024
 
@@ -55,7 +55,7 @@ def _size(attribute: dict[str, Any]) -> int:
 def production_batches(events: Sequence[CanonicalEvent]) -> list[list[CanonicalEvent]]:
     """The events of one consumer, by time of arrival, in batches as production's window makes them:
     those that arrive within so many seconds of the first. Without a window each comes alone."""
-    window = stage_settings(context()["stages"], "prod").mappings.window_seconds * 1000
+    window = deployment_settings(context()["stages"], "prod").event_sources.window_seconds * 1000
     batches: list[list[CanonicalEvent]] = []
     for event in events:
         if batches and event.received_at < batches[-1][0].received_at + window:

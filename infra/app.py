@@ -19,9 +19,9 @@ from typing import Any
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from infra.deployment import Deployment, StageStack
+from infra.deployment import Deployment, DeploymentStack
 from infra.layers import NotBuiltError
-from infra.settings import Synthesis, context, stage_settings
+from infra.settings import Synthesis, context, deployment_settings
 from infra.stacks.archive import ArchiveStack
 from infra.stacks.intervene import InterveneStack
 from infra.stacks.network import NetworkStack
@@ -40,7 +40,9 @@ class AskedWronglyError(Exception):
 
 def deployment_from(app: cdk.App, *, unbuilt_layers: bool) -> Deployment:
     """What the context asks for. Raises ValueError if it asks for what there is not."""
-    settings = stage_settings(app.node.get_context("stages"), str(app.node.get_context("stage")))
+    settings = deployment_settings(
+        app.node.get_context("stages"), str(app.node.get_context("stage"))
+    )
     local = str(app.node.try_get_context("local")).lower() == "true"
     name = app.node.try_get_context("deployment")
     if name:
@@ -57,13 +59,13 @@ def deployment_from(app: cdk.App, *, unbuilt_layers: bool) -> Deployment:
 
 def compose(app: cdk.App, deployment: Deployment) -> None:
     """All stacks, in the order in which one needs the other."""
-    before: list[StageStack] = []
+    before: list[DeploymentStack] = []
     if not deployment.local:
         before = [
             NetworkStack(app, deployment=deployment),
             StreamingStack(app, deployment=deployment),
         ]
-    stacks: list[StageStack] = [
+    stacks: list[DeploymentStack] = [
         *before,
         ArchiveStack(app, deployment=deployment),
         ResolveStack(app, deployment=deployment),

@@ -14,7 +14,7 @@ from constructs import Construct
 from desireline import contracts
 from desireline.contracts import Function, Table
 from infra.layers import Platform
-from infra.settings import StageSettings
+from infra.settings import DeploymentSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Deployment:
     unbuilt_layers: let their sources stand for the layers, for templates that are only read.
     """
 
-    settings: StageSettings
+    settings: DeploymentSettings
     local: bool = False
     unbuilt_layers: bool = False
 
@@ -77,7 +77,7 @@ class Deployment:
         return f"{self.named(purpose)}-{cdk.Aws.ACCOUNT_ID}"
 
 
-class StageStack(cdk.Stack):
+class DeploymentStack(cdk.Stack):
     """Base of the stacks: one for each stage of the pipeline, tied together by parameters.
 
     Stacks tell one another ARNs through SSM parameters, resolved at deployment. So `network` and

@@ -71,7 +71,7 @@ class KafkaSettings(_Part):
         return self
 
 
-class MappingSettings(_Part):
+class EventSourceSettings(_Part):
     """Event source mappings: batches, windows, pollers, and how long a record is tried.
 
     Windows are in seconds. A stream's retries must end before the stream forgets (24 hours).
@@ -112,7 +112,7 @@ class DirectSettings(WebhookSettings):
     origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")], ...] = ()
 
 
-class StageSettings(_Part):
+class DeploymentSettings(_Part):
     """All settings of one deployment. `deployment` prefixes every name in the account; `limits` are
     events a second by sender, 'sender/name of its key', or '*' for senders without one."""
 
@@ -129,7 +129,7 @@ class StageSettings(_Part):
     limits: dict[str, Limit] = {}
     quarantine: WebhookSettings
     kafka: KafkaSettings
-    mappings: MappingSettings
+    event_sources: EventSourceSettings
     functions: dict[Function, FunctionSettings]
     snowflake_user_arn: str | None = None
     snowflake_external_id: str = "desireline"
@@ -173,11 +173,13 @@ class StageSettings(_Part):
         """The same for the local cloud: nothing waits to be batched but the archive, which nobody
         waits for, and which would else write a file for every event; and a delivery that was cut
         off comes again soon."""
-        none = {name: 0 for name in MappingSettings.model_fields if name.endswith("window_seconds")}
+        none = {
+            name: 0 for name in EventSourceSettings.model_fields if name.endswith("window_seconds")
+        }
         none["archive_window_seconds"] = LOCAL_ARCHIVE_WINDOW
         none["retries"] = LOCAL_RETRIES
         none["queue_visibility_timeouts"] = 1
-        return self.model_copy(update={"mappings": self.mappings.model_copy(update=none)})
+        return self.model_copy(update={"event_sources": self.event_sources.model_copy(update=none)})
 
 
 class Synthesis(BaseSettings):
@@ -192,8 +194,8 @@ def context() -> dict[str, Any]:
     return loaded
 
 
-def stage_settings(stages: Mapping[str, Any], stage: str) -> StageSettings:
+def deployment_settings(stages: Mapping[str, Any], stage: str) -> DeploymentSettings:
     """The settings of a stage. Raises ValueError (pydantic's) if they are not as they must be."""
     if stage not in stages:
         raise ValueError(f"cdk.json knows no stage '{stage}', but {', '.join(sorted(stages))}")
-    return StageSettings.model_validate(stages[stage])
+    return DeploymentSettings.model_validate(stages[stage])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aws_cdk import aws_apigatewayv2 as apigateway
 
 from infra.building_blocks.log_group import log_group
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -23,7 +23,7 @@ ACCESS_LOG = {
 
 
 def api_stage(
-    stack: StageStack,
+    stack: DeploymentStack,
     api: apigateway.HttpApi,
     name: str,
     *,

@@ -10,9 +10,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from desireline.intervene.channels import ChannelSpec
-from infra.building_blocks.function import StageFunction
+from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.stack_key import key_use
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 LONGEST_KEPT = cdk.Duration.days(14)
 
@@ -31,12 +31,17 @@ class ChannelQueue(Construct):
     """Messages that could not be handled `queue_receives` times lie in `dead`."""
 
     def __init__(
-        self, stack: StageStack, channel: ChannelSpec, *, key: kms.IKey, handled_in: cdk.Duration
+        self,
+        stack: DeploymentStack,
+        channel: ChannelSpec,
+        *,
+        key: kms.IKey,
+        handled_in: cdk.Duration,
     ) -> None:
         super().__init__(stack, f"{pascal_case(channel.name)}Channel")
         self._stack = stack
         self._key = key
-        settings = stack.deployment.settings.mappings
+        settings = stack.deployment.settings.event_sources
         name = stack.deployment.named(queue_name(channel.name))
         self.dead = sqs.Queue(
             self,
@@ -72,7 +77,7 @@ class ChannelQueue(Construct):
             key_use(self._stack, self._key.key_arn, service="sqs", write=True),
         ]
 
-    def deliver_to(self, function: StageFunction) -> lambda_.CfnEventSourceMapping:
+    def deliver_to(self, function: PythonFunction) -> lambda_.CfnEventSourceMapping:
         """Let the function handle the messages, a partial batch at a time."""
         settings = self._stack.deployment.settings
         function.allow(
@@ -87,7 +92,7 @@ class ChannelQueue(Construct):
             "Mapping",
             function_name=function.lambda_function.function_name,
             event_source_arn=self.queue.queue_arn,
-            batch_size=settings.mappings.queue_batch_size,
+            batch_size=settings.event_sources.queue_batch_size,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(
                 # As many as the function may be at once: more would be received in vain.

@@ -6,15 +6,15 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from infra.building_blocks.acknowledge import acknowledge
-from infra.building_blocks.function import StageFunction
+from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.stack_key import key_use
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 PURPOSE = "dead-letters"
 
 
 def dead_letter_destination(
-    stack: StageStack, function: StageFunction
+    stack: DeploymentStack, function: PythonFunction
 ) -> lambda_.CfnEventSourceMapping.DestinationConfigProperty:
     """The dead-letter bucket as a mapping's destination; the function, whose role Lambda uses for
     it, may write and list it from now on, not read and not empty it."""

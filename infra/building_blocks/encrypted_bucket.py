@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 ABANDONED_UPLOADS = cdk.Duration.days(2)
 
@@ -23,7 +23,7 @@ class EncryptedBucket(s3.Bucket):
 
     def __init__(
         self,
-        stack: StageStack,
+        stack: DeploymentStack,
         purpose: str,
         *,
         key: kms.IKey,
@@ -53,7 +53,7 @@ class EncryptedBucket(s3.Bucket):
 class AccessLogBucket(s3.Bucket):
     """Where the other buckets' access logs go. S3 writes these under its own key only."""
 
-    def __init__(self, scope: Construct, stack: StageStack) -> None:
+    def __init__(self, scope: Construct, stack: DeploymentStack) -> None:
         super().__init__(
             scope,
             "AccessLogs",

@@ -16,7 +16,7 @@ from infra.building_blocks import kafka_access
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.layer_versions import RUNTIME, LayerVersions
 from infra.building_blocks.log_group import log_group
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 from infra.layers import Layer
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -31,7 +31,7 @@ _IN_VPC = (
 )
 
 
-class StageFunction(Construct):
+class PythonFunction(Construct):
     """One folder under `functions/` as a Lambda function, with a role of its own.
 
     layers: besides base and desireline, which all need. environment: what its settings ask for.
@@ -42,7 +42,7 @@ class StageFunction(Construct):
 
     def __init__(
         self,
-        stack: StageStack,
+        stack: DeploymentStack,
         function: Function,
         *,
         description: str,
@@ -160,7 +160,7 @@ class StageFunction(Construct):
         )
 
 
-def layer_versions(stack: StageStack) -> LayerVersions:
+def layer_versions(stack: DeploymentStack) -> LayerVersions:
     """The stack's layers, made when the first function asks."""
     existing = stack.node.try_find_child("Layers")
     if isinstance(existing, LayerVersions):

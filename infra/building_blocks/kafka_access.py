@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from desireline.contracts import READER_GROUP, Topic
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 POLLER_INTERFACES = (
     "ec2:CreateNetworkInterface",
@@ -20,7 +20,7 @@ POLLER_INTERFACES = (
 )
 
 
-def environment(stack: StageStack) -> dict[str, str]:
+def environment(stack: DeploymentStack) -> dict[str, str]:
     """How a function finds the brokers."""
     return {
         "KAFKA_BOOTSTRAP": stack.learn("kafka", "bootstrap"),
@@ -28,20 +28,20 @@ def environment(stack: StageStack) -> dict[str, str]:
     }
 
 
-def cluster_arn(stack: StageStack) -> str:
+def cluster_arn(stack: DeploymentStack) -> str:
     """The cluster, by the parameter that `streaming` or the local cloud wrote."""
     return stack.learn("kafka", "cluster-arn")
 
 
-def topic_arn(stack: StageStack, topic: str, cluster: str | None = None) -> str:
+def topic_arn(stack: DeploymentStack, topic: str, cluster: str | None = None) -> str:
     return _below_cluster(stack, "topic", topic, cluster)
 
 
-def group_arn(stack: StageStack, group: str, cluster: str | None = None) -> str:
+def group_arn(stack: DeploymentStack, group: str, cluster: str | None = None) -> str:
     return _below_cluster(stack, "group", group, cluster)
 
 
-def produce(stack: StageStack, topics: Iterable[Topic]) -> list[iam.PolicyStatement]:
+def produce(stack: DeploymentStack, topics: Iterable[Topic]) -> list[iam.PolicyStatement]:
     """What an idempotent producer to these topics needs."""
     return [
         iam.PolicyStatement(
@@ -55,7 +55,7 @@ def produce(stack: StageStack, topics: Iterable[Topic]) -> list[iam.PolicyStatem
     ]
 
 
-def read(stack: StageStack, topic: Topic) -> list[iam.PolicyStatement]:
+def read(stack: DeploymentStack, topic: Topic) -> list[iam.PolicyStatement]:
     """What a reader needs that assigns partitions and commits nothing: it looks for its group's
     coordinator, and may not change what a group stands at."""
     return [
@@ -75,7 +75,7 @@ def read(stack: StageStack, topic: Topic) -> list[iam.PolicyStatement]:
 
 
 def consume(
-    stack: StageStack, *, topic: str, group: str, cluster: str | None = None
+    stack: DeploymentStack, *, topic: str, group: str, cluster: str | None = None
 ) -> list[iam.PolicyStatement]:
     """What the pollers of an event source mapping do with the function's role.
 
@@ -101,7 +101,7 @@ def consume(
     ]
 
 
-def _below_cluster(stack: StageStack, kind: str, name: str, cluster: str | None) -> str:
+def _below_cluster(stack: DeploymentStack, kind: str, name: str, cluster: str | None) -> str:
     # …:cluster/<name>/<uuid> has topics at …:topic/<name>/<uuid>/<topic>.
     parts = cluster.split("/") if cluster else cdk.Fn.split("/", cluster_arn(stack), 3)
     return stack.format_arn(

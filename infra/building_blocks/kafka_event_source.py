@@ -11,13 +11,13 @@ from constructs import Construct
 from desireline.contracts import Function, Topic, consumer_group
 from infra.building_blocks import kafka_access
 from infra.building_blocks.dead_letters import dead_letter_destination
-from infra.building_blocks.function import StageFunction
-from infra.deployment import StageStack
+from infra.building_blocks.function import PythonFunction
+from infra.deployment import DeploymentStack
 
 METRICS = ("EventCount", "ErrorCount", "KafkaMetrics")
 
 
-class KafkaMapping(Construct):
+class KafkaEventSource(Construct):
     """One topic to one function: retried, bisected, and at last put into the dead-letter bucket.
 
     Bisecting, partial responses and the limits of retries work only with provisioned pollers; all
@@ -26,9 +26,9 @@ class KafkaMapping(Construct):
     record (delivery rule 17).
     """
 
-    def __init__(self, stack: StageStack, function: StageFunction, topic: Topic) -> None:
+    def __init__(self, stack: DeploymentStack, function: PythonFunction, topic: Topic) -> None:
         super().__init__(stack, f"{function.node.id}From{topic.value.title().replace('.', '')}")
-        settings = stack.deployment.settings.mappings
+        settings = stack.deployment.settings.event_sources
         archiving = function.function is Function.ARCHIVE_HISTORY
         group = consumer_group(function.function, topic)
         function.allow(*kafka_access.consume(stack, topic=topic, group=group))
@@ -36,7 +36,7 @@ class KafkaMapping(Construct):
             function.allow(
                 iam.PolicyStatement(actions=list(kafka_access.POLLER_INTERFACES), resources=["*"])
             )
-        self.mapping = lambda_.CfnEventSourceMapping(
+        self.event_source = lambda_.CfnEventSourceMapping(
             self,
             "Mapping",
             function_name=function.lambda_function.function_name,
@@ -55,13 +55,15 @@ class KafkaMapping(Construct):
             **delivery(stack, function, poller_group=settings.poller_group),
         )
         # Lambda tries the role before it takes the mapping.
-        self.mapping.node.add_dependency(function.role)
-        stack.publish("mappings", function.function, topic, value=self.mapping.attr_id)
+        self.event_source.node.add_dependency(function.role)
+        stack.publish("event_sources", function.function, topic, value=self.event_source.attr_id)
 
 
-def delivery(stack: StageStack, function: StageFunction, *, poller_group: str) -> dict[str, Any]:
+def delivery(
+    stack: DeploymentStack, function: PythonFunction, *, poller_group: str
+) -> dict[str, Any]:
     """What all Kafka mappings have: how often records are tried, by whom, and where they end."""
-    settings = stack.deployment.settings.mappings
+    settings = stack.deployment.settings.event_sources
     return {
         "bisect_batch_on_function_error": True,
         "function_response_types": ["ReportBatchItemFailures"],

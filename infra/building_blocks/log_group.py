@@ -6,11 +6,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.settings import StageSettings
+from infra.settings import DeploymentSettings
 
 
 def log_group(
-    scope: Construct, identifier: str, settings: StageSettings, *, name: str | None = None
+    scope: Construct, identifier: str, settings: DeploymentSettings, *, name: str | None = None
 ) -> logs.LogGroup:
     """name: of the group; CloudFormation makes one up where nobody has to know it.
 

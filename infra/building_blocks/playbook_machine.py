@@ -11,14 +11,14 @@ from constructs import Construct
 
 from desireline.contracts import STATE_MACHINE
 from infra.building_blocks.acknowledge import acknowledge
-from infra.building_blocks.function import StageFunction
+from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.log_group import log_group
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 DEFINITION = Path(__file__).parents[1] / "workflows" / "run-playbook.asl.json"
 
 
-def machine_arn(stack: StageStack) -> str:
+def machine_arn(stack: DeploymentStack) -> str:
     """By name: functions that start and stop executions are made before the machine."""
     return stack.format_arn(
         service="states",
@@ -28,12 +28,12 @@ def machine_arn(stack: StageStack) -> str:
     )
 
 
-def may_start(stack: StageStack) -> iam.PolicyStatement:
+def may_start(stack: DeploymentStack) -> iam.PolicyStatement:
     """Start an execution."""
     return iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine_arn(stack)])
 
 
-def may_stop(stack: StageStack) -> iam.PolicyStatement:
+def may_stop(stack: DeploymentStack) -> iam.PolicyStatement:
     """Stop an execution by its name."""
     executions = stack.format_arn(
         service="states",
@@ -48,7 +48,7 @@ class PlaybookMachine(Construct):
     """Check and wait. Its log tells which states were entered, never with what data: inputs hold
     ids only, and yet a log is read by more people than a table (delivery rule 15)."""
 
-    def __init__(self, stack: StageStack, *, check: StageFunction) -> None:
+    def __init__(self, stack: DeploymentStack, *, check: PythonFunction) -> None:
         super().__init__(stack, "RunPlaybook")
         name = stack.deployment.named(STATE_MACHINE)
         role = iam.Role(

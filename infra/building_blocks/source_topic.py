@@ -10,13 +10,13 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.building_blocks import kafka_access
-from infra.building_blocks.function import StageFunction
+from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.kafka_event_source import delivery
 from infra.building_blocks.stack_key import key_use
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 from infra.source_settings import OtherMsk, SelfManaged, TopicSource
 
-_Mapping = lambda_.CfnEventSourceMapping
+_EventSource = lambda_.CfnEventSourceMapping
 
 
 class TopicMapping(Construct):
@@ -26,9 +26,11 @@ class TopicMapping(Construct):
     own, since a poller group works within one network.
     """
 
-    def __init__(self, stack: StageStack, function: StageFunction, source: TopicSource) -> None:
+    def __init__(
+        self, stack: DeploymentStack, function: PythonFunction, source: TopicSource
+    ) -> None:
         super().__init__(stack, f"From{source.source.title().replace('_', '')}")
-        settings = stack.deployment.settings.mappings
+        settings = stack.deployment.settings.event_sources
         own = source.cluster == "own"
         group = settings.poller_group if own else f"source-{source.source}"
         if isinstance(source.cluster, SelfManaged):
@@ -39,7 +41,7 @@ class TopicMapping(Construct):
             function.allow(
                 iam.PolicyStatement(actions=list(kafka_access.POLLER_INTERFACES), resources=["*"])
             )
-        self.mapping = _Mapping(
+        self.event_source = _EventSource(
             self,
             "Mapping",
             function_name=function.lambda_function.function_name,
@@ -50,11 +52,13 @@ class TopicMapping(Construct):
             **_position(source),
             **delivery(stack, function, poller_group=group),
         )
-        self.mapping.node.add_dependency(function.role)
-        stack.publish("mappings", function.function, source.source, value=self.mapping.attr_id)
+        self.event_source.node.add_dependency(function.role)
+        stack.publish(
+            "event_sources", function.function, source.source, value=self.event_source.attr_id
+        )
 
     def _msk(
-        self, stack: StageStack, function: StageFunction, source: TopicSource
+        self, stack: DeploymentStack, function: PythonFunction, source: TopicSource
     ) -> dict[str, Any]:
         cluster = source.cluster.arn if isinstance(source.cluster, OtherMsk) else None
         group = source.consumer_group
@@ -64,14 +68,14 @@ class TopicMapping(Construct):
         return {
             "event_source_arn": cluster or kafka_access.cluster_arn(stack),
             "amazon_managed_kafka_event_source_config": (
-                _Mapping.AmazonManagedKafkaEventSourceConfigProperty(consumer_group_id=group)
+                _EventSource.AmazonManagedKafkaEventSourceConfigProperty(consumer_group_id=group)
             ),
         }
 
     def _self_managed(
         self,
-        stack: StageStack,
-        function: StageFunction,
+        stack: DeploymentStack,
+        function: PythonFunction,
         source: TopicSource,
         cluster: SelfManaged,
     ) -> dict[str, Any]:
@@ -89,16 +93,16 @@ class TopicMapping(Construct):
             ("VPC_SECURITY_GROUP", f"security_group:{one}") for one in cluster.security_groups
         ]
         return {
-            "self_managed_event_source": _Mapping.SelfManagedEventSourceProperty(
-                endpoints=_Mapping.EndpointsProperty(kafka_bootstrap_servers=[*cluster.brokers])
+            "self_managed_event_source": _EventSource.SelfManagedEventSourceProperty(
+                endpoints=_EventSource.EndpointsProperty(kafka_bootstrap_servers=[*cluster.brokers])
             ),
             "self_managed_kafka_event_source_config": (
-                _Mapping.SelfManagedKafkaEventSourceConfigProperty(
+                _EventSource.SelfManagedKafkaEventSourceConfigProperty(
                     consumer_group_id=source.consumer_group
                 )
             ),
             "source_access_configurations": [
-                _Mapping.SourceAccessConfigurationProperty(type=kind, uri=uri)
+                _EventSource.SourceAccessConfigurationProperty(type=kind, uri=uri)
                 for kind, uri in access
             ],
         }

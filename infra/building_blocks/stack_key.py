@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 READ = ("kms:Decrypt", "kms:DescribeKey")
 WRITE = ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
 
 
-class StageKey(kms.Key):
+class StackKey(kms.Key):
     """A rotated key, whose ARN other stacks learn from the parameter `<stage>/key`.
 
     services: AWS services that must encrypt with it by themselves, to publish to a topic, say.
     """
 
-    def __init__(self, stack: StageStack, stage: str, *, services: Sequence[str] = ()) -> None:
+    def __init__(self, stack: DeploymentStack, stage: str, *, services: Sequence[str] = ()) -> None:
         super().__init__(
             stack,
             "Key",
@@ -41,7 +41,7 @@ class StageKey(kms.Key):
 
 
 def key_use(
-    stack: StageStack, key_arn: str, *, service: str, write: bool = False
+    stack: DeploymentStack, key_arn: str, *, service: str, write: bool = False
 ) -> iam.PolicyStatement:
     """Use of a key by way of one service only: 'dynamodb', 's3', 'sqs', 'sns', 'secretsmanager'."""
     return iam.PolicyStatement(

@@ -8,18 +8,18 @@ from constructs import Construct
 
 from desireline.contracts import Table
 from infra.building_blocks.dead_letters import dead_letter_destination
-from infra.building_blocks.function import StageFunction
+from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.stack_key import key_use
 from infra.building_blocks.table import KEY_STAGE
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 
-class StreamMapping(Construct):
+class StreamEventSource(Construct):
     """One table's stream to one function; retries end before the stream forgets a record."""
 
-    def __init__(self, stack: StageStack, function: StageFunction, table: Table) -> None:
+    def __init__(self, stack: DeploymentStack, function: PythonFunction, table: Table) -> None:
         super().__init__(stack, f"{function.node.id}From{table.value.title()}")
-        settings = stack.deployment.settings.mappings
+        settings = stack.deployment.settings.event_sources
         stream = stack.learn("tables", table, "stream")
         failures = dead_letter_destination(stack, function)
         function.allow(
@@ -34,7 +34,7 @@ class StreamMapping(Construct):
             iam.PolicyStatement(actions=["dynamodb:ListStreams"], resources=["*"]),
             key_use(stack, stack.learn(KEY_STAGE, "key"), service="dynamodb"),
         )
-        self.mapping = lambda_.CfnEventSourceMapping(
+        self.event_source = lambda_.CfnEventSourceMapping(
             self,
             "Mapping",
             function_name=function.lambda_function.function_name,
@@ -52,5 +52,5 @@ class StreamMapping(Construct):
                 metrics=["EventCount"]
             ),
         )
-        self.mapping.node.add_dependency(function.role)
-        stack.publish("mappings", function.function, table, value=self.mapping.attr_id)
+        self.event_source.node.add_dependency(function.role)
+        stack.publish("event_sources", function.function, table, value=self.event_source.attr_id)

@@ -13,7 +13,7 @@ from aws_cdk import aws_kms as kms
 from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table
 from desireline.rows import ROW_TYPES, Row
 from infra.building_blocks.stack_key import key_use
-from infra.deployment import StageStack
+from infra.deployment import DeploymentStack
 
 KEY_STAGE = "resolve"
 """The stage whose key encrypts all tables. It is the first to have one: score_journey writes to
@@ -34,10 +34,10 @@ class Operation(StrEnum):
 WRITES = frozenset({Operation.PUT, Operation.CHECK})
 
 
-class StageTable(dynamodb.Table):
+class VersionedTable(dynamodb.Table):
     """pk and sk, encrypted, restorable to any second, with a stream if it is announced."""
 
-    def __init__(self, stack: StageStack, table: Table) -> None:
+    def __init__(self, stack: DeploymentStack, table: Table) -> None:
         announced = table in ANNOUNCED_TABLES
         super().__init__(
             stack,
@@ -61,7 +61,7 @@ class StageTable(dynamodb.Table):
             stack.publish("tables", table, "stream", value=self.table_stream_arn)
 
 
-def table_key(stack: StageStack, table: Table) -> kms.IKey:
+def table_key(stack: DeploymentStack, table: Table) -> kms.IKey:
     """The key of all tables, as this stack may refer to it."""
     return kms.Key.from_key_arn(stack, f"{table.value.title()}Key", stack.learn(KEY_STAGE, "key"))
 
@@ -72,7 +72,7 @@ def rows_of(table: Table) -> tuple[type[Row], ...]:
 
 
 def use_rows(
-    stack: StageStack, *operations: Operation, rows: Iterable[type[Row]]
+    stack: DeploymentStack, *operations: Operation, rows: Iterable[type[Row]]
 ) -> list[iam.PolicyStatement]:
     """Make the statements for these operations on rows of these types, which are in one table."""
     types = tuple(rows)
@@ -93,7 +93,7 @@ def use_rows(
     ]
 
 
-def table_environment(stack: StageStack, *tables: Table) -> dict[str, str]:
+def table_environment(stack: DeploymentStack, *tables: Table) -> dict[str, str]:
     """Build the variable TABLES: the deployed names by table, as JSON."""
     names = {table: stack.deployment.table_name(table) for table in sorted(tables)}
     return {"TABLES": json.dumps(names)}

@@ -20,21 +20,21 @@ from desireline.contracts import (
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.dead_letters import PURPOSE as DEAD_LETTERS
 from infra.building_blocks.encrypted_bucket import AccessLogBucket, EncryptedBucket
-from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_event_source import KafkaMapping
-from infra.building_blocks.stack_key import StageKey, key_use
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.function import PythonFunction
+from infra.building_blocks.kafka_event_source import KafkaEventSource
+from infra.building_blocks.stack_key import StackKey, key_use
+from infra.deployment import Deployment, DeploymentStack
 
 ARCHIVE = "archive"
 COLD_AFTER = cdk.Duration.days(30)
 
 
-class ArchiveStack(StageStack):
+class ArchiveStack(DeploymentStack):
     """All topics -> archive_history -> S3 -> SNS -> Snowpipe."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "archive", deployment=deployment)
-        self.key = StageKey(self, "archive", services=["s3.amazonaws.com"])
+        self.key = StackKey(self, "archive", services=["s3.amazonaws.com"])
         self.access_logs = AccessLogBucket(self, self)
         self.dead_letters = self._dead_letters()
         self.bucket = self._archive()
@@ -126,8 +126,8 @@ class ArchiveStack(StageStack):
         )
         resource.node.add_dependency(policy)
 
-    def _function(self) -> StageFunction:
-        function = StageFunction(
+    def _function(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.ARCHIVE_HISTORY,
             description="Writes each batch of a topic as one file, at most once",
@@ -153,7 +153,7 @@ class ArchiveStack(StageStack):
             },
         )
         for topic in CONSUMED_TOPICS[Function.ARCHIVE_HISTORY]:
-            KafkaMapping(self, function, topic)
+            KafkaEventSource(self, function, topic)
         return function
 
     def _snowflake(self) -> None:

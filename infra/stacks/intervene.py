@@ -23,14 +23,14 @@ from desireline.rows import (
     SuppressionRow,
 )
 from infra.building_blocks.channel_queue import ChannelQueue, pascal_case
-from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_event_source import KafkaMapping
+from infra.building_blocks.function import PythonFunction
+from infra.building_blocks.kafka_event_source import KafkaEventSource
 from infra.building_blocks.playbook_machine import PlaybookMachine, machine_arn, may_start
-from infra.building_blocks.stack_key import StageKey, key_use
-from infra.building_blocks.stream_event_source import StreamMapping
+from infra.building_blocks.stack_key import StackKey, key_use
+from infra.building_blocks.stream_event_source import StreamEventSource
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 
 READS = (Do.GET, Do.BATCH_GET, Do.QUERY)
@@ -38,13 +38,13 @@ DECIDED = (DecisionRow, EnrolmentRow, SlotRow, ClaimRow)
 """Ledger, enrolments, slots and claims: what a check writes. Suppressions it only reads."""
 
 
-class InterveneStack(StageStack):
+class InterveneStack(DeploymentStack):
     """start_interventions, check_playbook, publish_changes, deliver_action, and their tables."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "intervene", deployment=deployment)
-        self.key = StageKey(self, "intervene")
-        self.table = StageTable(self, Table.INTERVENTIONS)
+        self.key = StackKey(self, "intervene")
+        self.table = VersionedTable(self, Table.INTERVENTIONS)
         self.topics = self._topics()
         self.switches = self._switches()
         self.start = self._start()
@@ -93,8 +93,8 @@ class InterveneStack(StageStack):
             string_value=json.dumps(default),
         )
 
-    def _start(self) -> StageFunction:
-        function = StageFunction(
+    def _start(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.START_INTERVENTIONS,
             description="Enrols subjects in the playbooks that an event or a crossing triggers",
@@ -118,11 +118,11 @@ class InterveneStack(StageStack):
             may_start(self),
         )
         for topic in CONSUMED_TOPICS[Function.START_INTERVENTIONS]:
-            KafkaMapping(self, function, topic)
+            KafkaEventSource(self, function, topic)
         return function
 
-    def _check(self) -> StageFunction:
-        function = StageFunction(
+    def _check(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.CHECK_PLAYBOOK,
             description="Decides one checkpoint of one enrolment, and says when the next is due",
@@ -144,8 +144,8 @@ class InterveneStack(StageStack):
         )
         return function
 
-    def _deliver(self) -> StageFunction:
-        function = StageFunction(
+    def _deliver(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.DELIVER_ACTION,
             description="Turns a claim into at most one message",
@@ -170,8 +170,8 @@ class InterveneStack(StageStack):
         )
         return function
 
-    def _announce(self) -> StageFunction:
-        function = StageFunction(
+    def _announce(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.PUBLISH_CHANGES,
             description="Announces what the tables' streams tell, and fills the channels' queues",
@@ -191,7 +191,7 @@ class InterveneStack(StageStack):
         for queue in self.queues.values():
             function.allow(*queue.send_statements())
         for table in sorted(ANNOUNCED_TABLES):
-            StreamMapping(self, function, table)
+            StreamEventSource(self, function, table)
         return function
 
     def _reads_switches(self) -> iam.PolicyStatement:

@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.building_blocks.log_group import log_group
-from infra.deployment import Deployment, StageStack
+from infra.deployment import Deployment, DeploymentStack
 
 KAFKA_IAM_PORT = 9098
 TLS_PORT = 443
@@ -22,7 +22,7 @@ INTERFACE_ENDPOINTS = {
 }
 
 
-class NetworkStack(StageStack):
+class NetworkStack(DeploymentStack):
     """Subnets and security groups for the brokers and for the functions that produce."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:

@@ -18,11 +18,11 @@ from desireline.receive.senders import load_senders
 from desireline.rows import AliasRow, BucketRow, EdgeSuppressionRow, PersonRow, SuppressionRow
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
-from infra.building_blocks.function import StageFunction
-from infra.building_blocks.stack_key import StageKey, key_use
+from infra.building_blocks.function import PythonFunction
+from infra.building_blocks.stack_key import StackKey, key_use
 from infra.building_blocks.table import Operation as Do
 from infra.building_blocks.table import table_environment, use_rows
-from infra.deployment import Deployment, StageStack
+from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 
 ROUTE = "/webhooks/{source}"
@@ -38,13 +38,13 @@ SHARED_SECRETS = frozenset({"identity", "mixpanel_export"})
 """What the functions of sources read as well."""
 
 
-class ReceiveStack(StageStack):
+class ReceiveStack(DeploymentStack):
     """POST /webhooks/{source} and POST /v1/{call} -> receive_webhook -> Kafka. HEAD is how some
     senders ask whether there is anybody."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "receive", deployment=deployment)
-        self.key = StageKey(self, "receive")
+        self.key = StackKey(self, "receive")
         senders = load_senders(deployment.settings.senders)
         described = {name: sender.secret for name, sender in senders.items()}
         self.secrets = {
@@ -90,8 +90,8 @@ class ReceiveStack(StageStack):
         )
         return secret
 
-    def _function(self) -> StageFunction:
-        function = StageFunction(
+    def _function(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.RECEIVE_WEBHOOK,
             description="Verifies webhooks and puts their events into Kafka",

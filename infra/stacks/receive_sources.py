@@ -16,11 +16,11 @@ from desireline.adapters.mixpanel import SECRET
 from desireline.contracts import Function, Table, Topic
 from desireline.rows import EdgeSuppressionRow, PullRow
 from infra.building_blocks.acknowledge import acknowledge
-from infra.building_blocks.function import StageFunction
+from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.source_topic import TopicMapping
 from infra.building_blocks.stack_key import key_use
-from infra.building_blocks.table import Operation, StageTable, table_environment, use_rows
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.table import Operation, VersionedTable, table_environment, use_rows
+from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 from infra.source_settings import MixpanelExport
 
@@ -28,7 +28,7 @@ KEY_STAGE = "receive"
 """The stage whose key encrypts the senders' secrets."""
 
 
-class SourcesStack(StageStack):
+class SourcesStack(DeploymentStack):
     """The company's topics -> receive_topic -> Kafka; Mixpanel -> pull_exports -> our webhook."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
@@ -41,7 +41,7 @@ class SourcesStack(StageStack):
 
     def _receive_topics(self) -> None:
         topics = self.deployment.settings.sources.topics
-        function = StageFunction(
+        function = PythonFunction(
             self,
             Function.RECEIVE_TOPIC,
             description="Maps the records of the company's own topics",
@@ -63,8 +63,8 @@ class SourcesStack(StageStack):
 
     def _pull(self, export: MixpanelExport) -> None:
         account = self._service_account()
-        StageTable(self, Table.SOURCES)
-        function = StageFunction(
+        VersionedTable(self, Table.SOURCES)
+        function = PythonFunction(
             self,
             Function.PULL_EXPORTS,
             description="Posts what Mixpanel's export has that is new",
@@ -139,7 +139,7 @@ class SourcesStack(StageStack):
             key_use(self, self.learn(KEY_STAGE, "key"), service="secretsmanager"),
         ]
 
-    def _schedule(self, function: StageFunction, export: MixpanelExport) -> None:
+    def _schedule(self, function: PythonFunction, export: MixpanelExport) -> None:
         """Once in a while. A run that failed needs no repetition: the next one goes on."""
         rule = events.CfnRule(
             self,

@@ -16,12 +16,12 @@ from desireline.rows import EdgeSuppressionRow
 from infra.building_blocks import kafka_access
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
-from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_event_source import KafkaMapping
+from infra.building_blocks.function import PythonFunction
+from infra.building_blocks.kafka_event_source import KafkaEventSource
 from infra.building_blocks.stack_key import key_use
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 from infra.stacks.archive import ARCHIVE
 
@@ -40,19 +40,19 @@ REPLAYED = (
 """Where a case may go again: to the topic that its stage reads."""
 
 
-class QuarantineStack(StageStack):
+class QuarantineStack(DeploymentStack):
     """events.quarantined -> index_quarantine -> quarantine; the API -> serve_quarantine."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "quarantine", deployment=deployment)
-        self.table = StageTable(self, Table.QUARANTINE)
+        self.table = VersionedTable(self, Table.QUARANTINE)
         self.index = self._index()
         self.serve = self._serve()
         self.api = self._api()
         cdk.CfnOutput(self, "QuarantineUrl", value=f"{self.api.api_endpoint}/quarantine")
 
-    def _index(self) -> StageFunction:
-        function = StageFunction(
+    def _index(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.INDEX_QUARANTINE,
             description="Indexes what could not be taken further",
@@ -62,11 +62,11 @@ class QuarantineStack(StageStack):
             *use_rows(self, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT, rows=rows_of(Table.QUARANTINE)),
         )
         for topic in CONSUMED_TOPICS[Function.INDEX_QUARANTINE]:
-            KafkaMapping(self, function, topic)
+            KafkaEventSource(self, function, topic)
         return function
 
-    def _serve(self) -> StageFunction:
-        function = StageFunction(
+    def _serve(self) -> PythonFunction:
+        function = PythonFunction(
             self,
             Function.SERVE_QUARANTINE,
             description="Shows, repairs and replays what is in quarantine",

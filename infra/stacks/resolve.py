@@ -6,23 +6,25 @@ from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
 from desireline.rows import SealedIdsRow, StateRow
-from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_event_source import KafkaMapping
-from infra.building_blocks.stack_key import StageKey
+from infra.building_blocks.function import PythonFunction
+from infra.building_blocks.kafka_event_source import KafkaEventSource
+from infra.building_blocks.stack_key import StackKey
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 
 
-class ResolveStack(StageStack):
+class ResolveStack(DeploymentStack):
     """events.received -> resolve_identity -> identity, states, events.resolved."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "resolve", deployment=deployment)
-        self.key = StageKey(self, "resolve")
-        self.tables = {table: StageTable(self, table) for table in (Table.IDENTITY, Table.STATES)}
-        self.function = StageFunction(
+        self.key = StackKey(self, "resolve")
+        self.tables = {
+            table: VersionedTable(self, table) for table in (Table.IDENTITY, Table.STATES)
+        }
+        self.function = PythonFunction(
             self,
             Function.RESOLVE_IDENTITY,
             description="Folds events into their fragments' state and joins people",
@@ -39,4 +41,4 @@ class ResolveStack(StageStack):
             *use_rows(self, Do.GET, Do.BATCH_GET, Do.PUT, rows=[StateRow, SealedIdsRow]),
         )
         for topic in CONSUMED_TOPICS[Function.RESOLVE_IDENTITY]:
-            KafkaMapping(self, self.function, topic)
+            KafkaEventSource(self, self.function, topic)

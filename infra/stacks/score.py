@@ -6,21 +6,21 @@ from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table
 from desireline.rows import JourneyRow, QuarantineRow, StateRow
-from infra.building_blocks.function import StageFunction
-from infra.building_blocks.kafka_event_source import KafkaMapping
+from infra.building_blocks.function import PythonFunction
+from infra.building_blocks.kafka_event_source import KafkaEventSource
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import StageTable, rows_of, table_environment, use_rows
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 
 
-class ScoreStack(StageStack):
+class ScoreStack(DeploymentStack):
     """events.resolved, identity.changed -> score_journey -> journeys."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "score", deployment=deployment)
-        self.table = StageTable(self, Table.JOURNEYS)
-        self.function = StageFunction(
+        self.table = VersionedTable(self, Table.JOURNEYS)
+        self.function = PythonFunction(
             self,
             Function.SCORE_JOURNEY,
             description="Scores the subjects whose state or persons have changed",
@@ -40,4 +40,4 @@ class ScoreStack(StageStack):
             *use_rows(self, Do.PUT, rows=[QuarantineRow]),
         )
         for topic in CONSUMED_TOPICS[Function.SCORE_JOURNEY]:
-            KafkaMapping(self, self.function, topic)
+            KafkaEventSource(self, self.function, topic)

@@ -13,18 +13,18 @@ from constructs import Construct
 from desireline.contracts import MAX_MESSAGE_BYTES, TOPICS, Topic, TopicSpec
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.log_group import log_group
-from infra.building_blocks.stack_key import StageKey
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.stack_key import StackKey
+from infra.deployment import Deployment, DeploymentStack
 
 BROKERS = 3
 
 
-class StreamingStack(StageStack):
+class StreamingStack(DeploymentStack):
     """Three brokers in three zones, IAM for every connection, TLS everywhere."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "streaming", deployment=deployment)
-        self.key = StageKey(self, "streaming")
+        self.key = StackKey(self, "streaming")
         self.cluster = self._cluster()
         self.topics = {topic: self._topic(topic, spec) for topic, spec in TOPICS.items()}
         self.publish("kafka", "cluster-arn", value=self.cluster.attr_arn)

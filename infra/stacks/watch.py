@@ -9,20 +9,20 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.building_blocks.playbook_machine import machine_arn
-from infra.building_blocks.stack_key import StageKey
-from infra.deployment import Deployment, StageStack
+from infra.building_blocks.stack_key import StackKey
+from infra.deployment import Deployment, DeploymentStack
 from infra.watch.alarms import AlarmRow, Severity, alarm_rows
 from infra.watch.dashboard import rows_of_graphs
 
 RUNBOOK = "docs/operations.md"
 
 
-class WatchStack(StageStack):
+class WatchStack(DeploymentStack):
     """Pages and tickets are two topics, so that each can go its own way."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "watch", deployment=deployment)
-        self.key = StageKey(self, "watch", services=["cloudwatch.amazonaws.com"])
+        self.key = StackKey(self, "watch", services=["cloudwatch.amazonaws.com"])
         self.topics = {severity: self._topic(severity) for severity in Severity}
         self.alarms = {
             row.name: self._alarm(row) for row in alarm_rows(deployment.settings.sources)
@@ -69,7 +69,7 @@ class WatchStack(StageStack):
     def _value(self, value: str) -> str:
         kind, _, path = value.partition(":")
         if kind == "mapping":
-            return self.learn("mappings", *path.split("/"))
+            return self.learn("event_sources", *path.split("/"))
         if kind == "parameter":
             return self.learn(*path.split("/"))
         if value == "machine":

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 import infra.app
 from desireline.contracts import Function
-from infra.settings import PRODUCERS, context, stage_settings
+from infra.settings import PRODUCERS, context, deployment_settings
 
 STAGES = context()["stages"]
 
@@ -25,7 +25,7 @@ def stages() -> dict[str, Any]:
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_the_stages_of_the_repository_are_accepted(stage: str) -> None:
-    settings = stage_settings(STAGES, stage)
+    settings = deployment_settings(STAGES, stage)
     assert set(settings.functions) == set(Function)
 
 
@@ -33,37 +33,37 @@ def test_producers_that_would_exhaust_the_brokers_are_refused(stages: dict[str, 
     for function in PRODUCERS:
         stages["prod"]["functions"][function]["reserved_concurrency"] = 334
     with pytest.raises(ValidationError, match="exceeds the brokers' limit"):
-        stage_settings(stages, "prod")
+        deployment_settings(stages, "prod")
 
 
 def test_a_producer_without_a_limit_is_refused(stages: dict[str, Any]) -> None:
     stages["prod"]["functions"]["receive_webhook"]["reserved_concurrency"] = None
     with pytest.raises(ValidationError, match="producers need a reserved concurrency: receive"):
-        stage_settings(stages, "prod")
+        deployment_settings(stages, "prod")
 
 
 def test_more_than_an_account_has_is_refused(stages: dict[str, Any]) -> None:
     stages["prod"]["functions"]["score_journey"]["reserved_concurrency"] = 500
     with pytest.raises(ValidationError, match="exceeds an account's default"):
-        stage_settings(stages, "prod")
+        deployment_settings(stages, "prod")
 
 
 def test_a_stream_that_forgets_before_retries_end_is_refused(stages: dict[str, Any]) -> None:
-    stages["dev"]["mappings"]["stream_record_age_seconds"] = 86400
+    stages["dev"]["event_sources"]["stream_record_age_seconds"] = 86400
     with pytest.raises(ValidationError, match="stream_record_age_seconds"):
-        stage_settings(stages, "dev")
+        deployment_settings(stages, "dev")
 
 
 def test_a_function_without_settings_is_refused(stages: dict[str, Any]) -> None:
     del stages["dev"]["functions"]["archive_history"]
     with pytest.raises(ValidationError, match="no settings for archive_history"):
-        stage_settings(stages, "dev")
+        deployment_settings(stages, "dev")
 
 
 def test_a_misspelt_setting_is_refused(stages: dict[str, Any]) -> None:
     stages["dev"]["holdout_percents"] = 20
     with pytest.raises(ValidationError, match="holdout_percents"):
-        stage_settings(stages, "dev")
+        deployment_settings(stages, "dev")
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,17 @@ def test_storage_is_named_for_brokers_that_have_some(
 ) -> None:
     stages["dev"]["kafka"] |= {"broker_type": broker, "storage_gb": storage}
     with pytest.raises(ValidationError, match="storage_gb"):
-        stage_settings(stages, "dev")
+        deployment_settings(stages, "dev")
 
 
 def test_for_the_local_cloud_nothing_but_the_windows_changes() -> None:
-    dev = stage_settings(STAGES, "dev")
+    dev = deployment_settings(STAGES, "dev")
     hurried = dev.without_windows()
-    assert hurried.mappings.window_seconds == hurried.mappings.stream_window_seconds == 0
-    assert 0 < hurried.mappings.archive_window_seconds < dev.mappings.archive_window_seconds
-    assert hurried.model_copy(update={"mappings": dev.mappings}) == dev
+    assert hurried.event_sources.window_seconds == hurried.event_sources.stream_window_seconds == 0
+    assert (
+        0 < hurried.event_sources.archive_window_seconds < dev.event_sources.archive_window_seconds
+    )
+    assert hurried.model_copy(update={"event_sources": dev.event_sources}) == dev
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from desireline.contracts import Function, Table
 from infra.app import compose, deployment_from
-from infra.settings import context, stage_settings
+from infra.settings import context, deployment_settings
 from infra.source_settings import EXAMPLE, MixpanelExport, Sources, TopicSource
 from tests.infrastructure.assembly import (
     ACCOUNT,
@@ -252,11 +252,11 @@ def test_what_is_pulled_needs_its_sender() -> None:
     stages = copy.deepcopy(context()["stages"])
     stages["dev"] |= {"sources": {"mixpanel_export": EXPORT}, "senders": ["segment"]}
     with pytest.raises(ValidationError, match="name it"):
-        stage_settings(stages, "dev")
+        deployment_settings(stages, "dev")
 
 
 def test_examples_replace_no_sources_of_ones_own() -> None:
     stages = copy.deepcopy(context()["stages"])
     stages["dev"]["sources"] = {"topics": [{**TOPIC, "group": "mine"}]}
-    settings = stage_settings(stages, "dev")
+    settings = deployment_settings(stages, "dev")
     assert settings.with_example_sources() is settings

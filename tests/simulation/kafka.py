@@ -126,7 +126,7 @@ class _Group:
     busy: bool = False
 
 
-class KafkaMapping:
+class KafkaEventSource:
     """One topic to one function: batches, partial responses, bisection, retries, dead letters."""
 
     def __init__(

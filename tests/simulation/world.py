@@ -25,7 +25,7 @@ from desireline.score.score_journey import ScoreJourneys
 from desireline_local.demo.in_memory import OneSecret, Silent
 from desireline_local.sender_side.signing import sign
 from tests.simulation.faults import Faults
-from tests.simulation.kafka import KafkaMapping, SimProducer, Topics
+from tests.simulation.kafka import KafkaEventSource, SimProducer, Topics
 from tests.simulation.operators import Operators
 from tests.simulation.oracle import events_of
 from tests.simulation.processes import Function
@@ -196,7 +196,7 @@ class World:
 
         self._senders.invoke(f"receive[{number}]", body, done=done, died=again, timeout=RECEIVE_MS)
 
-    def _mappings(self) -> list[KafkaMapping]:
+    def _mappings(self) -> list[KafkaEventSource]:
         score, start = self._function(self._score), self._function(self._start)
         wanted: Sequence[tuple[str, Topic, Function]] = (
             ("resolve", Topic.EVENTS_RECEIVED, self._function(self._resolve)),
@@ -206,7 +206,7 @@ class World:
             ("start", Topic.JOURNEYS_SCORED, start),
         )
         return [
-            KafkaMapping(
+            KafkaEventSource(
                 name=name,
                 topic=topic,
                 topics=self.topics,
