@@ -73,10 +73,6 @@ class Workflow(Protocol):
         """Start an execution; one of that name that runs or ran already is success."""
         ...
 
-    def stop(self, *, name: str, cause: str) -> None:
-        """Stop the execution if it runs; one that does not run is success."""
-        ...
-
 
 class Queue(Protocol):
     """The queue of a channel."""

@@ -36,17 +36,6 @@ class StateMachine:
                 if error.response["Error"].get("Code") != "ExecutionAlreadyExists":
                     raise
 
-    def stop(self, *, name: str, cause: str) -> None:
-        with _translated():
-            try:
-                self._client.stop_execution(
-                    executionArn=f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}",
-                    cause=cause,
-                )
-            except ClientError as error:
-                if error.response["Error"].get("Code") != "ExecutionDoesNotExist":
-                    raise
-
 
 @contextmanager
 def _translated() -> Iterator[None]:
