@@ -62,6 +62,9 @@ DENIALS = frozenset(
 """With those of a key, which all begin with KMS: AWS would say so of any request."""
 
 
+QUICK_SECONDS = 0.7
+
+
 def config(*, attempts: int = 4, read_timeout: float = 5.0, connect_timeout: float = 2.0) -> Config:
     """Waits that end before a function does; `attempts` counts the first call."""
     return Config(
@@ -82,6 +85,13 @@ def _session() -> Any:
 def client(service: str, **waits: Any) -> Any:
     """A boto3 client of that service; waits: as of `config`."""
     return _session().client(service, config=config(**waits))
+
+
+def quick_client(service: str) -> Any:
+    """Make a client that fails before a sender's deadline.
+
+    It tries once, because a request may need several clients in turn, and the sender retries."""
+    return client(service, attempts=1, read_timeout=QUICK_SECONDS, connect_timeout=QUICK_SECONDS)
 
 
 def error_of(error: ClientError | BotoCoreError) -> Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -35,6 +36,11 @@ class StateMachine:
             except ClientError as error:
                 if error.response["Error"].get("Code") != "ExecutionAlreadyExists":
                     raise
+
+
+def timestamp(milliseconds: int) -> str:
+    """Return a time in the form of a Wait state: RFC 3339 with T and Z, in whole seconds."""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager
