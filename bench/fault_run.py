@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import orjson
 
+from bench.read_topic import read_topic
 from desireline.contracts import Table, Topic
 from desireline.errors import RetryableError
 from desireline.events import AliasType, CanonicalEvent
@@ -33,7 +34,6 @@ from desireline_local.cloud import LocalCloud
 from desireline_local.demo.ledger import all_rows
 from desireline_local.demo.run import MAILBOX, mail, prepare
 from desireline_local.demo.world import CloudWorld
-from desireline_local.kafka.read_all import read_topic
 from desireline_local.sender_side.signing import sign
 from desireline_operate.compose import Redriving
 

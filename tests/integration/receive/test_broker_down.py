@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from bench.read_topic import read_topic
 from desireline.adapters.aws import QUICK_SECONDS, _session, quick_client
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
@@ -30,7 +31,6 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import load_senders
 from desireline.throttle import ANY, Limit, Throttle
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
-from desireline_local.kafka.read_all import read_topic
 from desireline_local.sender_side.signing import sign
 
 SECRET = b"secret"
