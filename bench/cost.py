@@ -22,7 +22,7 @@ import orjson
 from bench import mature
 from bench.figures import say
 from bench.hot_leads import epoch, in_time
-from bench.load import post_calls
+from bench.load import behind, post_calls
 from desireline.contracts import Table, Topic
 from desireline.rows import EnrolmentRow
 from desireline_learning.simulator.company import Company
@@ -165,7 +165,7 @@ class CountedRun:
         self._world.settle()
         until = time.monotonic() + PATIENCE
         poller = self._cloud.at.polling()
-        while poller.behind():
+        while behind(poller):
             assert time.monotonic() < until, "the archive does not get through"
             time.sleep(0.5)
 

@@ -104,10 +104,7 @@ class Addresses:
 
     def secret(self, name: str) -> bytes:
         """Return the current value of a sender's secret."""
-        answer = self.client("secretsmanager").get_secret_value(
-            SecretId=f"{self.deployment}/{name}"
-        )
-        return str(answer["SecretString"]).strip().encode()
+        return self.as_deployment().secret(name)
 
 
 class LocalCloud:

@@ -121,15 +121,20 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], *, seconds: float = 8.0) 
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=seconds)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(alive, timeout=30)
+    kill(alive)
     for process in processes:
         process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         _watcher.send("-", process.pid)
+
+
+def kill(members: Sequence[psutil.Process]) -> None:
+    """Kill processes, and wait until they have ended."""
+    for member in members:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(members, timeout=30)
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:

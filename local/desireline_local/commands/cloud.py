@@ -13,9 +13,8 @@ from rich.table import Table
 from desireline_local import supervisor
 from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses
-from desireline_local.commands.running import the_cloud
+from desireline_local.commands.running import running_cloud, start_cloud, the_cloud
 from desireline_local.processes import resident_bytes
-from desireline_local.supervisor import StartError, UnreadyError
 from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail
 from desireline_operate.cli.times import format_time, parse_span
 from desireline_operate.deployment import NotRunningError
@@ -34,24 +33,12 @@ def up(
     ] = IDLE_SECONDS,
 ) -> None:
     """Start the local cloud in the background. The first start downloads Kafka and AWS."""
-    try:
-        cloud = supervisor.running()
-    except UnreadyError as error:
-        raise fail(str(error)) from error
-    except NotRunningError:
-        pass
-    else:
+    cloud = running_cloud(unready_code=1)
+    if cloud is not None:
         console.print("The local cloud is already running.")
         show_addresses(cloud.addresses)
         return
-    began = time.monotonic()
-    try:
-        with console.status("starting") as status:
-            cloud = supervisor.start(status.update, bootstrap=bootstrap, idle=idle)
-    except StartError as error:
-        raise fail(f"the local cloud did not start: {error}") from error
-    console.print(f"Ready after {time.monotonic() - began:.0f} s.")
-    show_addresses(cloud.addresses)
+    show_addresses(start_cloud(bootstrap=bootstrap, idle=idle).addresses)
     console.print("Stop it with 'make down'.")
 
 

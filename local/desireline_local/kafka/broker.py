@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,18 +96,13 @@ class Kafka:
     ) -> None:
         resolved = jars(report)
         self._classpath = f"{resolved}/jars/*:{resolved}/modules/*"
-        self._nodes = [Node(number + 1, home / f"node-{number + 1}") for number in range(nodes)]
+        self.nodes = [Node(number + 1, home / f"node-{number + 1}") for number in range(nodes)]
         self._replicas = min(3, nodes)
 
     @property
     def bootstrap(self) -> str:
         """host:port of every node."""
-        return ",".join(f"{LOOPBACK}:{node.port}" for node in self._nodes)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """The nodes, for tests that kill a node."""
-        return self._nodes
+        return ",".join(f"{LOOPBACK}:{node.port}" for node in self.nodes)
 
     def __enter__(self) -> Kafka:
         self.start()
@@ -119,13 +113,13 @@ class Kafka:
 
     def start(self) -> None:
         """Format the storage and start all nodes. Raises BrokerError."""
-        for node in self._nodes:
+        for node in self.nodes:
             node.home.mkdir(parents=True, exist_ok=True)
             node.config.write_text(self._properties(node))
         self._format()
-        for node in self._nodes:
+        for node in self.nodes:
             self.start_node(node)
-        for node in self._nodes:
+        for node in self.nodes:
             self.wait(node)
 
     def start_node(self, node: Node) -> None:
@@ -149,28 +143,16 @@ class Kafka:
         node.process.send_signal(signal.SIGKILL)
         node.process.wait()
 
-    @contextmanager
-    def frozen(self, node: Node) -> Iterator[None]:
-        """Freeze a node for the block: its connections stay open, but it does not answer."""
-        assert node.process is not None
-        node.process.send_signal(signal.SIGSTOP)
-        # A thread that has not stopped yet could still answer.
-        os.waitpid(node.process.pid, os.WUNTRACED)
-        try:
-            yield
-        finally:
-            node.process.send_signal(signal.SIGCONT)
-
     def stop(self) -> None:
         """End all nodes, with SIGTERM first, and remove their data."""
-        stop([node.process for node in self._nodes if node.process], seconds=STOP_SECONDS)
-        for node in self._nodes:
+        stop([node.process for node in self.nodes if node.process], seconds=STOP_SECONDS)
+        for node in self.nodes:
             shutil.rmtree(node.home, ignore_errors=True)
 
     def _format(self) -> None:
         cluster = kafka_id()
         voters = ",".join(
-            f"{node.id}@{LOOPBACK}:{node.controller}:{node.directory}" for node in self._nodes
+            f"{node.id}@{LOOPBACK}:{node.controller}:{node.directory}" for node in self.nodes
         )
         formats = [
             self._java(
@@ -179,9 +161,9 @@ class Kafka:
                 *("--initial-controllers", voters),
                 log=node.log,
             )
-            for node in self._nodes
+            for node in self.nodes
         ]
-        for node, process in zip(self._nodes, formats, strict=True):
+        for node, process in zip(self.nodes, formats, strict=True):
             if process.wait():
                 raise BrokerError(f"Kafka could not format:\n{node.log.read_text()[-2000:]}")
 
@@ -193,7 +175,7 @@ class Kafka:
 
     def _properties(self, node: Node) -> str:
         listeners = f"PLAINTEXT://{LOOPBACK}:{node.port},CONTROLLER://{LOOPBACK}:{node.controller}"
-        controllers = ",".join(f"{LOOPBACK}:{one.controller}" for one in self._nodes)
+        controllers = ",".join(f"{LOOPBACK}:{one.controller}" for one in self.nodes)
         in_sync = max(1, self._replicas - 1)
         values = {
             "process.roles": "broker,controller",

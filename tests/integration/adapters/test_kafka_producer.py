@@ -15,6 +15,7 @@ from desireline.adapters.kafka import KafkaProducer
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, free_port
+from tests.worlds.frozen_broker import frozen
 
 Topics = Callable[..., str]
 
@@ -92,7 +93,7 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
     name = topic()
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
     producer.warm()
-    with kafka.frozen(kafka.nodes[0]):
+    with frozen(kafka.nodes[0]):
         producer.produce(Outgoing(name, "k", b"first"))
         with pytest.raises(UnavailableError, match="not acknowledged"):
             producer.flush(0.5)
@@ -108,7 +109,7 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
 def test_failures_of_one_flush_are_not_told_by_the_next(kafka: Kafka, topic: Topics) -> None:
     name = topic()
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
-    with kafka.frozen(kafka.nodes[0]):
+    with frozen(kafka.nodes[0]):
         producer.produce(Outgoing(name, "k", b"lost"))
         with pytest.raises(UnavailableError):
             producer.flush(0.2)

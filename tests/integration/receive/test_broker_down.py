@@ -32,6 +32,7 @@ from desireline.receive.senders import load_senders
 from desireline.throttle import ANY, Limit, Throttle
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
 from desireline_local.sender_side.signing import sign
+from tests.worlds.frozen_broker import frozen
 
 SECRET = b"secret"
 TIGHTEST = min(sender.deadline for sender in load_senders().values())
@@ -166,7 +167,7 @@ def test_a_broker_that_stands_still_is_a_503_while_the_sender_waits(own_kafka: K
     receive = receiving(producer)
     insist(receive, [1])
     producer.seconds, producer.failures = 0.0, []
-    with own_kafka.frozen(own_kafka.nodes[0]):
+    with frozen(own_kafka.nodes[0]):
         assert receive(webhook(2)).status == 503
     assert 0 < producer.seconds <= DEADLINE * ANSWER_SHARE
     assert NOT_WAITED_FOR in producer.failures[0]
