@@ -1,4 +1,4 @@
-"""The queue of a channel with its dead letters, and its mapping to the function that delivers."""
+"""The queue of a channel, its dead-letter queue, and its event source mapping."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pascal_case(channel: str) -> str:
 
 
 class ChannelQueue(Construct):
-    """Messages that could not be handled `queue_receives` times lie in `dead`."""
+    """A queue. Messages that failed `queue_receives` times go to `dead`."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class ChannelQueue(Construct):
         )
 
     def send_statements(self) -> list[iam.PolicyStatement]:
-        """What a function needs to put messages into the queue."""
+        """Make the statements for sending messages to the queue."""
         return [
             iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue_arn]),
             key_use(self._stack, self._key.key_arn, service="sqs", write=True),
         ]
 
     def deliver_to(self, function: PythonFunction) -> lambda_.CfnEventSourceMapping:
-        """Let the function handle the messages, a partial batch at a time."""
+        """Let the function handle the messages, with partial batch responses."""
         settings = self._stack.deployment.settings
         function.allow(
             iam.PolicyStatement(
@@ -95,7 +95,7 @@ class ChannelQueue(Construct):
             batch_size=settings.event_sources.queue_batch_size,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(
-                # As many as the function may be at once: more would be received in vain.
+                # The function's own concurrency: it would be throttled for more batches.
                 maximum_concurrency=max(
                     2, settings.functions[function.function].reserved_concurrency or 2
                 )

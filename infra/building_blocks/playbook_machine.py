@@ -1,4 +1,4 @@
-"""The generic state machine that waits for playbooks' due times."""
+"""The state machine that waits for the due times of all playbooks."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from infra.deployment import DeploymentStack
 
 
 class StreamEventSource(Construct):
-    """One table's stream to one function; retries end before the stream forgets a record."""
+    """The mapping of a table's stream to a function. Retries end before a record expires."""
 
     def __init__(self, stack: DeploymentStack, function: PythonFunction, table: Table) -> None:
         super().__init__(stack, f"{function.node.id}From{table.value.title()}")
