@@ -22,6 +22,7 @@ from cdk_nag import AwsSolutionsChecks
 from infra.deployment import Deployment, DeploymentStack
 from infra.layers import NotBuiltError
 from infra.settings import Synthesis, context, deployment_settings
+from infra.stacks.announce import AnnounceStack
 from infra.stacks.archive import ArchiveStack
 from infra.stacks.intervene import InterveneStack
 from infra.stacks.network import NetworkStack
@@ -31,6 +32,7 @@ from infra.stacks.recover import QuarantineStack
 from infra.stacks.resolve import ResolveStack
 from infra.stacks.score import ScoreStack
 from infra.stacks.streaming import StreamingStack
+from infra.stacks.tables import TablesStack
 from infra.stacks.watch import WatchStack
 
 
@@ -67,11 +69,13 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
         ]
     stacks: list[DeploymentStack] = [
         *before,
+        TablesStack(app, deployment=deployment),
         ArchiveStack(app, deployment=deployment),
         ResolveStack(app, deployment=deployment),
         ScoreStack(app, deployment=deployment),
         InterveneStack(app, deployment=deployment),
-        # The door opens last: what comes in finds whoever is to take it further.
+        AnnounceStack(app, deployment=deployment),
+        # Receiving comes last: whoever handles what comes in is there already.
         ReceiveStack(app, deployment=deployment),
         *(
             [SourcesStack(app, deployment=deployment)]

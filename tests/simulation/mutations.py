@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from desireline.adapters import memory
 from desireline.adapters.memory import MemoryStore
 from desireline.announce import publish_changes
 from desireline.errors import ConflictError, RetryableError, UnavailableError
@@ -23,6 +24,7 @@ from desireline.resolve import accounts, fold, link, persons
 from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import (
     Check,
+    ClaimRow,
     ClaimState,
     EnrolmentState,
     JourneyRow,
@@ -38,7 +40,7 @@ from tests.simulation.scenario import leaving
 
 Patch = pytest.MonkeyPatch
 
-NO_CHECK = Check(SuppressionRow(who="nobody", reason="none", at=0))
+NO_CHECK = Check(SuppressionRow(target="nobody", reason="none", at=0))
 """Demands what is always so."""
 
 
@@ -236,6 +238,11 @@ def _published_past_a_failure(patch: Patch) -> None:
         call(self, changes)
 
     patch.setattr(publish_changes.PublishChanges, "__call__", all_is_well)
+
+
+def _claims_not_announced(patch: Patch) -> None:
+    announced = tuple(row for row in memory.ANNOUNCED_ROWS if row is not ClaimRow)
+    patch.setattr(memory, "ANNOUNCED_ROWS", announced)
 
 
 def _only_new_subjects_told(patch: Patch) -> None:
@@ -451,6 +458,7 @@ MUTATIONS = (
     ),
     Mutation("a score is as of its record", "6", _score_as_of_the_record),
     Mutation("streams go on past what failed", "1", _published_past_a_failure),
+    Mutation("a stream's filter drops claims", "1", _claims_not_announced),
     Mutation("only the subject that gained is told", "5", _only_new_subjects_told),
     Mutation("merges are not announced", "5", _merges_untold),
     Mutation("members are not announced", "5", _members_untold),

@@ -37,7 +37,7 @@ def producer(settings: KafkaSettings, probe: Topic = Topic.EVENTS_RECEIVED) -> K
 
 def suppressions(tables: Mapping[Table, str], metrics: Metrics, dynamodb: Any) -> Suppressions:
     """Return the suppressed persons, as the table lists them."""
-    return DynamoSuppressions(dynamodb, tables[Table.INTERVENTIONS], WallClock(), metrics)
+    return DynamoSuppressions(dynamodb, tables[Table.ADMISSION], WallClock(), metrics)
 
 
 def mapper(plan: TrackingPlan, secrets: Secrets, suppressed: Suppressions) -> EventMapper:

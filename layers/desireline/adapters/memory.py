@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from desireline.contracts import ANNOUNCED_TABLES
 from desireline.errors import ConflictError, Failure, RetryableError, TerminalError
-from desireline.rows import Change, Check, Put, Ref, Row
+from desireline.rows import ANNOUNCED_ROWS, Change, Check, Put, Ref, Row
 
 R = TypeVar("R", bound=Row)
 _Key = tuple[str, str, str]
@@ -69,7 +68,7 @@ class MemoryStore:
         new = row.but(version=row.version + 1)
         self.rows[key] = new
         self.writes += 1
-        if row.table in ANNOUNCED_TABLES:
+        if type(row) in ANNOUNCED_ROWS:
             self.streams[key].append(Change(f"{next(self._ids)}", old, new))
 
     @staticmethod

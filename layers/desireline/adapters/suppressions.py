@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from desireline.adapters.dynamodb import row_of
 from desireline.errors import UnavailableError
 from desireline.ports import Clock, Metrics
-from desireline.rows import EdgeSuppressionRow
+from desireline.rows import SuppressionLogRow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -35,7 +35,7 @@ class DynamoSuppressions:
         self._table = table
         self._wall = wall
         self._metrics = metrics
-        self._rows: dict[str, EdgeSuppressionRow] = {}
+        self._rows: dict[str, SuppressionLogRow] = {}
         self._held: frozenset[str] = frozenset()
         self._read_at: int | None = None
         self._due = 0
@@ -58,31 +58,31 @@ class DynamoSuppressions:
         self._take(rows)
         self._read_at, self._due = now, now + FRESH
 
-    def _take(self, rows: list[EdgeSuppressionRow]) -> None:
+    def _take(self, rows: list[SuppressionLogRow]) -> None:
         for row in rows:
-            known = self._rows.get(row.who)
+            known = self._rows.get(row.target)
             if known is None or (row.at, row.lifted) >= (known.at, known.lifted):
-                self._rows[row.who] = row
-        self._held = frozenset(who for who, row in self._rows.items() if not row.lifted)
+                self._rows[row.target] = row
+        self._held = frozenset(target for target, row in self._rows.items() if not row.lifted)
 
-    def _read(self) -> list[EdgeSuppressionRow]:
+    def _read(self) -> list[SuppressionLogRow]:
         # Also where the newest are many: those that were there at the last look are known.
         newest = max((row.at for row in self._rows.values()), default=0)
         seen = max(newest, self._read_at or 0)
-        found: list[EdgeSuppressionRow] = []
+        found: list[SuppressionLogRow] = []
         start: dict[str, Any] = {}
         while True:
             answer = self._client.query(
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk > :since",
                 ExpressionAttributeValues={
-                    ":pk": {"S": EdgeSuppressionRow.partition_key()},
-                    ":since": {"S": EdgeSuppressionRow.since(max(0, seen - OVERLAP))},
+                    ":pk": {"S": SuppressionLogRow.partition_key()},
+                    ":since": {"S": SuppressionLogRow.since(max(0, seen - OVERLAP))},
                 },
                 **start,
             )
             rows = (row_of(item) for item in answer["Items"])
-            found += [row for row in rows if isinstance(row, EdgeSuppressionRow)]
+            found += [row for row in rows if isinstance(row, SuppressionLogRow)]
             if "LastEvaluatedKey" not in answer:
                 return found
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}

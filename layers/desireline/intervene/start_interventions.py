@@ -33,10 +33,10 @@ from desireline.rows import (
     EnrolmentState,
     Outcome,
     Put,
-    QuarantineRow,
     SlotRow,
     SubjectRow,
 )
+from desireline.set_aside import SetAside
 
 ATTEMPTS = 10
 """How often a conflict is met by reading again, before the record is left to be retried."""
@@ -67,6 +67,9 @@ class StartInterventions:
         self._wall = wall
         self._metrics = metrics
         self._holdout_percent = holdout_percent
+        self._set_aside = SetAside(
+            component="intervene", store=store, clock=clock, wall=wall, metrics=metrics
+        )
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:
         """Start what these records trigger. Triggers are independent: one that fails, and is to be
@@ -82,7 +85,7 @@ class StartInterventions:
             except RetryableError as error:
                 tally.fail([record], type(error).__name__)
             except TerminalError as error:
-                self._set_aside(record, error, tally)
+                self._set_aside(record, error.reason, error.detail, tally)
         return tally.result()
 
     def _one(self, record: Record, value: bytes) -> None:
@@ -95,23 +98,6 @@ class StartInterventions:
                     name=execution_name(entry.playbook.name, entry.enrolment),
                     payload={"enrolment": entry.enrolment},
                 )
-
-    def _set_aside(self, record: Record, error: TerminalError, tally: Tally) -> None:
-        row = QuarantineRow.of(
-            record,
-            stage="intervene",
-            reason=error.reason,
-            detail=error.detail,
-            at=self._clock.now(),
-            stored_at=self._wall.now(),
-        )
-        try:
-            if self._store.get(row.ref) is None:
-                self._store.write(Put(row))
-            tally.quarantined.append((record, error.reason))
-            self._metrics.count("records_quarantined")
-        except RetryableError as failure:
-            tally.fail([record], type(failure).__name__)
 
     def _entries(self, topic: str, value: bytes) -> list[Entry]:
         try:

@@ -1,7 +1,7 @@
-"""Table quarantine: what could not be taken further, so that it is found by what it is.
+"""Table quarantine: what a component could not handle, as it was set aside and as it is listed.
 
-Whatever lies here points to a raw body, or holds the record of a later stage; it goes when the raw
-archive's bodies go.
+A row points to a raw body, or holds the record of a later component. It expires with the raw
+bodies of the archive.
 """
 
 from __future__ import annotations
@@ -119,3 +119,28 @@ class CasePageRow(Row):
     @classmethod
     def ref_to(cls, day: int, group: Group, number: int) -> Ref[CasePageRow]:
         return Ref(cls, cls.partition_key(day, "#".join(group)), f"{number:09d}")
+
+
+class SetAsideRow(Row):
+    """R#topic#partition#offset: a record that a function without a Kafka client could not handle.
+
+    The table's stream announces it on events.quarantined, from which its case is made. at: journey
+    time, epoch ms. record: empty if it is longer than the limit of desireline.set_aside.
+    """
+
+    table: ClassVar[Table] = Table.QUARANTINE
+    prefix: ClassVar[str] = "R#"
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    source: str
+    reason: str
+    detail: str = ""
+    record: str = ""
+    key: str | None = None
+    at: int
+
+    @property
+    def pk(self) -> str:
+        return self.partition_key(self.topic, self.partition, self.offset)

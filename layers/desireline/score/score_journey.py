@@ -27,9 +27,10 @@ from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
 from desireline.ports import BatchStore, Clock, Metrics
 from desireline.records import BatchResult, Record, Tally
-from desireline.rows import JourneyRow, Put, QuarantineRow
+from desireline.rows import JourneyRow, Put
 from desireline.score.assess import assess_all, reasons
 from desireline.score.models.package import Model
+from desireline.set_aside import SetAside
 
 ATTEMPTS = 8
 """How often a conflict is met by reading again, before the records are left to be retried."""
@@ -84,6 +85,9 @@ class ScoreJourneys:
         self._model = model
         self._wall = wall
         self._metrics = metrics
+        self._set_aside = SetAside(
+            component="score", store=store, clock=wall, wall=wall, metrics=metrics
+        )
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:
         """Score the subjects that these records name. Subjects are independent: the records of one
@@ -106,7 +110,7 @@ class ScoreJourneys:
                 named.append((record, _cause(record.topic, record.value)))
             except ValidationError as error:
                 detail = f"{error.error_count()} errors"
-                self._quarantine(record, "unreadable_record", detail, tally)
+                self._set_aside(record, "unreadable_record", detail, tally)
         subjects = read_all(self._store, [cause.subject for _, cause in named])
         requests: dict[str, _Request] = {}
         for (record, cause), subject in zip(named, subjects, strict=True):
@@ -122,22 +126,7 @@ class ScoreJourneys:
             tally.fail(records, str(failure))
             return
         for record in records:
-            self._quarantine(record, failure.reason, failure.detail, tally)
-
-    def _quarantine(self, record: Record, reason: str, detail: str, tally: Tally) -> None:
-        now = self._wall.now()
-        row = QuarantineRow.of(
-            record, stage="score", reason=reason, detail=detail, at=now, stored_at=now
-        )
-        try:
-            self._store.write(Put(row))
-        except ConflictError:
-            pass  # A repeat: it is in quarantine already.
-        except RetryableError as unwritten:
-            tally.fail([record], str(unwritten))
-            return
-        tally.quarantined.append((record, reason))
-        self._metrics.count("records_quarantined")
+            self._set_aside(record, failure.reason, failure.detail, tally)
 
     def _score(self, requests: Mapping[str, _Request], tally: Tally) -> dict[str, _Request]:
         """One round; returns the requests that met a conflict, by root."""
