@@ -151,6 +151,15 @@ class Function(StrEnum):
     SERVE_QUARANTINE = "serve_quarantine"
 
 
+class Component(StrEnum):
+    """The parts of the system that put what they cannot handle into quarantine."""
+
+    RECEIVE = "receive"
+    RESOLVE = "resolve"
+    SCORE = "score"
+    INTERVENE = "intervene"
+
+
 CONSUMED_TOPICS: dict[Function, tuple[Topic, ...]] = {
     Function.RESOLVE_IDENTITY: (Topic.EVENTS_RECEIVED,),
     Function.SCORE_JOURNEY: (Topic.EVENTS_RESOLVED, Topic.IDENTITY_CHANGED),

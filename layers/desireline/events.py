@@ -319,12 +319,13 @@ class RawWebhook(Message):
 class Quarantined(Message):
     """Something that could not be taken further (topic events.quarantined).
 
-    raw: of an event that its sender's body holds. record, key: of a record of a later stage.
+    component: which part could not. raw: of an event that its sender's body holds. record, key: of
+    a record of a later component.
     """
 
     id: str
     source: str
-    stage: str
+    component: str
     reason: str
     detail: str = ""
     event_name: str | None = None

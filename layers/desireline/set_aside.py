@@ -6,6 +6,7 @@ index_quarantine remains the only writer of cases.
 
 from __future__ import annotations
 
+from desireline.contracts import Component
 from desireline.errors import ConflictError, RetryableError
 from desireline.ports import Clock, Metrics, Store
 from desireline.records import Record, Tally
@@ -24,7 +25,7 @@ class SetAside:
     """
 
     def __init__(
-        self, *, component: str, store: Store, clock: Clock, wall: Clock, metrics: Metrics
+        self, *, component: Component, store: Store, clock: Clock, wall: Clock, metrics: Metrics
     ) -> None:
         self._component = component
         self._store = store
@@ -50,7 +51,7 @@ class SetAside:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            stage=self._component,
+            component=self._component,
             source=record.topic,
             reason=reason,
             detail=detail,

@@ -69,11 +69,13 @@ def synthesise(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProce
 
 
 @pytest.fixture(scope="session")
-def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assembly]:
+def synthesised(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[..., Assembly]:
     """Assemblies by name. Each is made once for all workers of a run, as pytest-xdist's manual
     advises: they share the parent of their temporary folders."""
     base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "synth"
+    shared = (base if worker_id == "master" else base.parent) / "synth"
     shared.mkdir(exist_ok=True)
     read: dict[str, Assembly] = {}
 

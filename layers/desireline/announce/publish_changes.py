@@ -202,11 +202,11 @@ def claim_reference(row: ClaimRow) -> ClaimReference:
 
 
 def quarantined(row: SetAsideRow) -> Quarantined:
-    """A record that a stage behind the edge could not take further."""
+    """A record that a function without a Kafka client set aside."""
     return Quarantined(
         id=f"{row.topic}-{row.partition}-{row.offset}",
         source=row.source,
-        stage=row.stage,
+        component=row.component,
         reason=row.reason,
         detail=row.detail,
         record=row.record or None,

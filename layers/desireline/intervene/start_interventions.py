@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
-from desireline.contracts import Header, Topic
+from desireline.contracts import Component, Header, Topic
 from desireline.errors import ConflictError, RetryableError, TerminalError, UnknownSchemaError
 from desireline.events import JourneyScored, ResolvedEvent
 from desireline.identity.trace import trace_subject
@@ -68,7 +68,7 @@ class StartInterventions:
         self._metrics = metrics
         self._holdout_percent = holdout_percent
         self._set_aside = SetAside(
-            component="intervene", store=store, clock=clock, wall=wall, metrics=metrics
+            component=Component.INTERVENE, store=store, clock=clock, wall=wall, metrics=metrics
         )
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from desireline.contracts import SCHEMA_VERSION, Header, Topic
+from desireline.contracts import SCHEMA_VERSION, Component, Header, Topic
 from desireline.errors import RetryableError, TerminalError
 from desireline.events import CanonicalEvent, Quarantined, ResolvedEvent, Stamps
 from desireline.ports import BatchStore, Clock, Metrics, Producer
@@ -21,7 +21,6 @@ from desireline.resolve.fold import Fold, Folded
 from desireline.resolve.link import Link, Linked
 
 FLUSH_SECONDS = 10.0
-STAGE = "resolve"
 END_OF_TIME = 253_402_300_800_000
 """The year 10000: days of the epoch are stored in 32 bits."""
 NOTHING_NEW = Folded(frozenset(), frozenset(), frozenset())
@@ -103,7 +102,7 @@ class ResolveIdentity:
         message = Quarantined(
             id=f"{record.topic}-{record.partition}-{record.offset}",
             source=record.topic,
-            stage=STAGE,
+            component=Component.RESOLVE,
             reason=reason,
             detail=detail,
             record=(record.value or b"").decode("utf-8", "replace"),

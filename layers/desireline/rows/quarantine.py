@@ -20,7 +20,7 @@ class Group(NamedTuple):
     """What cases are counted by."""
 
     source: str
-    stage: str
+    component: str
     reason: str
     event: str
 
@@ -28,16 +28,17 @@ class Group(NamedTuple):
 class CaseRow(Row):
     """Q#id: one thing in quarantine, written once, then marked when it is replayed.
 
-    arrived: wall time, epoch ms; at: journey time. key, record: of a later stage's record; record
-    is None where it was too large or no text. counted_as: the event that it is counted under, where
-    the day has too many. replayed: the replay's id; repaired_as: the id of what it became.
+    arrived: wall time, epoch ms; at: journey time. key, record: of a later component's record;
+    record is None where it was too large or no text. counted_as: the event that it is counted
+    under, where the day has too many. replayed: the replay's id; repaired_as: the id of what it
+    became.
     """
 
     table: ClassVar[Table] = Table.QUARANTINE
     prefix: ClassVar[str] = "Q#"
     id: str
     source: str
-    stage: str
+    component: str
     reason: str
     detail: str = ""
     event_name: str = ""
@@ -59,7 +60,7 @@ class CaseRow(Row):
     @property
     def group(self) -> Group:
         event = self.event_name if self.counted_as is None else self.counted_as
-        return Group(self.source, self.stage, self.reason, event)
+        return Group(self.source, self.component, self.reason, event)
 
     @classmethod
     def ref_to(cls, case_id: str) -> Ref[CaseRow]:
@@ -73,17 +74,17 @@ class CaseGroupRow(Row):
     prefix: ClassVar[str] = "G#"
     day: int
     source: str
-    stage: str
+    component: str
     reason: str
     event_name: str
-    found: int = 0
+    total: int = 0
     replayed: int = 0
     first: int = 0
     last: int = 0
 
     @property
     def group(self) -> Group:
-        return Group(self.source, self.stage, self.reason, self.event_name)
+        return Group(self.source, self.component, self.reason, self.event_name)
 
     @property
     def pk(self) -> str:
@@ -133,7 +134,7 @@ class SetAsideRow(Row):
     topic: str
     partition: int
     offset: int
-    stage: str
+    component: str
     source: str
     reason: str
     detail: str = ""

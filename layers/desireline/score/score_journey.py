@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from desireline.contracts import Header, Topic
+from desireline.contracts import Component, Header, Topic
 from desireline.errors import ConflictError, Failure, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.identity.reading import Reading, read_all
@@ -86,7 +86,7 @@ class ScoreJourneys:
         self._wall = wall
         self._metrics = metrics
         self._set_aside = SetAside(
-            component="score", store=store, clock=wall, wall=wall, metrics=metrics
+            component=Component.SCORE, store=store, clock=wall, wall=wall, metrics=metrics
         )
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:

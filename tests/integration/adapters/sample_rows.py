@@ -180,7 +180,7 @@ def full(name: str) -> list[Row]:
             topic=name,
             partition=1,
             offset=2**40,
-            stage="resolve",
+            component="resolve",
             source="segment",
             reason="r",
             detail="d",
@@ -193,7 +193,7 @@ def full(name: str) -> list[Row]:
         CaseRow(
             id=name,
             source="segment",
-            stage="receive",
+            component="receive",
             reason="unmapped",
             detail="d",
             event_name="Tea # Drunk",
@@ -212,7 +212,7 @@ def full(name: str) -> list[Row]:
         CaseGroupRow(
             day=20_000,
             source=name,
-            stage="receive",
+            component="receive",
             reason="unmapped",
             event_name="Tea # Drunk",
             found=3,
@@ -264,11 +264,13 @@ def bare(name: str) -> list[Row]:
             reason="r",
             at=0,
         ),
-        SetAsideRow(topic=name, partition=0, offset=0, stage="s", source="s", reason="r", at=0),
+        SetAsideRow(
+            topic=name, partition=0, offset=0, component="receive", source="s", reason="r", at=0
+        ),
         SuppressionRow(target=name, reason="r", at=0),
         SuppressionLogRow(target=name, at=0),
-        CaseRow(id=name, source="s", stage="s", reason="r", at=0, arrived=0),
-        CaseGroupRow(day=0, source=name, stage="s", reason="r", event_name=""),
+        CaseRow(id=name, source="s", component="receive", reason="r", at=0, arrived=0),
+        CaseGroupRow(day=0, source=name, component="receive", reason="r", event_name=""),
         CasePageRow(day=0, group_key=name, number=0),
         PullRow(source="s", project=name),
     ]

@@ -274,7 +274,7 @@ def test_a_claim_that_goes_on_is_not_queued_again() -> None:
 
 def test_a_quarantined_record_is_announced() -> None:
     row = SetAsideRow(
-        topic="t", partition=1, offset=2, stage="intervene", source="x", reason="bad", at=3
+        topic="t", partition=1, offset=2, component="intervene", source="x", reason="bad", at=3
     )
     (record,) = announcements(None, row, 5)
     assert isinstance(record, Outgoing)

@@ -369,7 +369,7 @@ def test_an_unreadable_record_is_set_aside_and_holds_up_nobody() -> None:
     assert scene.metrics.counts["records_quarantined"] == 2
     (row,) = scene.rows(SetAsideRow)
     assert row.expires == scene.wall.now() // 1000 + 30 * 86_400
-    assert (row.topic, row.partition, row.offset, row.stage) == (
+    assert (row.topic, row.partition, row.offset, row.component) == (
         "events.resolved",
         1,
         2,

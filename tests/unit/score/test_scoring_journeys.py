@@ -308,7 +308,7 @@ def test_an_unreadable_record_goes_to_quarantine_and_stops_nobody():
     results = [use_case(store)([poison, resolved(signup, offset=8)]) for _ in range(2)]
 
     row = store.query(SetAsideRow, "R#events.resolved#0#7")[0]
-    assert (row.stage, row.reason) == ("score", "unreadable_record")
+    assert (row.component, row.reason) == ("score", "unreadable_record")
     for result in results:
         assert [(one.offset, why) for one, why in result.quarantined] == [(7, "unreadable_record")]
         assert [one.offset for one in result.done] == [8]

@@ -26,7 +26,7 @@ class Filters:
     wall time of the arrival, epoch ms; `until` is excluded."""
 
     sources: frozenset[str] | None = None
-    stages: frozenset[str] | None = None
+    components: frozenset[str] | None = None
     reasons: frozenset[str] | None = None
     events: frozenset[str] | None = None
     state: State | None = None
@@ -35,7 +35,7 @@ class Filters:
 
     def hold_group(self, group: Group) -> bool:
         """Tell whether the filters accept cases of a group."""
-        fields = (self.sources, self.stages, self.reasons, self.events)
+        fields = (self.sources, self.components, self.reasons, self.events)
         return all(
             allowed is None or value in allowed
             for allowed, value in zip(fields, group, strict=True)
@@ -84,7 +84,7 @@ class Cases:
             so_far = counts.get(row.group)
             counts[row.group] = CaseCount(
                 row.group,
-                row.found + (so_far.total if so_far else 0),
+                row.total + (so_far.total if so_far else 0),
                 row.replayed + (so_far.repaired if so_far else 0),
                 min(row.first, so_far.first) if so_far else row.first,
                 max(row.last, so_far.last) if so_far else row.last,
@@ -148,7 +148,7 @@ class Cases:
     def _of(self, row: CaseGroupRow, filters: Filters, limit: int) -> Iterator[CaseRow]:
         """Yield the cases of a group, page by page from the newest, until the limit."""
         count = 0
-        for number in range((row.found - 1) // PAGE, -1, -1):
+        for number in range((row.total - 1) // PAGE, -1, -1):
             page = self._store.get(CasePageRow.ref_to(row.day, row.group, number))
             for case in self.named(page.ids if page else ()):
                 if filters.hold(case):

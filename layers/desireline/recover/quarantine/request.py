@@ -24,7 +24,7 @@ MOST = 500
 """The most cases of one request, which bounds the answer's size and time."""
 DEFAULT_DAYS = 7
 
-_SEVERAL = ("source", "stage", "reason", "event", "ids")
+_SEVERAL = ("source", "component", "reason", "event", "ids")
 _FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
 
 
@@ -45,7 +45,7 @@ class QuarantineRequest(BaseModel):
 
     ids: tuple[str, ...] = Field(default=(), max_length=MOST)
     source: frozenset[str] | None = None
-    stage: frozenset[str] | None = None
+    component: frozenset[str] | None = None
     reason: frozenset[str] | None = None
     event: frozenset[str] | None = None
     state: State | None = None
@@ -59,7 +59,7 @@ class QuarantineRequest(BaseModel):
         until = now + 1 if self.until is None else self.until
         return Filters(
             sources=self.source,
-            stages=self.stage,
+            components=self.component,
             reasons=self.reason,
             events=self.event,
             state=self.state,

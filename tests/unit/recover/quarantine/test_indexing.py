@@ -94,13 +94,18 @@ def test_pages_are_filled_one_after_the_other():
     ("name", "value"),
     [
         ("sources", "stripe"),
-        ("stages", "resolve"),
+        ("components", "resolve"),
         ("reasons", "no_identity"),
         ("events", "Signed In"),
     ],
 )
 def test_only_what_is_asked_for_is_listed(name, value):
-    field = {"sources": "source", "stages": "stage", "reasons": "reason", "events": "event_name"}
+    field = {
+        "sources": "source",
+        "components": "component",
+        "reasons": "reason",
+        "events": "event_name",
+    }
     store = MemoryStore()
     indexed(store, quarantined(1), quarantined(2, **{field[name]: value}))
 
@@ -187,7 +192,7 @@ def test_what_is_no_message_is_set_aside_and_what_is_empty_skipped():
 @pytest.mark.parametrize("text", ["x" * 50_000, "not \ufffd text"])
 def test_a_record_that_its_row_cannot_hold_is_left_out(text):
     store = MemoryStore()
-    indexed(store, quarantined(1, stage="resolve", raw=None, record=text))
+    indexed(store, quarantined(1, component="resolve", raw=None, record=text))
     (case,) = Cases(store).cases(make_filters(), 5)
     assert case.record is None
 
