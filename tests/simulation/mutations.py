@@ -89,7 +89,9 @@ def _ids_afterwards(patch: Patch) -> None:
 
 
 def _sealed_ids_unread(patch: Patch) -> None:
-    patch.setattr(fold.Fold, "_known", lambda self, draft, day: draft.hot.get(day, frozenset()))
+    patch.setattr(
+        fold.Fold, "_counted_ids", lambda self, draft, day: draft.hot.get(day, frozenset())
+    )
 
 
 def _passed_on_before_counted(patch: Patch) -> None:
@@ -142,7 +144,7 @@ def _repeats_stay(patch: Patch) -> None:
 
 
 def _merge_in_two_steps(patch: Patch) -> None:
-    def merge(self: Any, event: Any, known: Any, left: Any, right: Any) -> None:
+    def merge(self: Any, event: Any, aliases: Any, left: Any, right: Any) -> None:
         winner, loser = persons.winner_first(left, right)
         subject, subject_writes = self._merge_subjects(event, winner, loser)
         self._store.write(*map(Put, persons.merged(winner, loser, subject, ())))
@@ -160,7 +162,7 @@ def _conflicts_merge(patch: Patch) -> None:
 
 
 def _groups_merge(patch: Patch) -> None:
-    patch.setattr(link, "apart", lambda left, right: False)
+    patch.setattr(link, "in_different_groups", lambda left, right: False)
 
 
 def _holdout_lost(patch: Patch) -> None:
