@@ -198,7 +198,7 @@ def _score_overwrites(patch: Patch) -> None:
 
     def last_one_wins(self: Any, reading: Any, current: Any, request: Any) -> Any:
         stored = self._store.get(JourneyRow.ref_to(reading.subject))
-        reading = scoring._Known(reading.subject, stored, reading.state)
+        reading = scoring._Journey(reading.subject, stored, reading.state)
         return changed(self, reading, current, request)
 
     patch.setattr(scoring.ScoreJourneys, "_changed", last_one_wins)
@@ -209,9 +209,9 @@ def _state_before_the_score(patch: Patch) -> None:
         known = yield from view.viewing(subject)
         ref = JourneyRow.ref_to(known.root.subject)
         row = (yield [ref]).get(ref)
-        return scoring._Known(known.root.subject, row, known.state)
+        return scoring._Journey(known.root.subject, row, known.state)
 
-    patch.setattr(scoring, "_knowing", knowing)
+    patch.setattr(scoring, "_reading_journey", knowing)
 
 
 def _score_as_of_the_record(patch: Patch) -> None:
