@@ -384,7 +384,7 @@ def _sending_is_sent_again(patch: Patch) -> None:
     def again(self: Any, claim: Any) -> Any:
         return self._call(claim)
 
-    patch.setattr(deliver_action.DeliverAction, "_someone_is_sending", again)
+    patch.setattr(deliver_action.DeliverAction, "_settle_attempt", again)
 
 
 def _no_answer_means_again(patch: Patch) -> None:
@@ -403,16 +403,16 @@ def _young_attempt_acknowledged(patch: Patch) -> None:
     def young(self: Any, claim: Any) -> Any:
         return claim.state
 
-    patch.setattr(deliver_action.DeliverAction, "_someone_is_sending", young)
+    patch.setattr(deliver_action.DeliverAction, "_settle_attempt", young)
 
 
 def _sent_too_late(patch: Patch) -> None:
-    without = deliver_action.DeliverAction._without_a_call
+    without = deliver_action.DeliverAction._end_without_call
 
     def ageless(self: Any, claim: Any, enrolment: Any) -> Any:
         return without(self, claim.but(not_after=1 << 62), enrolment)
 
-    patch.setattr(deliver_action.DeliverAction, "_without_a_call", ageless)
+    patch.setattr(deliver_action.DeliverAction, "_end_without_call", ageless)
 
 
 def _outcome_untold(patch: Patch) -> None:
