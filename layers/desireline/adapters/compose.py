@@ -24,7 +24,7 @@ from desireline.receive.senders.sender import Sender
 
 
 def store(settings: TableSettings, dynamodb: Any = None) -> DynamoStore:
-    """Return the tables. dynamodb: a client of other patience than the default one."""
+    """Return the store. dynamodb: a client with other waits than the default."""
     return DynamoStore(dynamodb or client("dynamodb"), settings.tables)
 
 
@@ -51,7 +51,7 @@ def all_senders(plan: TrackingPlan, names: Iterable[str] = NAMES) -> dict[str, S
 
 
 def raw_bodies(settings: KafkaSettings, archive_bucket: str) -> FirstFound:
-    """Return the raw bodies on their topic and, if they are gone there, in the archive."""
+    """Return the raw bodies on their topic and in the archive, which stores them longer."""
     return FirstFound(
         KafkaRawBodies(settings.kafka_bootstrap, settings.kafka_auth, region=settings.aws_region),
         ArchivedRawBodies(client("s3"), archive_bucket),

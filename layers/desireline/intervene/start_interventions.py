@@ -1,9 +1,9 @@
-"""StartInterventions: a trigger becomes an enrolment, or a ledger row that says why not (rule 7).
+"""StartInterventions: turn a trigger into an enrolment, or write why not (delivery rule 7).
 
-An enrolment is claimed before it is started, and started as often as it is asked for: the row and
-the execution's name make that one execution. A trigger that is a replay, or older than its
-playbook allows, starts nothing. Who is held out is enrolled like everyone else, and held back at
-the gate: so the ledger shows, action by action, what was withheld.
+The enrolment's row is written before its execution starts. A repeated trigger starts the execution
+again, but the row and the execution's name ensure that only one runs. A replayed trigger starts no
+run, and neither does one that is older than its playbook allows. Subjects in the holdout are
+enrolled too: the gate holds back their messages, so the ledger shows each withheld action.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from desireline.rows import (
 from desireline.set_aside import SetAside
 
 ATTEMPTS = 10
-"""How often a conflict is met by reading again, before the record is left to be retried."""
+"""The most attempts after conflicts. Then the record fails, and Lambda retries it."""
 
 
 class StartInterventions:
-    """Consumes events.resolved and journeys.scored.
+    """Reads events.resolved and journeys.scored.
 
-    clock: journey time, for the age of a trigger. wall: for stamps. holdout_percent: 0 to 100, of
-    subjects that are assigned to the holdout when they are first enrolled.
+    clock: journey time, for the age of a trigger. wall: the wall clock, for stamps.
+    holdout_percent: 0 to 100, the share of the holdout among subjects that are enrolled first.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class StartInterventions:
         )
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:
-        """Start what these records trigger. Triggers are independent: one that fails, and is to be
-        retried, holds up no other."""
+        """Start the playbooks that these records trigger. Triggers are independent: a record that
+        fails does not affect the others."""
         tally = Tally()
         for record in records:
             if record.value is None:
@@ -109,7 +109,7 @@ class StartInterventions:
             raise UnknownSchemaError("unreadable_record", detail) from error
 
     def _enrol(self, entry: Entry) -> bool:
-        """Whether there is an enrolment to start. Raises RetryableError."""
+        """Write the enrolment. Returns whether its execution must start. Raises RetryableError."""
         for _ in range(ATTEMPTS):
             try:
                 return self._try_to_enrol(entry)
@@ -157,11 +157,12 @@ class StartInterventions:
         ]
 
     def _was_refused(self, entry: Entry, subjects: Iterable[str]) -> bool:
-        """The first decision stands, whichever subject it was made for: a repeated event names the
-        one of now, which may have absorbed the one of then.
+        """Tell whether the trigger was refused before, under any of these subjects.
 
-        Raises ConflictError when somebody else has enrolled it since the enrolment was looked for:
-        whether they live to start it is unknown, so it is looked at again."""
+        The first decision is final. A repeated event names the current subject, which may have
+        absorbed the subject of that decision. Raises ConflictError if another environment has
+        enrolled the trigger since the enrolment was read. It may fail before it starts the
+        execution, so the caller must read the enrolment again."""
         where = [
             DecisionRow.ref_to(subject, entry.enrolment, "-", "-", "start") for subject in subjects
         ]
@@ -177,7 +178,9 @@ class StartInterventions:
         return False
 
     def _note_replay(self, entry: Entry) -> None:
-        """A row of its own: it must not stand in the way of the original, if that is to come."""
+        """Write a ledger row of the replayed trigger.
+
+        Its key differs from that of a decision, so the original trigger can still be decided."""
         root, passed = trace_subject(self._store, entry.subject)
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, "replay").but(step="replay")
         where = [
