@@ -146,10 +146,10 @@ def _build(platform: Platform, out: Path, layers: Iterable[Layer]) -> list[Built
     results = []
     for layer in layers:
         folder = layer.folder(platform, out)
-        wanted = stamp(layer, platform)
-        rebuild = _recorded(folder) != wanted
+        digest = stamp(layer, platform)
+        rebuild = _recorded(folder) != digest
         if rebuild:
-            _build_one(layer, platform, folder, wanted)
+            _build_one(layer, platform, folder, digest)
         results.append(Built(layer=layer, folder=folder, size=size(folder), rebuilt=rebuild))
     return results
 
@@ -159,7 +159,7 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _build_one(layer: Layer, platform: Platform, folder: Path, wanted: str) -> None:
+def _build_one(layer: Layer, platform: Platform, folder: Path, digest: str) -> None:
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     target = fresh / "python"
@@ -172,7 +172,7 @@ def _build_one(layer: Layer, platform: Platform, folder: Path, wanted: str) -> N
     compiled = _compile(target, platform)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
-    _stamp_file(folder).write_text(f"{wanted} {'compiled' if compiled else 'source'}\n")
+    _stamp_file(folder).write_text(f"{digest} {'compiled' if compiled else 'source'}\n")
 
 
 def _copy_package(source: Path, target: Path) -> None:

@@ -142,7 +142,7 @@ class DeploymentSettings(_Part):
 
     @field_validator("senders")
     @classmethod
-    def _known(cls, senders: frozenset[str]) -> frozenset[str]:
+    def _has_known_senders(cls, senders: frozenset[str]) -> frozenset[str]:
         load_senders(senders)
         return senders
 

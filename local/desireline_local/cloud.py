@@ -6,8 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -17,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 
 from desireline.contracts import TOPICS, Function, Table, parameter, table_name
 from desireline_local.assembly import cloud_assembly
@@ -25,7 +22,7 @@ from desireline_local.aws.cloud import ACCOUNT, IDLE_SECONDS, REGION, Control, L
 from desireline_local.deploy import Deployer
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics, free_port
 from desireline_local.poller.status import PollerStatus
-from desireline_local.processes import spawn, stop
+from desireline_local.processes import resident_bytes, spawn, stop, wait_until
 from desireline_local.warehouse.connection import connect
 from desireline_local.warehouse.part import WarehousePart
 from desireline_operate.deployment import Deployment
@@ -179,13 +176,11 @@ class LocalCloud:
         self.aws.launch(self._report)
         if self.warehouse:
             self.warehouse.launch()
-        if self.kafka:
-            with ThreadPoolExecutor(2) as pool:
-                building = pool.submit(cloud_assembly, self._report)
+        with ThreadPoolExecutor(1) as pool:
+            building = pool.submit(cloud_assembly, self._report)
+            if self.kafka:
                 self.kafka.start()
-                assembly = building.result()
-        else:
-            assembly = cloud_assembly(self._report)
+            assembly = building.result()
         self.aws.wait()
         partitions = {topic.value: spec.partitions_dev for topic, spec in TOPICS.items()}
         partitions |= COMPANY_TOPICS
@@ -212,14 +207,15 @@ class LocalCloud:
         ]
         self._parts["poller"] = spawn(command, log=self.home / "poller.log")
         poller = self.at.polling()
-        end = time.monotonic() + POLLER_SECONDS
-        while time.monotonic() < end:
+
+        def answers() -> bool:
             self.check()
             with suppress(httpx.TransportError):
-                if poller.ready():
-                    return
-            time.sleep(0.05)
-        raise CloudError(f"the pollers do not answer: read {self.home / 'poller.log'}")
+                return poller.ready()
+            return False
+
+        if not wait_until(answers, POLLER_SECONDS):
+            raise CloudError(f"the pollers do not answer: read {self.home / 'poller.log'}")
 
     def kill_poller(self) -> None:
         """Kill the pollers, as a power cut would, for tests."""
@@ -237,14 +233,7 @@ class LocalCloud:
 
     def memory(self) -> int:
         """Return the resident bytes of all parts and their children."""
-        total = 0
-        for process in self._processes().values():
-            with suppress(psutil.NoSuchProcess):
-                head = psutil.Process(process.pid)
-                for member in (head, *head.children(recursive=True)):
-                    with suppress(psutil.NoSuchProcess):
-                        total += member.memory_info().rss
-        return total
+        return resident_bytes(process.pid for process in self._processes().values())
 
     def stop(self) -> None:
         """End all parts and remove their files."""
@@ -308,21 +297,18 @@ class LocalCloud:
 
         Raises CloudError."""
         lambdas = self.aws.client("lambda")
-        failures: list[str] = []
 
-        def invoke(function: Function) -> None:
+        def invoke(function: Function) -> str:
             name = f"{DEPLOYMENT}-{function.replace('_', '-')}"
             answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(WARM[function]).encode())
             body = answer["Payload"].read().decode()
             if answer.get("FunctionError") and function is not Function.CHECK_PLAYBOOK:
-                failures.append(f"{function}: {body[:800]}")
+                return f"{function}: {body[:800]}"
+            return ""
 
         copies = [function for function in WARM for _ in range(COPIES.get(function, 1))]
-        threads = [threading.Thread(target=invoke, args=(function,)) for function in copies]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(copies)) as pool:
+            failures = list(filter(None, pool.map(invoke, copies)))
         if failures:
             raise CloudError("a function does not initialise: " + "; ".join(failures))
 

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -129,6 +130,28 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], *, seconds: float = 8.0) 
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         _watcher.send("-", process.pid)
+
+
+def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition holds, and return whether it did within `seconds`."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Return the resident bytes of processes and their children."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            head = psutil.Process(pid)
+            for member in (head, *head.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    total += member.memory_info().rss
+    return total
 
 
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

@@ -173,7 +173,7 @@ def main() -> None:
                 bootstrap=arguments.bootstrap,
                 warm=arguments.warm,
                 idle=arguments.idle,
-                report=lambda line: _write_line(progress.write, line),
+                report=lambda line: print(line, file=progress),
             ) as cloud,
         ):
             _write_running(cloud.at)
@@ -194,10 +194,6 @@ def main() -> None:
         shutil.rmtree(STATE / "parts", ignore_errors=True)
         if RUNNING.exists():
             shutil.rmtree(STATE, ignore_errors=True)
-
-
-def _write_line(write: Callable[[str], int], line: str) -> None:
-    write(line + "\n")
 
 
 def _write_running(addresses: Addresses) -> None:

@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from desireline_local.aws.environment import tool_python
 from desireline_local.kafka.broker import LOOPBACK, free_port
-from desireline_local.processes import spawn, stop
+from desireline_local.processes import spawn, stop, wait_until
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -108,17 +108,16 @@ class LocalAws:
 
     def wait(self) -> None:
         """Return when it answers. Raises AwsError."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
+
+        def answers() -> bool:
             if self.process is None or self.process.poll() is not None:
                 raise AwsError(f"the local AWS ended:\n{self.log.read_text()[-2000:]}")
-            try:
-                if httpx.get(f"{self.endpoint}/_ministack/health", timeout=10).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
-        raise AwsError(f"the local AWS does not answer after {START_SECONDS:.0f} s")
+            with suppress(httpx.TransportError):
+                return httpx.get(f"{self.endpoint}/_ministack/health", timeout=10).is_success
+            return False
+
+        if not wait_until(answers, START_SECONDS):
+            raise AwsError(f"the local AWS does not answer after {START_SECONDS:.0f} s")
 
     def stop(self) -> None:
         """End it, its workers too, and remove their files."""

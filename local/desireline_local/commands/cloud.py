@@ -7,7 +7,6 @@ from collections import deque
 from datetime import timedelta
 from typing import Annotated
 
-import psutil
 import typer
 from rich.table import Table
 
@@ -15,6 +14,7 @@ from desireline_local import supervisor
 from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses
 from desireline_local.commands.running import the_cloud
+from desireline_local.processes import resident_bytes
 from desireline_local.supervisor import StartError, UnreadyError
 from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail
 from desireline_operate.cli.times import format_time, parse_span
@@ -83,7 +83,7 @@ def status() -> None:
     console.print(
         f"executions waiting: {rest['executions_waiting']}, "
         f"records in streams: {rest['stream_records']}, in queues: {rest['queued_messages']}, "
-        f"memory: {_memory(cloud.pid) / 1e6:.0f} MB"
+        f"memory: {resident_bytes([cloud.pid]) / 1e6:.0f} MB"
     )
 
 
@@ -153,14 +153,3 @@ def show_addresses(addresses: Addresses) -> None:
     }
     for name, address in lines.items():
         console.print(f"  {name:<14} {address}", soft_wrap=True)
-
-
-def _memory(pid: int) -> int:
-    head = psutil.Process(pid)
-    total = 0
-    for process in (head, *head.children(recursive=True)):
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total

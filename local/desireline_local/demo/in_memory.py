@@ -84,9 +84,6 @@ class InMemoryPipeline:
             self._started.add(name)
             self._waiting[payload["enrolment"]] = self.clock.at
 
-    def stop(self, *, name: str, cause: str) -> None:
-        """Do nothing, because no execution in memory runs by itself (the workflow port)."""
-
     def put(self, body: str) -> None:
         """Append a message (the queue port)."""
         self._queue.append(body)

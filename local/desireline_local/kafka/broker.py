@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import shutil
@@ -10,7 +9,6 @@ import signal
 import socket
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,7 +22,7 @@ from confluent_kafka.cimpl import NewTopic
 from desireline_local.kafka.distribution import VERSION, jars
 from desireline_local.kafka.offsets import latest_offsets
 from desireline_local.paths import cache
-from desireline_local.processes import spawn, stop
+from desireline_local.processes import spawn, stop, wait_until
 
 JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 LOG = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
@@ -58,12 +56,17 @@ def free_port() -> int:
 _used_ports: set[int] = set()
 
 
+def listens(port: int) -> bool:
+    """Return whether a server on loopback accepts connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
 def kafka_id() -> str:
-    """Return a random id in Kafka's form: 22 characters, the first of which is not a dash."""
-    while True:
-        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if not text.startswith("-"):
-            return text
+    """Return a random id in Kafka's form: 16 bytes in 22 characters, the first not a dash."""
+    while (text := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return text
 
 
 @dataclass
@@ -131,15 +134,14 @@ class Kafka:
 
     def wait(self, node: Node) -> None:
         """Return when the node listens. Raises BrokerError."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
+
+        def ready() -> bool:
             if node.process is None or node.process.poll() is not None:
                 raise BrokerError(f"Kafka node {node.id} ended:\n{node.log.read_text()[-2000:]}")
-            with socket.socket() as probe:
-                if probe.connect_ex((LOOPBACK, node.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise BrokerError(f"Kafka node {node.id} does not listen after {START_SECONDS:.0f} s")
+            return listens(node.port)
+
+        if not wait_until(ready, START_SECONDS):
+            raise BrokerError(f"Kafka node {node.id} does not listen after {START_SECONDS:.0f} s")
 
     def kill(self, node: Node) -> None:
         """Kill a node, as a power cut would."""

@@ -10,11 +10,11 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from bench.read_topic import read_topic
 from desireline.adapters.kafka import KafkaProducer
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, free_port
-from desireline_local.kafka.read_all import read_topic
 
 Topics = Callable[..., str]
 

@@ -65,15 +65,15 @@ _random = random.Random(0)
 _lock = threading.Lock()
 
 
-def set_faults(wanted: Mapping[str, Any]) -> None:
+def set_faults(changes: Mapping[str, Any]) -> None:
     """Change what is injected; what is not named stays. `planned` is a list of objects with the
     fields of Planned. Raises ValueError or TypeError for what is unknown."""
-    unknown = wanted.keys() - {
+    unknown = changes.keys() - {
         *("throttle", "conflict", "silent_publishes", "seed", "planned", "poison"),
     }
     if unknown:
         raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-    values = dict(wanted)
+    values = dict(changes)
     if "planned" in values:
         values["planned"] = [Planned(**one) for one in values["planned"]]
     with _lock:
