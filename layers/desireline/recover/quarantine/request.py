@@ -7,14 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline.recover.quarantine.cases import Filters, State
+from desireline.recover.quarantine.cases import Cursor, Filters, State
 from desireline.recover.quarantine.index_quarantine import DAY
 from desireline.resources import TRACKING_PLAN
 
@@ -36,10 +36,15 @@ class InvalidRequestError(ValueError):
     """The query or body cannot be read; the message names the field, without its value."""
 
 
+def _cursor(value: object) -> object:
+    return Cursor.parse(value) if isinstance(value, str) else value
+
+
 class QuarantineRequest(BaseModel):
     """A request to the quarantine API. ids: case ids; if empty, the filters select cases. since,
-    until: wall time of the arrival, epoch ms; by default the last seven days. plan: the changed
-    files of the tracking plan, by their path in it."""
+    until: wall time of the arrival, epoch ms; by default the last seven days. after: the field
+    `next` of the page before. plan: the changed files of the tracking plan, by their path in it.
+    replay: the id of the replay that this request continues."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,6 +57,8 @@ class QuarantineRequest(BaseModel):
     since: int | None = None
     until: int | None = None
     limit: int = Field(default=SHOWN, ge=1, le=MOST)
+    after: Annotated[Cursor | None, BeforeValidator(_cursor)] = None
+    replay: str | None = Field(default=None, pattern=r"^repair-[0-9a-f]{12}$")
     plan: dict[str, str] = Field(default={}, max_length=50)
 
     def filters(self, now: int) -> Filters:
@@ -69,15 +76,25 @@ class QuarantineRequest(BaseModel):
 
 
 def from_query(parameters: Mapping[str, str] | None) -> QuarantineRequest:
-    """Parse a query's parameters. Commas separate several values of a parameter.
+    """Parse a query's parameters. Several values of a parameter are a JSON array, or are separated
+    by commas.
 
     Raises InvalidRequestError."""
     return _request(
         {
-            name: value.split(",") if name in _SEVERAL else value
+            name: _values(name, value) if name in _SEVERAL else value
             for name, value in (parameters or {}).items()
         }
     )
+
+
+def _values(name: str, value: str) -> Any:
+    if not value.startswith("["):
+        return value.split(",")
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"{name}: write a JSON array, or values with commas") from error
 
 
 def from_body(body: str | None) -> QuarantineRequest:

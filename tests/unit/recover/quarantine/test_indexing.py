@@ -14,8 +14,9 @@ from desireline.contracts import Topic
 from desireline.errors import ConflictError, ThrottledError
 from desireline.events import Stamps
 from desireline.records import Record
+from desireline.recover.quarantine import cases as cases_module
 from desireline.recover.quarantine import index_quarantine
-from desireline.recover.quarantine.cases import Cases, State
+from desireline.recover.quarantine.cases import Cases, Cursor, State
 from desireline.recover.quarantine.index_quarantine import DAY, OTHERS, IndexQuarantine
 from desireline.rows import CasePageRow, CaseRow
 from desireline.rows.quarantine import PAGE
@@ -63,6 +64,34 @@ def test_counts_and_pages_are_exact_however_often_records_come(batches, rng):
     assert all(len(page.ids) <= PAGE for page in pages)
     found = Cases(store).cases(make_filters(), 1_000)
     assert [case.arrived for case in found] == sorted((NOW + n for n in distinct), reverse=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 100), min_size=1, max_size=60, unique=True),
+    st.integers(1, 20),
+    st.randoms(use_true_random=False),
+)
+def test_pages_of_a_list_hold_every_case_once_newest_first(numbers, limit, rng):
+    """Given cases of several kinds that were indexed in any order, when a caller asks page by page,
+    then it gets each case once, newest first."""
+    store = MemoryStore()
+    rng.shuffle(numbers)
+    listed, after = [], None
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (index_quarantine, cases_module):
+            patch.setattr(module, "PAGE", 4)
+        for n in numbers:
+            indexed(store, quarantined(n, reason=f"r{n % 2}"))
+
+        while page := Cases(store).cases(make_filters(), limit, after):
+            assert len(page) <= limit
+            listed += page
+            after = Cursor.parse(str(Cursor.of(page[-1])))
+
+    assert [case.id for case in listed] == [
+        quarantined(n).id for n in sorted(numbers, reverse=True)
+    ]
 
 
 class Contested(MemoryStore):
