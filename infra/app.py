@@ -22,6 +22,7 @@ from cdk_nag import AwsSolutionsChecks
 from infra.deployment import Deployment, DeploymentStack
 from infra.layers import NotBuiltError
 from infra.settings import Synthesis, context, deployment_settings
+from infra.stacks.announce import AnnounceStack
 from infra.stacks.archive import ArchiveStack
 from infra.stacks.intervene import InterveneStack
 from infra.stacks.network import NetworkStack
@@ -31,6 +32,7 @@ from infra.stacks.recover import QuarantineStack
 from infra.stacks.resolve import ResolveStack
 from infra.stacks.score import ScoreStack
 from infra.stacks.streaming import StreamingStack
+from infra.stacks.tables import TablesStack
 from infra.stacks.watch import WatchStack
 
 
@@ -67,10 +69,12 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
         ]
     stacks: list[DeploymentStack] = [
         *before,
+        TablesStack(app, deployment=deployment),
         ArchiveStack(app, deployment=deployment),
         ResolveStack(app, deployment=deployment),
         ScoreStack(app, deployment=deployment),
         InterveneStack(app, deployment=deployment),
+        AnnounceStack(app, deployment=deployment),
         # Deploy receive after the consumers of its events.
         ReceiveStack(app, deployment=deployment),
         *(

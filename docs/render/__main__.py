@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from desireline import contracts, events
+from desireline.rows import ANNOUNCED_TABLES
 from docs.render.cost import cost_page
 from docs.render.event_names import event_names
 from docs.render.markdown import table
@@ -50,10 +51,7 @@ def contracts_page() -> str:
     )
     tables = table(
         ("table", "its stream is announced"),
-        (
-            (f"`{name}`", "yes" if name in contracts.ANNOUNCED_TABLES else "no")
-            for name in contracts.Table
-        ),
+        ((f"`{name}`", "yes" if name in ANNOUNCED_TABLES else "no") for name in contracts.Table),
     )
     return "\n\n".join(
         [

@@ -69,7 +69,7 @@ def playbooks_page() -> str:
             "Every action passes these gates in this order. The first gate that objects decides, "
             "and the ledger records gate and reason. A switch, which is read at delivery, decides "
             "whether messages are sent: `record` (the default), `allowlist` or `live`.",
-            table(("gate", "objects when"), ((f"`{g.__name__}`", _first_line(g)) for g in GATES)),
+            table(("gate", "rule"), ((f"`{g.__name__}`", _first_line(g)) for g in GATES)),
             PROMISES,
             WRITING,
             "## Placeholders",
@@ -109,7 +109,7 @@ def _step(step: Step) -> Iterator[tuple[str, str, str]]:
         took = " or ".join(f"`{branch}`" for branch in step.only_if.took)
         when += f" (only if `{step.only_if.step}` took {took})"
     if not step.branches:
-        yield when, "", _actions(step.ways()[0])
+        yield when, "", _actions(step.all_branches()[0])
         return
     for branch in step.branches:
         condition = "otherwise" if branch.when is None else describe(branch.when)
@@ -132,7 +132,7 @@ def _action(action: Action) -> str:
             return f"{name}: {action.title} [{action.severity}]"
         case CrmAction():
             value = f" = {action.value}" if action.value else ""
-            return f"{name}: {action.operation.replace('_', ' ')} {action.what}{value}"
+            return f"{name}: {action.operation.replace('_', ' ')} {action.target}{value}"
         case _:
             return f"{name}: {action.title}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -14,6 +16,9 @@ from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.stack_key import key_use
 from infra.deployment import DeploymentStack
 
+KEY_STACK = "intervene"
+"""The stack of the queues, whose key encrypts them."""
+
 LONGEST_KEPT = cdk.Duration.days(14)
 
 
@@ -25,6 +30,22 @@ def queue_name(channel: str) -> str:
 def pascal_case(channel: str) -> str:
     """Build the part of construct ids that names the channel."""
     return channel.title().replace("_", "")
+
+
+def queue_url(stack: DeploymentStack, channel: str) -> str:
+    """Return the queue's address, as another stack published it."""
+    return stack.learn("queues", channel)
+
+
+def send_statements(
+    stack: DeploymentStack, channels: Iterable[str]
+) -> Iterator[iam.PolicyStatement]:
+    """Make the statements that a function of another stack needs to send to these queues."""
+    for channel in channels:
+        name = stack.deployment.named(queue_name(channel))
+        arn = stack.format_arn(service="sqs", resource=name)
+        yield iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[arn])
+    yield key_use(stack, stack.learn(KEY_STACK, "key"), service="sqs", write=True)
 
 
 class ChannelQueue(Construct):
@@ -69,13 +90,7 @@ class ChannelQueue(Construct):
             ),
             removal_policy=stack.deployment.removal,
         )
-
-    def send_statements(self) -> list[iam.PolicyStatement]:
-        """Make the statements for sending messages to the queue."""
-        return [
-            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.queue.queue_arn]),
-            key_use(self._stack, self._key.key_arn, service="sqs", write=True),
-        ]
+        stack.publish("queues", channel.name, value=self.queue.queue_url)
 
     def deliver_to(self, function: PythonFunction) -> lambda_.CfnEventSourceMapping:
         """Let the function handle the messages, with partial batch responses."""

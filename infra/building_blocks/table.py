@@ -10,14 +10,13 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from desireline.contracts import ANNOUNCED_TABLES, TTL_ATTRIBUTE, Table
-from desireline.rows import ROW_TYPES, Row
+from desireline.contracts import TTL_ATTRIBUTE, Table
+from desireline.rows import ANNOUNCED_TABLES, ROW_TYPES, Row
 from infra.building_blocks.stack_key import key_use
 from infra.deployment import DeploymentStack
 
-KEY_STAGE = "resolve"
-"""The stage whose key encrypts all tables. It is the first to have one: score_journey writes to
-the table of a later stage, which could not have told it of its key."""
+KEY_STACK = "tables"
+"""The stack of all tables, whose key encrypts them."""
 
 
 class Operation(StrEnum):
@@ -37,7 +36,7 @@ WRITES = frozenset({Operation.PUT, Operation.CHECK})
 class VersionedTable(dynamodb.Table):
     """pk and sk, encrypted, restorable to any second, with a stream if it is announced."""
 
-    def __init__(self, stack: DeploymentStack, table: Table) -> None:
+    def __init__(self, stack: DeploymentStack, table: Table, *, key: kms.IKey) -> None:
         announced = table in ANNOUNCED_TABLES
         super().__init__(
             stack,
@@ -47,7 +46,7 @@ class VersionedTable(dynamodb.Table):
             sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=table_key(stack, table),
+            encryption_key=key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -59,11 +58,6 @@ class VersionedTable(dynamodb.Table):
         if announced:
             assert self.table_stream_arn is not None
             stack.publish("tables", table, "stream", value=self.table_stream_arn)
-
-
-def table_key(stack: DeploymentStack, table: Table) -> kms.IKey:
-    """The key of all tables, as this stack may refer to it."""
-    return kms.Key.from_key_arn(stack, f"{table.value.title()}Key", stack.learn(KEY_STAGE, "key"))
 
 
 def rows_of(table: Table) -> tuple[type[Row], ...]:
@@ -86,7 +80,7 @@ def use_rows(
         ),
         key_use(
             stack,
-            stack.learn(KEY_STAGE, "key"),
+            stack.learn(KEY_STACK, "key"),
             service="dynamodb",
             write=not WRITES.isdisjoint(operations),
         ),

@@ -10,41 +10,39 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from desireline.contracts import ANNOUNCED_TABLES, CONSUMED_TOPICS, Function, Table, Topic
+from desireline.contracts import CONSUMED_TOPICS, Function, Table
 from desireline.intervene.channels import CHANNELS
 from desireline.rows import (
     ClaimRow,
     DecisionRow,
     EnrolmentRow,
-    QuarantineRow,
+    SetAsideRow,
     SlotRow,
     StateRow,
     SubjectRow,
     SuppressionRow,
 )
-from infra.building_blocks.channel_queue import ChannelQueue, pascal_case
+from infra.building_blocks.channel_queue import KEY_STACK, ChannelQueue, pascal_case
 from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.kafka_event_source import KafkaEventSource
 from infra.building_blocks.playbook_machine import PlaybookMachine, machine_arn, may_start
 from infra.building_blocks.stack_key import StackKey, key_use
-from infra.building_blocks.stream_event_source import StreamEventSource
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.building_blocks.table import rows_of, table_environment, use_rows
 from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 
 READS = (Do.GET, Do.BATCH_GET, Do.QUERY)
 DECIDED = (DecisionRow, EnrolmentRow, SlotRow, ClaimRow)
-"""Ledger, enrolments, slots and claims: what a check writes. Suppressions it only reads."""
+"""The rows that a check writes: ledger, enrolments, slots and claims."""
 
 
 class InterveneStack(DeploymentStack):
-    """start_interventions, check_playbook, publish_changes, deliver_action, and their tables."""
+    """start_interventions, check_playbook and deliver_action, with the machine and the queues."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
-        super().__init__(scope, "intervene", deployment=deployment)
-        self.key = StackKey(self, "intervene")
-        self.table = VersionedTable(self, Table.INTERVENTIONS)
+        super().__init__(scope, KEY_STACK, deployment=deployment)
+        self.key = StackKey(self, KEY_STACK)
         self.topics = self._topics()
         self.switches = self._switches()
         self.start = self._start()
@@ -57,7 +55,6 @@ class InterveneStack(DeploymentStack):
         }
         for queue in self.queues.values():
             queue.deliver_to(self.deliver)
-        self.announce = self._announce()
 
     def _topics(self) -> dict[str, sns.Topic]:
         """Make the SNS topics of the channels that have one, by channel."""
@@ -99,7 +96,7 @@ class InterveneStack(DeploymentStack):
             Function.START_INTERVENTIONS,
             description="Enrols subjects in the playbooks that an event or a crossing triggers",
             environment={
-                **table_environment(self, Table.IDENTITY, Table.INTERVENTIONS),
+                **table_environment(self, Table.IDENTITY, Table.INTERVENTIONS, Table.QUARANTINE),
                 "STATE_MACHINE_ARN": machine_arn(self),
                 "HOLDOUT_PERCENT": str(self.deployment.settings.holdout_percent),
             },
@@ -109,12 +106,9 @@ class InterveneStack(DeploymentStack):
             # The holdout is assigned once and stored with the subject.
             *use_rows(self, Do.GET, Do.PUT, Do.CHECK, rows=[SubjectRow]),
             *use_rows(
-                self,
-                Do.GET,
-                Do.BATCH_GET,
-                Do.PUT,
-                rows=[DecisionRow, EnrolmentRow, SlotRow, QuarantineRow],
+                self, Do.GET, Do.BATCH_GET, Do.PUT, rows=[DecisionRow, EnrolmentRow, SlotRow]
             ),
+            *use_rows(self, Do.PUT, rows=[SetAsideRow]),
             may_start(self),
         )
         for topic in CONSUMED_TOPICS[Function.START_INTERVENTIONS]:
@@ -128,7 +122,9 @@ class InterveneStack(DeploymentStack):
             description="Decides one checkpoint of one enrolment, and says when the next is due",
             layers=[Layer.SCORE, Layer.MODELS],
             environment={
-                **table_environment(self, Table.IDENTITY, Table.STATES, Table.INTERVENTIONS),
+                **table_environment(
+                    self, Table.IDENTITY, Table.STATES, Table.INTERVENTIONS, Table.ADMISSION
+                ),
                 "SWITCHES_PARAMETER": self.switches.parameter_name,
                 "HOLDOUT_PERCENT": str(self.deployment.settings.holdout_percent),
             },
@@ -138,7 +134,8 @@ class InterveneStack(DeploymentStack):
             *use_rows(self, Do.GET, Do.BATCH_GET, rows=rows_of(Table.IDENTITY)),
             *use_rows(self, Do.PUT, Do.CHECK, rows=[SubjectRow]),
             *use_rows(self, *READS, rows=[StateRow]),
-            *use_rows(self, *READS, rows=[*DECIDED, SuppressionRow]),
+            *use_rows(self, *READS, rows=DECIDED),
+            *use_rows(self, Do.BATCH_GET, rows=[SuppressionRow]),
             *use_rows(self, Do.PUT, rows=DECIDED),
             self._reads_switches(),
         )
@@ -150,7 +147,7 @@ class InterveneStack(DeploymentStack):
             Function.DELIVER_ACTION,
             description="Turns a claim into at most one message",
             environment={
-                **table_environment(self, Table.INTERVENTIONS),
+                **table_environment(self, Table.INTERVENTIONS, Table.ADMISSION),
                 "SWITCHES_PARAMETER": self.switches.parameter_name,
                 "ALERT_TOPICS": self.to_json_string(
                     {name: topic.topic_arn for name, topic in self.topics.items()}
@@ -168,30 +165,6 @@ class InterveneStack(DeploymentStack):
             key_use(self, self.key.key_arn, service="sns", write=True),
             self._reads_switches(),
         )
-        return function
-
-    def _announce(self) -> PythonFunction:
-        function = PythonFunction(
-            self,
-            Function.PUBLISH_CHANGES,
-            description="Announces what the tables' streams tell, and fills the channels' queues",
-            layers=[Layer.KAFKA],
-            environment={
-                "QUEUES": self.to_json_string(
-                    {name: channel.queue.queue_url for name, channel in self.queues.items()}
-                ),
-            },
-            produces=[
-                Topic.IDENTITY_CHANGED,
-                Topic.JOURNEYS_SCORED,
-                Topic.DECISIONS_MADE,
-                Topic.EVENTS_QUARANTINED,
-            ],
-        )
-        for queue in self.queues.values():
-            function.allow(*queue.send_statements())
-        for table in sorted(ANNOUNCED_TABLES):
-            StreamEventSource(self, function, table)
         return function
 
     def _reads_switches(self) -> iam.PolicyStatement:

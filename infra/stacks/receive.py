@@ -15,7 +15,7 @@ from constructs import Construct
 
 from desireline.contracts import Function, Table, Topic
 from desireline.receive.senders import load_senders
-from desireline.rows import AliasRow, BucketRow, EdgeSuppressionRow, PersonRow, SuppressionRow
+from desireline.rows import AliasRow, BucketRow, PersonRow, SuppressionLogRow, SuppressionRow
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
 from infra.building_blocks.function import PythonFunction
@@ -105,7 +105,7 @@ class ReceiveStack(DeploymentStack):
                         for name, limit in sorted(self.deployment.settings.limits.items())
                     }
                 ),
-                **table_environment(self, Table.STATES, Table.IDENTITY, Table.INTERVENTIONS),
+                **table_environment(self, Table.IDENTITY, Table.ADMISSION),
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
             driven=True,
@@ -116,12 +116,10 @@ class ReceiveStack(DeploymentStack):
                 resources=[secret.secret_arn for secret in self.secrets.values()],
             ),
             key_use(self, self.key.key_arn, service="secretsmanager"),
-            *use_rows(self, Do.GET, Do.PUT, rows=[BucketRow]),
-            *use_rows(self, Do.QUERY, rows=[EdgeSuppressionRow]),
+            *use_rows(self, Do.GET, Do.PUT, rows=[BucketRow, SuppressionRow]),
+            *use_rows(self, Do.QUERY, Do.PUT, rows=[SuppressionLogRow]),
             # A person whose data a sender had to delete is suppressed, with all known aliases.
             *use_rows(self, Do.GET, rows=[AliasRow, PersonRow]),
-            *use_rows(self, Do.GET, rows=[SuppressionRow]),
-            *use_rows(self, Do.PUT, rows=[SuppressionRow, EdgeSuppressionRow]),
         )
         return function
 

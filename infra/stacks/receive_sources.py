@@ -14,12 +14,12 @@ from constructs import Construct
 
 from desireline.adapters.mixpanel import SECRET
 from desireline.contracts import Function, Table, Topic
-from desireline.rows import EdgeSuppressionRow, PullRow
+from desireline.rows import PullRow, SuppressionLogRow
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.source_topic import TopicMapping
 from infra.building_blocks.stack_key import key_use
-from infra.building_blocks.table import Operation, VersionedTable, table_environment, use_rows
+from infra.building_blocks.table import Operation, table_environment, use_rows
 from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 from infra.source_settings import MixpanelExport
@@ -49,21 +49,20 @@ class SourcesStack(DeploymentStack):
             environment={
                 "DEPLOYMENT": self.deployment.name,
                 "TOPICS": json.dumps({one.topic: one.source for one in topics}, sort_keys=True),
-                **table_environment(self, Table.INTERVENTIONS),
+                **table_environment(self, Table.ADMISSION),
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
             driven=True,
         )
         function.allow(
             *self._read_secrets(self.learn("secrets", "identity")),
-            *use_rows(self, Operation.QUERY, rows=[EdgeSuppressionRow]),
+            *use_rows(self, Operation.QUERY, rows=[SuppressionLogRow]),
         )
         for source in topics:
             TopicMapping(self, function, source)
 
     def _pull(self, export: MixpanelExport) -> None:
         account = self._service_account()
-        VersionedTable(self, Table.SOURCES)
         function = PythonFunction(
             self,
             Function.PULL_EXPORTS,

@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
-from desireline.rows import EdgeSuppressionRow
+from desireline.rows import CaseGroupRow, CasePageRow, CaseRow, SuppressionLogRow
 from infra.building_blocks import kafka_access
 from infra.building_blocks.acknowledge import acknowledge
 from infra.building_blocks.api_stage import api_stage
@@ -20,7 +20,7 @@ from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.kafka_event_source import KafkaEventSource
 from infra.building_blocks.stack_key import key_use
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.building_blocks.table import table_environment, use_rows
 from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 from infra.stacks.archive import ARCHIVE
@@ -39,13 +39,15 @@ REPLAYED = (
 )
 """Where a case may go again: to the topic that its stage reads."""
 
+CASES = (CaseRow, CaseGroupRow, CasePageRow)
+"""The rows of cases. publish_changes alone reads what was set aside."""
+
 
 class QuarantineStack(DeploymentStack):
     """events.quarantined -> index_quarantine -> quarantine; the API -> serve_quarantine."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "quarantine", deployment=deployment)
-        self.table = VersionedTable(self, Table.QUARANTINE)
         self.index = self._index()
         self.serve = self._serve()
         self.api = self._api()
@@ -59,7 +61,7 @@ class QuarantineStack(DeploymentStack):
             environment=table_environment(self, Table.QUARANTINE),
         )
         function.allow(
-            *use_rows(self, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT, rows=rows_of(Table.QUARANTINE)),
+            *use_rows(self, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT, rows=CASES),
         )
         for topic in CONSUMED_TOPICS[Function.INDEX_QUARANTINE]:
             KafkaEventSource(self, function, topic)
@@ -75,15 +77,15 @@ class QuarantineStack(DeploymentStack):
                 "DEPLOYMENT": self.deployment.name,
                 "SENDERS": json.dumps(sorted(self.deployment.settings.senders)),
                 "ARCHIVE_BUCKET": self.learn("archive", "bucket"),
-                **table_environment(self, Table.QUARANTINE, Table.INTERVENTIONS),
+                **table_environment(self, Table.QUARANTINE, Table.ADMISSION),
             },
             produces=REPLAYED,
         )
         bucket = f"arn:{self.partition}:s3:::{self.deployment.bucket_name(ARCHIVE)}"
         bodies = f"{Topic.WEBHOOKS_RAW}/*"
         function.allow(
-            *use_rows(self, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT, rows=rows_of(Table.QUARANTINE)),
-            *use_rows(self, Do.QUERY, rows=[EdgeSuppressionRow]),
+            *use_rows(self, Do.GET, Do.BATCH_GET, Do.QUERY, Do.PUT, rows=CASES),
+            *use_rows(self, Do.QUERY, rows=[SuppressionLogRow]),
             *kafka_access.read(self, Topic.WEBHOOKS_RAW),
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],

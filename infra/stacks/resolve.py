@@ -1,4 +1,4 @@
-"""Resolve: identity and folded state, and the function that keeps them."""
+"""Resolve: the function that keeps identity and folded state."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from desireline.contracts import CONSUMED_TOPICS, Function, Table, Topic
 from desireline.rows import SealedIdsRow, StateRow
 from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.kafka_event_source import KafkaEventSource
-from infra.building_blocks.stack_key import StackKey
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.building_blocks.table import rows_of, table_environment, use_rows
 from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 
@@ -20,10 +19,6 @@ class ResolveStack(DeploymentStack):
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "resolve", deployment=deployment)
-        self.key = StackKey(self, "resolve")
-        self.tables = {
-            table: VersionedTable(self, table) for table in (Table.IDENTITY, Table.STATES)
-        }
         self.function = PythonFunction(
             self,
             Function.RESOLVE_IDENTITY,
@@ -31,7 +26,7 @@ class ResolveStack(DeploymentStack):
             layers=[Layer.KAFKA],
             environment={
                 "DEPLOYMENT": deployment.name,
-                **table_environment(self, *self.tables),
+                **table_environment(self, Table.IDENTITY, Table.STATES),
             },
             produces=[Topic.EVENTS_RESOLVED, Topic.EVENTS_QUARANTINED],
             driven=True,

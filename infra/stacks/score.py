@@ -1,15 +1,15 @@
-"""Score: the journeys, and the function that assesses them."""
+"""Score: the function that assesses journeys."""
 
 from __future__ import annotations
 
 from constructs import Construct
 
 from desireline.contracts import CONSUMED_TOPICS, Function, Table
-from desireline.rows import JourneyRow, QuarantineRow, StateRow
+from desireline.rows import JourneyRow, SetAsideRow, StateRow
 from infra.building_blocks.function import PythonFunction
 from infra.building_blocks.kafka_event_source import KafkaEventSource
 from infra.building_blocks.table import Operation as Do
-from infra.building_blocks.table import VersionedTable, rows_of, table_environment, use_rows
+from infra.building_blocks.table import rows_of, table_environment, use_rows
 from infra.deployment import Deployment, DeploymentStack
 from infra.layers import Layer
 
@@ -19,7 +19,6 @@ class ScoreStack(DeploymentStack):
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "score", deployment=deployment)
-        self.table = VersionedTable(self, Table.JOURNEYS)
         self.function = PythonFunction(
             self,
             Function.SCORE_JOURNEY,
@@ -28,7 +27,7 @@ class ScoreStack(DeploymentStack):
             environment={
                 "DEPLOYMENT": deployment.name,
                 **table_environment(
-                    self, Table.IDENTITY, Table.STATES, Table.JOURNEYS, Table.INTERVENTIONS
+                    self, Table.IDENTITY, Table.STATES, Table.JOURNEYS, Table.QUARANTINE
                 ),
             },
         )
@@ -36,8 +35,7 @@ class ScoreStack(DeploymentStack):
             *use_rows(self, Do.GET, Do.BATCH_GET, rows=rows_of(Table.IDENTITY)),
             *use_rows(self, Do.GET, Do.BATCH_GET, rows=[StateRow]),
             *use_rows(self, Do.GET, Do.BATCH_GET, Do.PUT, rows=[JourneyRow]),
-            # It has no Kafka client, so it leaves records that it cannot take in this table.
-            *use_rows(self, Do.PUT, rows=[QuarantineRow]),
+            *use_rows(self, Do.PUT, rows=[SetAsideRow]),
         )
         for topic in CONSUMED_TOPICS[Function.SCORE_JOURNEY]:
             KafkaEventSource(self, self.function, topic)

@@ -12,7 +12,6 @@ from enum import StrEnum
 from functools import partial
 
 from desireline.contracts import (
-    ANNOUNCED_TABLES,
     CONSUMED_TOPICS,
     METRICS_NAMESPACE,
     Function,
@@ -21,6 +20,7 @@ from desireline.contracts import (
     table_name,
 )
 from desireline.intervene.channels import CHANNELS
+from desireline.rows import ANNOUNCED_TABLES
 from infra.building_blocks.channel_queue import queue_name
 from infra.source_settings import SOURCE_FUNCTIONS, Sources
 

@@ -110,6 +110,7 @@ class Table(StrEnum):
     STATES = "states"
     JOURNEYS = "journeys"
     INTERVENTIONS = "interventions"
+    ADMISSION = "admission"
     SOURCES = "sources"
     QUARANTINE = "quarantine"
 
@@ -118,9 +119,6 @@ def table_name(deployment: str, table: Table) -> str:
     """Build the deployed name of a table, such as 'desireline-dev-states'."""
     return f"{deployment}-{table}"
 
-
-ANNOUNCED_TABLES = frozenset({Table.IDENTITY, Table.JOURNEYS, Table.INTERVENTIONS})
-"""Tables whose stream `publish_changes` reads. Nobody announces a fold: STATES has none."""
 
 TTL_ATTRIBUTE = "expires"
 
@@ -151,6 +149,15 @@ class Function(StrEnum):
     PULL_EXPORTS = "pull_exports"
     INDEX_QUARANTINE = "index_quarantine"
     SERVE_QUARANTINE = "serve_quarantine"
+
+
+class Component(StrEnum):
+    """The parts of the system that put what they cannot handle into quarantine."""
+
+    RECEIVE = "receive"
+    RESOLVE = "resolve"
+    SCORE = "score"
+    INTERVENE = "intervene"
 
 
 CONSUMED_TOPICS: dict[Function, tuple[Topic, ...]] = {

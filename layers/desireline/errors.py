@@ -1,30 +1,30 @@
-"""The exception tree.
+"""The exceptions of this package.
 
 DesirelineError
-├── WithheldError          an event that its person does not want taken: not kept either
-├── TerminalError          trying again cannot help: quarantine, count as handled
-│   ├── InvalidEventError      breaks the tracking plan or the canonical schema
-│   │   └── IgnoredEventError      no event, as the plan says: counted, not set aside
-│   ├── UnknownSchemaError     written by a version that this code cannot read
-│   ├── InvalidPlaybookError   a playbook that does not validate
-│   └── InvalidModelError      a packaged model that is damaged or not what it says
-├── RetryableError         trying again may help: raise, and the event source waits
+├── WithheldError          the event's person is suppressed or has refused consent: store nothing
+├── TerminalError          a retry cannot help: quarantine the record
+│   ├── InvalidEventError      the event breaks the tracking plan or the canonical schema
+│   │   └── IgnoredEventError      the plan ignores the message: count it, do not quarantine it
+│   ├── UnknownSchemaError     a version wrote the data that this code cannot read
+│   ├── InvalidPlaybookError   the playbook is invalid
+│   └── InvalidModelError      the packaged model is damaged or differs from its manifest
+├── RetryableError         a retry may help: raise, so that the event source retries
 │   ├── ConflictError          a row changed since it was read
-│   ├── ThrottledError         a service asks to slow down
-│   ├── DeniedError            a service does not let us in, whatever it is about
-│   └── UnavailableError       a service did not answer, or not in time
-└── RefusedError           a webhook that is answered with a 4xx and a reason
+│   ├── ThrottledError         a service limits the rate of calls
+│   ├── DeniedError            a service denies every call of the deployment
+│   └── UnavailableError       a service did not answer in time
+└── RefusedError           the answer to the webhook is a 4xx with a reason
 """
 
 from __future__ import annotations
 
 
 class DesirelineError(Exception):
-    """Root of everything that this package raises on purpose."""
+    """The base of all exceptions that this package defines."""
 
 
 class WithheldError(DesirelineError):
-    """The event's person is suppressed, or has refused consent; `reason` says which."""
+    """The event's person is suppressed or has refused consent. reason: which of the two."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ class WithheldError(DesirelineError):
 
 
 class TerminalError(DesirelineError):
-    """Trying again cannot help; `reason` is the code that quarantine and metrics use."""
+    """A retry cannot help. reason: the code in quarantine and metrics. detail: for readers."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -45,51 +45,52 @@ class InvalidEventError(TerminalError):
 
 
 class IgnoredEventError(InvalidEventError):
-    """The plan says of it that it is no event, and why."""
+    """The plan ignores the message. detail: the plan's reason."""
 
 
 class UnknownSchemaError(TerminalError):
-    """The payload was written by a version that this code cannot read."""
+    """A version wrote the data that this code cannot read."""
 
 
 class InvalidPlaybookError(TerminalError):
-    """The playbook does not validate."""
+    """The playbook is invalid."""
 
 
 class InvalidModelError(TerminalError):
-    """The packaged model is damaged, or is not what its manifest says."""
+    """The packaged model is damaged or differs from its manifest."""
 
 
 class RetryableError(DesirelineError):
-    """Trying again may help."""
+    """A retry may help."""
 
 
 Failure = RetryableError | TerminalError
-"""What may come of one item of a batch, as a value: the others go on."""
+"""The error of one item of a batch, as a value, so that the other items continue."""
 
 
 class ConflictError(RetryableError):
-    """A row's version is not the one that was read; nothing of the transaction was written."""
+    """A row's version differs from the one that was read. The transaction wrote nothing."""
 
 
 class ThrottledError(RetryableError):
-    """The service asks to slow down; nothing was written."""
+    """The service limits the rate of calls. Nothing was written."""
 
 
 class DeniedError(RetryableError):
-    """A service does not let us in, whatever it is about: rights, keys, credentials, or what we ask
-    is not there. Nothing was written. It is the deployment's fault and no record's, so that nothing
-    is set aside for it: the records wait until somebody has put it right."""
+    """A service denies the call, and would deny it for any record. Nothing was written.
+
+    The cause is the deployment: its rights, keys or credentials, or a missing resource. So the
+    records are not quarantined. They wait until an operator has corrected it."""
 
 
 class UnavailableError(RetryableError):
-    """The service did not answer, or not in time; whether it acted is unknown."""
+    """The service did not answer in time. It is unknown whether it acted."""
 
 
 class RefusedError(DesirelineError):
-    """A webhook that must not be taken: answered with `status` and `reason`, counted by reason.
+    """A webhook must be refused. status, reason, detail: of the answer. Refusals count by reason.
 
-    retry_after: seconds after which it may come again (429)."""
+    retry_after: seconds until the sender may retry (429)."""
 
     def __init__(
         self, status: int, reason: str, detail: str = "", *, retry_after: int | None = None

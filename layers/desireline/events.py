@@ -1,7 +1,7 @@
-"""What travels on the topics: frozen models, additive only (delivery rule 16).
+"""The messages of the topics: frozen models, to which versions only add fields (delivery rule 16).
 
-All times are integers in epoch milliseconds. `occurred_at` and `received_at` are journey time;
-the stamps are wall time (delivery rule 13).
+All times are integers in epoch ms. `occurred_at` and `received_at` are journey time, and stamps are
+wall time (delivery rule 13).
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ Scalar = str | int | float | bool | None
 
 
 class Message(BaseModel):
-    """Base of everything on a topic: immutable, tolerant of fields that a newer writer added. An
-    error tells where, never what was there: it may end in a log."""
+    """The base of all messages: immutable, and tolerant of fields that a newer version added.
+
+    Validation errors omit the values, because logs must not contain personal data."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def encode(self) -> bytes:
-        """The message as compact JSON bytes; fields that are None are left out."""
+        """Encode the message as compact JSON, without fields that are None."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read what `encode` wrote, or an older or newer version of it.
+        """Decode a message that this version, an older one or a newer one has encoded.
 
-        Raises pydantic.ValidationError when the bytes are not such a message.
+        Raises pydantic.ValidationError for other bytes.
         """
         return cls.model_validate_json(data)
 
 
 class AliasType(StrEnum):
-    """Kinds of identifiers, strongest first: the order is the priority."""
+    """Types of identifiers, strongest first."""
 
     USER = "user"
     BILLING = "billing"
@@ -47,18 +48,21 @@ class AliasType(StrEnum):
 
     @property
     def strength(self) -> int:
-        """0 for the strongest."""
+        """The position in the order of strength. 0 is the strongest."""
         return _STRENGTHS[self]
 
 
-_STRENGTHS = {one: place for place, one in enumerate(AliasType)}
+_STRENGTHS = {alias_type: index for index, alias_type in enumerate(AliasType)}
 
 UNIQUE_ALIASES = frozenset({AliasType.USER})
-"""A person has at most one of each of these: two different ones never merge."""
+"""The types of which a person has at most one alias. Persons with different ones never merge."""
 
 
 class Alias(Message):
-    """One identifier of a person. `fragment` is uuid5(deployment's secret, 'type|value')."""
+    """An identifier of a person.
+
+    fragment: a UUID v5 of 'type|value', whose namespace is derived from the deployment's secret.
+    """
 
     type: AliasType
     value: str
@@ -66,7 +70,7 @@ class Alias(Message):
 
 
 class AccountRole(StrEnum):
-    """What an event says of the person and the account that it names."""
+    """The relation of an event's person to an account that it names."""
 
     OWNER = "owner"
     MEMBER = "member"
@@ -74,14 +78,14 @@ class AccountRole(StrEnum):
 
 
 class Account(Message):
-    """An account that an event names; `key` is 'group:…', 'crm:…' or 'cus:…'."""
+    """An account that an event names. key: 'group:…', 'crm:…' or 'cus:…'."""
 
     key: str
     role: AccountRole = AccountRole.MENTION
 
 
 class Stamps(Message):
-    """When each stage had done its part, wall time."""
+    """The time when each stage finished, wall time."""
 
     received: int | None = None
     resolved: int | None = None
@@ -91,16 +95,20 @@ class Stamps(Message):
 
 
 class RawPointer(Message):
-    """Where the raw body lies: the topic `webhooks.raw` and its archive, under this id."""
+    """The raw body of an event, in the topic `webhooks.raw` and in its archive.
+
+    id: of the body. index: the position of the event's report in the body.
+    """
 
     id: str
     index: int = 0
 
 
 class Context(Message):
-    """Circumstances of an event. Address and user agent only as hashes, with the salt of the day of
-    occurrence; the earlier ones, in a day's first half hour, with the salt of the day before, so
-    that two events of one half hour can be compared over midnight."""
+    """Circumstances of an event. Address and user agent are hashed with the salt of the day.
+
+    earlier_*: hashes with the salt of the day before, for events in the first half hour of a day.
+    They allow comparing events shortly before and after midnight."""
 
     ip_hash: str | None = None
     user_agent_hash: str | None = None
@@ -112,12 +120,12 @@ class Context(Message):
 
 
 class CanonicalEvent(Message):
-    """One event in the words of the tracking plan (topic events.received).
+    """An event with the names of the tracking plan (topic events.received).
 
     aliases: strongest first, at least one; the first one's fragment is the record's key.
-    accounts: strongest first, possibly none; the first one's key names the state row.
-    timed: whether the sender gave the time; if not, occurred_at is received_at.
-    measures: integers that the plan asks to be summed up, by name.
+    accounts: strongest first, may be empty; the first one's key is part of the state row's key.
+    timed: whether the sender gave the time; otherwise occurred_at is received_at.
+    measures: integers to sum up, by name.
     """
 
     event_id: str
@@ -140,19 +148,20 @@ class CanonicalEvent(Message):
 
     @property
     def fragment(self) -> str:
-        """The fragment under which the event is stored: that of its strongest alias."""
+        """The fragment of the strongest alias, whose state row counts the event."""
         return self.aliases[0].fragment
 
     @property
     def account_key(self) -> str:
-        """The account's part of the state row's key; a pure function of the event's own bytes."""
+        """The account's part of the state row's key; '-' without an account."""
         return self.accounts[0].key if self.accounts else "-"
 
 
 class ResolvedEvent(Message):
-    """An event with the person and subject it belongs to (topic events.resolved).
+    """An event with its person and subject (topic events.resolved).
 
-    repeated: it had been counted before; consumers act on state or claim by id, so it is harmless.
+    repeated: the event was counted before. Consumers may process it again, because they read the
+    state or claim by id.
     """
 
     event: CanonicalEvent
@@ -162,7 +171,7 @@ class ResolvedEvent(Message):
 
 
 class ChangeKind(StrEnum):
-    """What happened to identities."""
+    """The kinds of changes of identities."""
 
     PERSON_MERGED = "person_merged"
     PERSON_JOINED = "person_joined"
@@ -172,14 +181,15 @@ class ChangeKind(StrEnum):
 
 
 class IdentityChanged(Message):
-    """A merge or adoption (topic identity.changed); `subject` has gained or lost state rows.
+    """A change of identities (topic identity.changed). subject: it gained or lost state rows.
 
-    Of one fact there is a message for each subject that it concerns.
+    A change that affects several subjects has a message for each. Winner and loser by kind:
 
-    PERSON_MERGED: winner and loser are persons (an alias without rows is a person of its own, with
-    the fragment as id). PERSON_JOINED: loser is the person, winner the subject it belongs to now.
-    SUBJECT_MERGED: both are subjects. ACCOUNT_ADOPTED: loser is the account's key, winner its
-    subject. ACCOUNT_NAMED: loser is a fragment that named the account, winner the account's key.
+    PERSON_MERGED: persons. An alias without rows is a person, with its fragment as id.
+    PERSON_JOINED: loser is the person, winner the subject that it joined.
+    SUBJECT_MERGED: subjects.
+    ACCOUNT_ADOPTED: loser is the account's key, winner the subject that adopted it.
+    ACCOUNT_NAMED: loser is a fragment that named the account, winner the account's key.
     """
 
     id: str
@@ -192,7 +202,7 @@ class IdentityChanged(Message):
 
 
 class Tier(StrEnum):
-    """Score bands: at or above 90, 70, 40, and below."""
+    """Bands of the score: from 90, from 70, from 40, and below 40."""
 
     HOT = "hot"
     WARM = "warm"
@@ -201,7 +211,7 @@ class Tier(StrEnum):
 
 
 class Stage(StrEnum):
-    """Stages of a trial's journey."""
+    """Stages of a journey to a paid subscription."""
 
     AWARENESS = "awareness"
     EVALUATION = "evaluation"
@@ -212,7 +222,7 @@ class Stage(StrEnum):
 
 
 class Lifecycle(StrEnum):
-    """Beyond the trial."""
+    """The subject's commercial status, from visitor to customer."""
 
     VISITOR = "visitor"
     LEAD = "lead"
@@ -222,7 +232,11 @@ class Lifecycle(StrEnum):
 
 
 class Reason(Message):
-    """One behaviour that moved the score: margin contribution in log-odds, signed."""
+    """A behaviour that affects the score.
+
+    value: of the feature; None if missing. effect: its contribution in log-odds, signed. text: the
+    behaviour as a phrase.
+    """
 
     feature: str
     value: float | None = None
@@ -231,7 +245,10 @@ class Reason(Message):
 
 
 class Assessment(Message):
-    """What model and rules say of a subject at `as_of`. score: 0-100, None before a trial."""
+    """The result of model and rules for a subject.
+
+    as_of: journey time, epoch ms. score: 0 to 100; None before a trial.
+    """
 
     as_of: int
     score: int | None = None
@@ -243,7 +260,7 @@ class Assessment(Message):
 
 
 class Crossing(Message):
-    """A change of level; `kind` is tier, stage or lifecycle. At or above the level is there."""
+    """A change of level. kind: 'tier', 'stage' or 'lifecycle'. before, after: the levels."""
 
     kind: str
     before: str | None = None
@@ -251,7 +268,7 @@ class Crossing(Message):
 
 
 class JourneyScored(Message):
-    """A changed assessment (topic journeys.scored). The crossing's id is subject + version."""
+    """A changed assessment (topic journeys.scored). causes: ids of the events and changes."""
 
     subject: str
     version: int
@@ -264,14 +281,14 @@ class JourneyScored(Message):
 
     @property
     def id(self) -> str:
-        """The entry id of enrolments that this crossing starts."""
+        """The entry id of the enrolments that these crossings start."""
         return f"{self.subject}+{self.version}"
 
 
 class DecisionMade(Message):
-    """One ledger row (topic decisions.made): what was decided, sent or not, and why.
+    """A row of the ledger (topic decisions.made): a decision with its outcome and reason.
 
-    at: journey time of the decision. outcome: an `Outcome` of desireline.rows.
+    at: journey time of the decision, epoch ms. outcome: an `Outcome` of desireline.rows.
     """
 
     subject: str
@@ -291,12 +308,12 @@ class DecisionMade(Message):
 
 
 class RawWebhook(Message):
-    """A request as received (topic webhooks.raw). `body` is base64; only headers that matter.
+    """A received request (topic webhooks.raw). body: in base64. headers: a selection.
 
-    encoding: 'gzip' where the body was packed here before base64; what the sender itself had
-    packed says so in the headers. stamped: wall time of its arrival; records of older versions have
-    none, their own timestamp stands for it. call: what followed the source in the path. withheld:
-    how many messages were taken out because their persons do not want them taken.
+    encoding: 'gzip' if receive compressed the body; a sender's own compression is in the headers.
+    stamped: wall time of the arrival; records of older versions omit it, and their timestamp
+    replaces it. call: the path after the source. withheld: the number of messages that receive
+    removed, because their persons are suppressed or have refused consent.
     """
 
     id: str
@@ -311,20 +328,22 @@ class RawWebhook(Message):
     withheld: int | None = None
 
     def encode(self) -> bytes:
-        """As every message, but by orjson: pydantic looks at each character of a large body, which
-        takes ten times as long."""
+        """Encode as `Message.encode` does, but with orjson.
+
+        It takes a tenth of the time, because pydantic checks each character of a large body."""
         return orjson.dumps({name: v for name, v in self.__dict__.items() if v is not None})
 
 
 class Quarantined(Message):
-    """Something that could not be taken further (topic events.quarantined).
+    """An event or a record that cannot be processed (topic events.quarantined).
 
-    raw: of an event that its sender's body holds. record, key: of a record of a later stage.
+    component: the part that could not process it. raw: the raw body, for an event of receive.
+    record, key: for a record of a later component.
     """
 
     id: str
     source: str
-    stage: str
+    component: str
     reason: str
     detail: str = ""
     event_name: str | None = None
@@ -337,7 +356,7 @@ class Quarantined(Message):
 
 
 class ClaimReference(Message):
-    """What a channel's queue carries: the key of a claim. The row itself is the truth."""
+    """A message of a channel's queue: the key of a claim. Consumers read the claim's row."""
 
     subject: str
     playbook: str

@@ -1,4 +1,4 @@
-"""What the use cases need from the world. Real adapters are in `desireline.adapters`."""
+"""The ports of the use cases. `desireline.adapters` has their implementations."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ R = TypeVar("R", bound=Row)
 
 
 class Clock(Protocol):
-    """A source of time in epoch milliseconds: journey time or wall time (delivery rule 13)."""
+    """A clock of journey time or of wall time, in epoch ms (delivery rule 13)."""
 
     def now(self) -> int: ...
 
 
 class Store(Protocol):
-    """Rows under conditional writes. Every read is consistent."""
+    """The tables. Reads are consistent, and writes are conditional."""
 
     def get(self, ref: Ref[R]) -> R | None:
-        """The row, or None. Raises ThrottledError, UnavailableError."""
+        """Return the row, or None. Raises ThrottledError, UnavailableError."""
         ...
 
     def get_all(self, refs: Sequence[Ref[R]]) -> dict[Ref[R], R]:
-        """The rows that exist, each read consistently, though not all at one instant."""
+        """Return the rows that exist. Each is read consistently, but not all at one instant."""
         ...
 
     def query(self, row_type: type[R], pk: str) -> list[R]:
-        """All rows of that type under a partition key, by sort key."""
+        """Return all rows of a type with a partition key, by sort key."""
         ...
 
     def write(self, *writes: Put | Check) -> None:
-        """All or nothing. Raises ConflictError when a version is not as expected (nothing is
-        written), ThrottledError likewise, UnavailableError when the outcome is unknown.
-        At most 100 writes, at most one a row."""
+        """Write all rows or none: at most 100, each once.
+
+        Raises ConflictError if a stored version differs, and ThrottledError; nothing is written
+        then. Raises UnavailableError if the outcome is unknown."""
         ...
 
 
@@ -47,30 +48,29 @@ class BatchStore(Store, Protocol):
     """A Store for use cases that write many independent rows."""
 
     def write_each(self, transactions: Sequence[Sequence[Put | Check]]) -> list[Failure | None]:
-        """Make these writes, in any order or at once; no two of them may share a row.
+        """Write transactions in any order, or at the same time. No two may share a row.
 
-        Returns when all have ended: what `write` would have raised of each, None where it was
-        written."""
+        Returns after all of them: the error that `write` would have raised for each, or None."""
         ...
 
 
 class Producer(Protocol):
-    """Kafka. Nothing is durable before `flush` returns."""
+    """Produces records to Kafka. They are durable after `flush` has returned."""
 
     def produce(self, record: Outgoing) -> None: ...
 
     def flush(self, timeout: float) -> None:
-        """Wait until all in-sync replicas have everything; `timeout` in seconds.
+        """Wait until all in-sync replicas have all records. timeout: seconds.
 
-        Raises UnavailableError if anything is left or was refused."""
+        Raises UnavailableError if a record is left or was refused."""
         ...
 
 
 class Workflow(Protocol):
-    """Step Functions."""
+    """A state machine of Step Functions."""
 
     def start(self, *, name: str, payload: Mapping[str, Any]) -> None:
-        """Start an execution; one of that name that runs or ran already is success."""
+        """Start an execution. It does nothing if one of this name runs or has run."""
         ...
 
 
@@ -82,7 +82,7 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a channel sends: at most 100 characters of subject, without a newline."""
+    """A message of a channel. subject: fewer than 100 characters, without line breaks."""
 
     subject: str
     body: str
@@ -90,26 +90,28 @@ class Alert:
 
 
 class ChannelSender(Protocol):
-    """One call to a provider, never repeated by the client.
+    """The sender of a channel's messages."""
 
-    Returns the provider's message id. Raises ThrottledError, DeniedError (nothing sent),
-    TerminalError (a definite refusal of this message), UnavailableError (unknown whether sent)."""
+    def send(self, alert: Alert) -> str:
+        """Call the provider once, and return its message id.
 
-    def send(self, alert: Alert) -> str: ...
+        Raises ThrottledError and DeniedError if nothing was sent, TerminalError if the provider
+        refused this message, and UnavailableError if it is unknown whether it was sent."""
+        ...
 
 
 class Blobs(Protocol):
     """Object storage."""
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
-        """Store it unless the key exists; False if it did."""
+        """Store an object unless its key exists. Returns whether it was stored."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a span: a partition's offsets, or a file's lines. end: None where it is not known
-    before it is read."""
+    """A part of a span: a partition's offsets, or a file's lines. end: excluded; None before the
+    file is read."""
 
     name: str
     start: int
@@ -118,9 +120,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is to be read, fixed when it was asked for: what arrives later is no part of it.
+    """The raw bodies to read, without those that arrive after it was made.
 
-    since, until: wall time of the arrival, epoch ms, until excluded. parts: what is left.
+    since, until: range of the arrival, wall time in epoch ms, until excluded. parts: those left.
     """
 
     since: int
@@ -129,82 +131,91 @@ class Span:
 
 
 class KeptBodies(Protocol):
-    """Raw webhooks by their ids, each with the wall time of its arrival."""
+    """Finds stored raw webhooks by id."""
 
-    def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
-        """Those of these ids, id -> wall time of its arrival (epoch ms); the first arrival, where
-        there are several near that time. Raises UnavailableError."""
+    def find(self, arrivals: Mapping[str, int]) -> dict[str, RawWebhook]:
+        """Return the stored webhooks with these ids, by id. Raises UnavailableError.
+
+        arrivals: wall time of each id's arrival, epoch ms. If several with one id arrived near that
+        time, the first one is returned."""
         ...
 
 
 class RawBodies(KeptBodies, Protocol):
-    """Raw webhooks as they were received, also all of some time."""
+    """Finds stored raw webhooks by id, and reads all of a span."""
 
     def span(self, since: int, until: int) -> Span:
-        """What there is now of these times. Raises UnavailableError."""
+        """Return the span of the webhooks that are stored now. since, until: wall time, epoch ms.
+
+        Raises UnavailableError."""
         ...
 
     def read(self, span: Span) -> Iterator[tuple[RawWebhook | None, Span]]:
-        """Each body of the span, and what is left of the span after it; None where a step forward
-        found no readable body. Raises UnavailableError."""
+        """Yield each webhook of the span, with the rest of the span after it.
+
+        A record that is not a readable webhook of the span gives None. Raises UnavailableError."""
         ...
 
 
 class Exports(Protocol):
-    """A tool's export of past events."""
+    """An export of a tool's past events."""
 
     def lines(self, day: date) -> Iterator[bytes]:
-        """The events of one day, a line each, without line breaks.
+        """Yield the events of a day as lines, without line breaks.
 
-        Raises, also in the middle, ThrottledError, UnavailableError (cut off, or an error of
-        theirs), TerminalError (refused)."""
+        Raises ThrottledError, UnavailableError (the tool's error, or an incomplete answer) and
+        TerminalError (a refusal), also after the first lines."""
         ...
 
 
 class Inbox(Protocol):
-    """Our own webhook, as a sender sees it."""
+    """Our own webhook, called as a sender calls it."""
 
     def post(self, body: bytes) -> None:
-        """Durable when it returns. Raises ThrottledError, UnavailableError, TerminalError
-        (refused)."""
+        """Post a body, which is durable afterwards. Raises ThrottledError, UnavailableError and
+        TerminalError (a refusal)."""
         ...
 
 
 class Secrets(Protocol):
-    """Secrets Manager: current and previous version, so that a rotation breaks nobody."""
+    """Secrets with their current and previous values, which are both valid during a rotation."""
 
     def current(self, name: str) -> Sequence[bytes]:
-        """The values that are valid now, newest first."""
+        """Return the valid values of a secret, newest first."""
         ...
 
     def refresh(self, name: str) -> bool:
-        """Read again, at most once a minute; True if it was read."""
+        """Read a secret again, at most once a minute. Returns whether it was read."""
         ...
 
 
 class Suppressions(Protocol):
-    """Whose events are not taken at all."""
+    """The suppressed persons. Their events are withheld."""
 
     def current(self) -> frozenset[str]:
-        """The fragments of their aliases, as they were a minute ago at most.
+        """Return the fragments of their aliases, at most a minute old.
 
-        Raises UnavailableError when it is not known, or has not been for too long."""
+        Raises UnavailableError if they cannot be read, or only an old list is left."""
         ...
 
 
 class Switches(Protocol):
-    """What operators turn on and off while it runs (delivery rule 10)."""
+    """The operators' switches, which take effect without a deployment (delivery rule 10)."""
 
     def send_mode(self) -> str:
-        """'record', 'allowlist' or 'live'."""
+        """Return 'record', 'allowlist' or 'live'."""
         ...
 
-    def allowed(self, recipient: str) -> bool: ...
+    def allowed(self, recipient: str) -> bool:
+        """Tell whether the allowlist contains the recipient."""
+        ...
 
-    def killed(self, *, playbook: str, channel: str) -> bool: ...
+    def killed(self, *, playbook: str, channel: str) -> bool:
+        """Tell whether a kill switch stops the playbook's messages on the channel."""
+        ...
 
 
 class Metrics(Protocol):
-    """Counters; `dimensions` never hold a customer."""
+    """Counters. Dimensions never contain personal data."""
 
     def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...

@@ -1,4 +1,4 @@
-"""Kafka records as the use cases see them, and the result of a batch of records."""
+"""Kafka records for use cases, and the results of batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_HEADERS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a topic. `timestamp` is the broker's, in epoch milliseconds."""
+    """A record of a topic. timestamp: the record's time in Kafka, epoch ms."""
 
     topic: str
     partition: int
@@ -24,7 +24,7 @@ class Record:
 
 
 class Outgoing(NamedTuple):
-    """One record to produce. The key decides the partition."""
+    """A record to produce. The key decides the partition."""
 
     topic: str
     key: str
@@ -34,10 +34,10 @@ class Outgoing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """Every record ends in exactly one of these.
+    """The results of a batch. Every record is in exactly one of the fields.
 
-    done: acted upon, or nothing to do. quarantined: with the reason, handled for good.
-    failed: with the reason, to be tried again. skipped: records without a value.
+    done: handled records. quarantined: each with its reason; they are handled too. failed: each
+    with its reason; Lambda retries them. skipped: records without a value.
     """
 
     done: tuple[Record, ...] = ()
@@ -48,7 +48,7 @@ class BatchResult:
 
 @dataclass(slots=True)
 class Tally:
-    """Collects what became of records while a batch is worked through."""
+    """Collects the results of records during a batch."""
 
     done: list[Record] = field(default_factory=list)
     quarantined: list[tuple[Record, str]] = field(default_factory=list)
@@ -56,11 +56,11 @@ class Tally:
     skipped: list[Record] = field(default_factory=list)
 
     def fail(self, records: Iterable[Record], reason: str) -> None:
-        """These are to be tried again."""
+        """Add failed records, which Lambda retries."""
         self.failed.extend((record, reason) for record in records)
 
     def result(self) -> BatchResult:
-        """The outcome, immutable."""
+        """Return the results, immutable."""
         return BatchResult(
             tuple(self.done), tuple(self.quarantined), tuple(self.failed), tuple(self.skipped)
         )

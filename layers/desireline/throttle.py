@@ -1,11 +1,12 @@
-"""Throttle: a bucket of events for each sender and write key, one for all environments.
+"""Throttle: limit the events of each sender and write key with a token bucket (docs/adr/0015).
 
-The bucket is a row. An environment takes tokens out of it in advance, as many as it used lately,
-and spends them from memory: the hot path costs no call, for every token was in the row. What an
-environment does not spend it puts back when it comes again. A request passes while there is a token
-left, whatever its size, and what it takes beyond that is owed: so a batch comes through among
-single events, and all environments together never let through more than `burst + rate * time` and
-that one batch. See docs/adr/0015.
+The bucket is a row that all environments share. An environment leases tokens from the row, about as
+many as it used in its last lease, and spends them from memory. So most requests make no call. At
+the next lease, the environment returns its unspent tokens.
+
+A request passes if one token is left, whatever its size. The balance may then go negative, so that
+a batch can pass among single events (docs/adr/0028). All environments together accept at most
+`burst + rate * time` events, and one batch.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from desireline.rows import BucketRow, Put
 ANY: Final = "*"
 LEASE_MS = 5_000
 SHUT_MS = 1_000
-"""How long an environment that was refused does not ask again."""
+"""The longest time that an environment does not read the row after a refusal."""
 
 TRIES = 3
 LARGEST_SHARE = 10
-"""A lease beyond what is asked for is at most this part of a burst."""
+"""A lease has at most a tenth of a burst, or the current request's events if they are more."""
 
 LONGEST_WAIT = 50
-"""Seconds: Zendesk comes again only where it is asked to within a minute."""
+"""Seconds. Zendesk retries only if `Retry-After` is less than a minute."""
 
 THOUSAND = 1_000
 
 
 class Limit(BaseModel):
-    """Events a second in the long run, and how many at once: a batch of the largest size fits."""
+    """A limit. rate: events per second. burst: size of the bucket, at least the largest batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,14 +48,17 @@ class Limit(BaseModel):
     @model_validator(mode="after")
     def _takes_a_batch(self) -> Self:
         if self.burst < EVENTS_LIMIT:
-            raise ValueError(f"a burst takes the largest batch: at least {EVENTS_LIMIT} events")
+            raise ValueError(
+                f"burst must be at least {EVENTS_LIMIT}, the events of the largest batch"
+            )
         return self
 
 
 @dataclass(slots=True)
 class _Lease:
-    """What an environment holds of one bucket; times in epoch ms. unasked: its tokens are not out
-    of the row, which could not be reached."""
+    """An environment's lease of a bucket. used: tokens spent since its begin. until: its end. shut:
+    the end of a refusal. Times are in epoch ms. unasked: the tokens do not come from the row, which
+    could not be written."""
 
     tokens: int = 0
     used: int = 0
@@ -64,8 +68,8 @@ class _Lease:
 
 
 class Throttle:
-    """limits: by sender, or by 'sender/name of its key'; '*' is for senders that have none of
-    their own. What has no limit is not throttled. wall: the wall clock."""
+    """Throttles senders. limits: by sender, or by 'sender/key' for a write key; '*' applies to the
+    senders without an own limit. Without a limit all requests pass. wall: the wall clock."""
 
     def __init__(
         self, store: Store, limits: Mapping[str, Limit], wall: Clock, metrics: Metrics
@@ -77,10 +81,10 @@ class Throttle:
         self._leases: dict[str, _Lease] = {}
 
     def take(self, sender: str, key: str | None, events: int) -> None:
-        """Count a request's events. Raises RefusedError (429) when there are too many.
+        """Count a request's events. Raises RefusedError (429) if the bucket is empty.
 
-        Where the bucket cannot be reached the request passes, and that is counted: a limit that is
-        not enforced for a moment loses nothing."""
+        If the row cannot be read or written, the request passes, and a metric counts it. Losing
+        events would be worse than exceeding a limit."""
         if key is not None and (own := self._limits.get(f"{sender}/{key}")):
             self._spend(f"{sender}/{key}", own, events)
         limit = self._limits.get(sender) or self._limits.get(ANY)
@@ -97,34 +101,34 @@ class Throttle:
             try:
                 self._renew(name, limit, lease, cost, now)
             except ConflictError:
-                # Others were faster each time: this request passes, the next one asks again.
+                # Other environments wrote first, TRIES times. This request passes.
                 self._metrics.count("throttle_contended")
                 lease.tokens, lease.until, lease.unasked = cost, now, True
             except RetryableError:
                 self._metrics.count("throttle_unavailable")
-                # Nothing is asked for a while: whatever is wrong, this is not to make it worse.
+                # Make no calls for SHUT_MS, so that retries do not add load.
                 lease.tokens, lease.until = limit.burst // LARGEST_SHARE + cost, now + SHUT_MS
                 lease.unasked = True
         lease.tokens -= cost
         lease.used += cost
 
     def _renew(self, name: str, limit: Limit, lease: _Lease, cost: int, now: int) -> None:
-        """Put back what is left and take what is likely to be used until the lease ends."""
+        """Return the unspent tokens to the row, and lease those that will probably be used."""
         likely = lease.used * 2 if now < lease.until else lease.used
         left_over = 0 if lease.unasked else lease.tokens
-        wanted = min(likely, limit.burst // LARGEST_SHARE)
+        target = min(likely, limit.burst // LARGEST_SHARE)
         for tried in range(1, TRIES + 1):
             row = self._store.get(BucketRow.ref_to(name)) or BucketRow(
                 name=name, tokens=limit.burst * THOUSAND, filled_at=now
             )
-            # Tokens a second are thousandths of a token a millisecond.
+            # The row counts thousandths of tokens. One token per second is 1/1000 per ms.
             grown = row.tokens + max(0, now - row.filled_at) * limit.rate
             filled = min(limit.burst * THOUSAND, grown + left_over * THOUSAND)
             if filled < THOUSAND:
                 wait = -(-(THOUSAND - filled) // limit.rate)
                 lease.shut = now + min(wait, SHUT_MS)
                 raise _busy(name, wait)
-            granted = max(cost, min(wanted, filled // THOUSAND))
+            granted = max(cost, min(target, filled // THOUSAND))
             rest = filled - granted * THOUSAND
             try:
                 self._store.write(Put(row.but(tokens=rest, filled_at=max(now, row.filled_at))))
@@ -138,6 +142,11 @@ class Throttle:
 
 
 def _busy(name: str, wait: int) -> RefusedError:
-    """name: of the bucket. wait: milliseconds."""
+    """Return the refusal of a request. name: of the bucket. wait: until the next token, in ms."""
     seconds = min(LONGEST_WAIT, max(1, -(-wait // 1000)))
-    return RefusedError(429, "throttled", f"too many events of {name}", retry_after=seconds)
+    return RefusedError(
+        429,
+        "throttled",
+        f"too many events of {name}: retry after the time in Retry-After",
+        retry_after=seconds,
+    )

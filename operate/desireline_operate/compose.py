@@ -8,7 +8,7 @@ from desireline.adapters.clock import WallClock
 from desireline.adapters.compose import all_senders
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
-from desireline.adapters.kafka_positions import KafkaPlaces
+from desireline.adapters.kafka_positions import KafkaPositions
 from desireline.adapters.kafka_raw_bodies import KafkaRawBodies
 from desireline.adapters.s3_raw_bodies import ArchivedRawBodies
 from desireline.contracts import IDENTITY_SECRET
@@ -60,7 +60,7 @@ class Redriving:
         self.bucket = S3DeadLetters(
             deployment.client("s3"), deployment.parameter("archive", "dead-letters")
         )
-        topics = KafkaPlaces(deployment.bootstrap, deployment.auth, region=deployment.region)
+        topics = KafkaPositions(deployment.bootstrap, deployment.auth, region=deployment.region)
         counted = StoredCounts(deployment.store())
         suppressed = deployment.suppressions().current()
         client = deployment.client("lambda", attempts=1, read_timeout=FUNCTION_SECONDS)

@@ -88,7 +88,7 @@ class Deployment:
 
     def suppressions(self) -> DynamoSuppressions:
         """Return the suppressed people, read from the deployment's tables."""
-        table = table_name(self.name, Table.INTERVENTIONS)
+        table = table_name(self.name, Table.ADMISSION)
         return DynamoSuppressions(self.client("dynamodb"), table, WallClock(), NoMetrics())
 
     @contextmanager

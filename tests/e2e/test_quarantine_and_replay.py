@@ -211,7 +211,7 @@ def test_an_event_is_quarantined_repaired_replayed_and_counts_once_at_its_own_ti
     settle(cloud)
     assert counted(cloud, "feature_used") == (1, {at // DAY: 1})
     listed = quarantine("list", "--event", "Tea Drunk")
-    assert [(one["found"], one["repaired"]) for one in listed["groups"]] == [(1, 1)]
+    assert [(one["total"], one["repaired"]) for one in listed["groups"]] == [(1, 1)]
     assert [one["state"] for one in listed["cases"]] == ["repaired"]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.infrastructure.assembly import Assembly
 
@@ -68,17 +69,26 @@ def synthesise(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProce
 
 
 @pytest.fixture(scope="session")
-def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assembly]:
-    """Assemblies by name, each made once."""
-    made: dict[str, Assembly] = {}
+def synthesised(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[..., Assembly]:
+    """Assemblies by name. Each is made once for all workers of a run, as pytest-xdist's manual
+    advises: they share the parent of their temporary folders."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "synth"
+    shared.mkdir(exist_ok=True)
+    read: dict[str, Assembly] = {}
 
     def get(name: str, deployment: str, *arguments: str) -> Assembly:
-        if name not in made:
-            folder = tmp_path_factory.mktemp("synth") / name
-            done, _ = synthesise(folder, *arguments)
-            assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-4000:]
-            made[name] = Assembly(folder / "out", deployment)
-        return made[name]
+        if name not in read:
+            folder = shared / name
+            with FileLock(f"{folder}.lock"):
+                if not (folder / "done").exists():
+                    done, _ = synthesise(folder, *arguments)
+                    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-4000:]
+                    (folder / "done").touch()
+            read[name] = Assembly(folder / "out", deployment)
+        return read[name]
 
     return get
 

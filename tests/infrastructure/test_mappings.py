@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from itertools import chain
 
 import pytest
 
 from desireline.contracts import (
-    ANNOUNCED_TABLES,
     CONSUMED_TOPICS,
     Function,
+    Table,
     consumer_group,
 )
 from desireline.intervene.channels import CHANNELS
+from desireline.rows import ANNOUNCED_TABLES
 from tests.infrastructure.assembly import ACCOUNT, Assembly, cluster_arn
 
 DEAD_LETTERS = f"arn:aws:s3:::desireline-dev-dead-letters-{ACCOUNT}"
@@ -79,6 +81,21 @@ def test_streams_are_taken_up_again_until_just_before_they_forget(dev: Assembly)
         assert DAY / 2 < mapping["MaximumRecordAgeInSeconds"] < DAY
         assert mapping["MaximumRetryAttempts"] > 0
         assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": DEAD_LETTERS}}
+
+
+def test_a_stream_invokes_for_announced_rows_only(dev: Assembly) -> None:
+    passed = {}
+    for mapping in dev.mappings(Function.PUBLISH_CHANGES):
+        (one,) = mapping["FilterCriteria"]["Filters"]
+        pattern = json.loads(one["Pattern"])
+        table = mapping["EventSourceArn"].split("/")[-2]
+        passed[table] = pattern["dynamodb"]["NewImage"]["kind"]["S"]
+    assert passed == {
+        Table.IDENTITY: ["AccountRow", "PersonRow", "SubjectRow"],
+        Table.JOURNEYS: ["JourneyRow"],
+        Table.INTERVENTIONS: ["ClaimRow", "DecisionRow"],
+        Table.QUARANTINE: ["SetAsideRow"],
+    }
 
 
 def test_messages_of_a_channel_come_again_and_end_among_its_dead_letters(dev: Assembly) -> None:

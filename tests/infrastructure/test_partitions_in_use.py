@@ -28,7 +28,8 @@ WRITERS = {
 
 
 RARE = {
-    (Function.SCORE_JOURNEY, "PutItem", Table.INTERVENTIONS): "what cannot be read is set aside",
+    (Function.SCORE_JOURNEY, "PutItem", Table.QUARANTINE): "what cannot be read is set aside",
+    (Function.START_INTERVENTIONS, "PutItem", Table.QUARANTINE): "what cannot be read is set aside",
     (Function.CHECK_PLAYBOOK, "PutItem", Table.IDENTITY): "a subject that has no holdout yet",
 }
 """Rights for what no history holds."""

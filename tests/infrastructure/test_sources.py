@@ -12,7 +12,7 @@ import aws_cdk as cdk
 import pytest
 from pydantic import ValidationError
 
-from desireline.contracts import Function, Table
+from desireline.contracts import Function
 from infra.app import compose, deployment_from
 from infra.settings import context, deployment_settings
 from infra.source_settings import EXAMPLE, MixpanelExport, Sources, TopicSource
@@ -70,12 +70,10 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
         return with_sources(tmp_path_factory.mktemp("synth") / "elsewhere", topics=topics)
 
 
-def test_without_sources_there_is_neither_function_nor_mapping_nor_table(bare: Assembly) -> None:
+def test_without_sources_there_is_neither_function_nor_mapping(bare: Assembly) -> None:
     assert "sources" not in bare.templates
     assert set(bare.functions()) == set(Function) - {Function.RECEIVE_TOPIC, Function.PULL_EXPORTS}
     assert not bare.of_type("AWS::Events::Rule")
-    tables = {r.properties["TableName"] for r in bare.of_type("AWS::DynamoDB::Table")}
-    assert f"desireline-dev-{Table.SOURCES}" not in tables
     written = json.dumps([*bare.templates.values()])
     assert "receive-topic" not in written
     assert "pull-exports" not in written

@@ -9,8 +9,9 @@ import pytest
 
 from desireline.adapters.mixpanel import SECRET
 from desireline.adapters.switches import SwitchBoard
-from desireline.contracts import ANNOUNCED_TABLES, RAW_RETENTION, TTL_ATTRIBUTE, Table, Topic
+from desireline.contracts import RAW_RETENTION, TTL_ATTRIBUTE, Table, Topic
 from desireline.receive.senders import NAMES
+from desireline.rows import ANNOUNCED_TABLES
 from tests.infrastructure.assembly import ACCOUNT, Assembly
 
 SWITCHES = {
@@ -97,7 +98,7 @@ def test_keys_are_rotated(dev: Assembly) -> None:
     assert {key.stack for key in keys} == {
         "streaming",
         "receive",
-        "resolve",
+        "tables",
         "intervene",
         "archive",
         "watch",

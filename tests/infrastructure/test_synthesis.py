@@ -14,7 +14,8 @@ from tests.infrastructure.assembly import Assembly
 from tests.infrastructure.conftest import SOURCES, synthesise
 
 STAGES = {
-    "receive", "archive", "resolve", "score", "intervene", "sources", "quarantine", "watch",
+    "tables", "archive", "resolve", "score", "intervene", "announce", "receive", "sources",
+    "quarantine", "watch",
 }  # fmt: skip
 
 
@@ -96,8 +97,8 @@ def test_stacks_hold_no_exports_that_would_lock_them(dev: Assembly) -> None:
 
 def test_a_parameter_is_written_before_it_is_read(dev: Assembly) -> None:
     order = [
-        "network", "streaming", "archive", "resolve", "score", "intervene", "receive", "sources",
-        "quarantine", "watch",
+        "network", "streaming", "tables", "archive", "resolve", "score", "intervene", "announce",
+        "receive", "sources", "quarantine", "watch",
     ]  # fmt: skip
     written: set[str] = set()
     for stack in order:
@@ -114,8 +115,9 @@ def test_the_manifest_deploys_the_stacks_in_that_order(dev: Assembly) -> None:
         for name, artifact in manifest.items()
         if artifact["type"] == "aws:cloudformation:stack"
     }
-    assert "desireline-dev-streaming" in needs["archive"]
-    assert "desireline-dev-intervene" in needs["receive"]
+    assert "desireline-dev-streaming" in needs["tables"]
+    assert "desireline-dev-tables" in needs["archive"]
+    assert "desireline-dev-announce" in needs["receive"]
     assert "desireline-dev-archive" in needs["resolve"]
     assert "desireline-dev-receive" in needs["sources"]
     assert "desireline-dev-sources" in needs["quarantine"]
@@ -131,6 +133,7 @@ def test_a_deployment_may_have_another_name(synthesised: Callable[..., Assembly]
         "cell-two-states",
         "cell-two-journeys",
         "cell-two-interventions",
+        "cell-two-admission",
         "cell-two-sources",
         "cell-two-quarantine",
     }

@@ -288,7 +288,7 @@ def _decided(row: EnrolmentRow) -> Iterator[tuple[str, str, str]]:
             continue
         if step.branches or taken == "skipped":
             yield (step.name, "-", "branch")
-        for branch in step.ways():
+        for branch in step.all_branches():
             if branch.name == taken:
                 yield from ((step.name, action.name, "gate") for action in branch.actions)
 

@@ -76,7 +76,7 @@ def _suppressed_all_along(timeline: Timeline, accepted: Accepted) -> Iterator[st
     for versions in timeline.versions(SuppressionRow, accepted.since, accepted.step):
         first = timeline.at(versions[0].ref, accepted.since)
         if first is not None and all(one.lifted_at is None for one in versions):
-            yield first.who
+            yield first.target
 
 
 GATES = (gates_decide, the_suppressed_get_nothing)

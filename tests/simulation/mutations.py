@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from desireline.adapters import memory
 from desireline.adapters.memory import MemoryStore
 from desireline.announce import publish_changes
 from desireline.errors import ConflictError, RetryableError, UnavailableError
@@ -23,6 +24,7 @@ from desireline.resolve import accounts, fold, link, persons
 from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.rows import (
     Check,
+    ClaimRow,
     ClaimState,
     EnrolmentState,
     JourneyRow,
@@ -38,7 +40,7 @@ from tests.simulation.scenario import leaving
 
 Patch = pytest.MonkeyPatch
 
-NO_CHECK = Check(SuppressionRow(who="nobody", reason="none", at=0))
+NO_CHECK = Check(SuppressionRow(target="nobody", reason="none", at=0))
 """Demands what is always so."""
 
 
@@ -87,7 +89,9 @@ def _ids_afterwards(patch: Patch) -> None:
 
 
 def _sealed_ids_unread(patch: Patch) -> None:
-    patch.setattr(fold.Fold, "_known", lambda self, draft, day: draft.hot.get(day, frozenset()))
+    patch.setattr(
+        fold.Fold, "_counted_ids", lambda self, draft, day: draft.hot.get(day, frozenset())
+    )
 
 
 def _passed_on_before_counted(patch: Patch) -> None:
@@ -140,7 +144,7 @@ def _repeats_stay(patch: Patch) -> None:
 
 
 def _merge_in_two_steps(patch: Patch) -> None:
-    def merge(self: Any, event: Any, known: Any, left: Any, right: Any) -> None:
+    def merge(self: Any, event: Any, aliases: Any, left: Any, right: Any) -> None:
         winner, loser = persons.winner_first(left, right)
         subject, subject_writes = self._merge_subjects(event, winner, loser)
         self._store.write(*map(Put, persons.merged(winner, loser, subject, ())))
@@ -158,7 +162,7 @@ def _conflicts_merge(patch: Patch) -> None:
 
 
 def _groups_merge(patch: Patch) -> None:
-    patch.setattr(link, "apart", lambda left, right: False)
+    patch.setattr(link, "in_different_groups", lambda left, right: False)
 
 
 def _holdout_lost(patch: Patch) -> None:
@@ -194,7 +198,7 @@ def _score_overwrites(patch: Patch) -> None:
 
     def last_one_wins(self: Any, reading: Any, current: Any, request: Any) -> Any:
         stored = self._store.get(JourneyRow.ref_to(reading.subject))
-        reading = scoring._Known(reading.subject, stored, reading.state)
+        reading = scoring._Journey(reading.subject, stored, reading.state)
         return changed(self, reading, current, request)
 
     patch.setattr(scoring.ScoreJourneys, "_changed", last_one_wins)
@@ -205,9 +209,9 @@ def _state_before_the_score(patch: Patch) -> None:
         known = yield from view.viewing(subject)
         ref = JourneyRow.ref_to(known.root.subject)
         row = (yield [ref]).get(ref)
-        return scoring._Known(known.root.subject, row, known.state)
+        return scoring._Journey(known.root.subject, row, known.state)
 
-    patch.setattr(scoring, "_knowing", knowing)
+    patch.setattr(scoring, "_reading_journey", knowing)
 
 
 def _score_as_of_the_record(patch: Patch) -> None:
@@ -236,6 +240,11 @@ def _published_past_a_failure(patch: Patch) -> None:
         call(self, changes)
 
     patch.setattr(publish_changes.PublishChanges, "__call__", all_is_well)
+
+
+def _claims_not_announced(patch: Patch) -> None:
+    announced = tuple(row for row in memory.ANNOUNCED_ROWS if row is not ClaimRow)
+    patch.setattr(memory, "ANNOUNCED_ROWS", announced)
 
 
 def _only_new_subjects_told(patch: Patch) -> None:
@@ -375,7 +384,7 @@ def _sending_is_sent_again(patch: Patch) -> None:
     def again(self: Any, claim: Any) -> Any:
         return self._call(claim)
 
-    patch.setattr(deliver_action.DeliverAction, "_someone_is_sending", again)
+    patch.setattr(deliver_action.DeliverAction, "_settle_attempt", again)
 
 
 def _no_answer_means_again(patch: Patch) -> None:
@@ -394,16 +403,16 @@ def _young_attempt_acknowledged(patch: Patch) -> None:
     def young(self: Any, claim: Any) -> Any:
         return claim.state
 
-    patch.setattr(deliver_action.DeliverAction, "_someone_is_sending", young)
+    patch.setattr(deliver_action.DeliverAction, "_settle_attempt", young)
 
 
 def _sent_too_late(patch: Patch) -> None:
-    without = deliver_action.DeliverAction._without_a_call
+    without = deliver_action.DeliverAction._end_without_call
 
     def ageless(self: Any, claim: Any, enrolment: Any) -> Any:
         return without(self, claim.but(not_after=1 << 62), enrolment)
 
-    patch.setattr(deliver_action.DeliverAction, "_without_a_call", ageless)
+    patch.setattr(deliver_action.DeliverAction, "_end_without_call", ageless)
 
 
 def _outcome_untold(patch: Patch) -> None:
@@ -451,6 +460,7 @@ MUTATIONS = (
     ),
     Mutation("a score is as of its record", "6", _score_as_of_the_record),
     Mutation("streams go on past what failed", "1", _published_past_a_failure),
+    Mutation("a stream's filter drops claims", "1", _claims_not_announced),
     Mutation("only the subject that gained is told", "5", _only_new_subjects_told),
     Mutation("merges are not announced", "5", _merges_untold),
     Mutation("members are not announced", "5", _members_untold),

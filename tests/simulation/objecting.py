@@ -154,7 +154,7 @@ def _suppressed(of: Decided) -> Objection:
     for versions in of.timeline.versions(SuppressionRow, of.since, of.before):
         row = versions[0]
         if row.channel in ("*", of.action.channel):
-            own = of.of_subject(row.who)
+            own = of.of_subject(row.target)
             there = of.timeline.at(row.ref, of.since) is not None
             holds = [one.lifted_at is None for one in versions]
             found.append(

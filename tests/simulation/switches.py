@@ -75,6 +75,6 @@ class SimSwitches:
         if len(self._board.settings) > 1 and scheduler.now - self._read_at >= FRESH:
             scheduler.pause("switches")
             if scheduler.strikes(scheduler.faults.unavailable):
-                raise UnavailableError("switches that are none")
+                raise UnavailableError("the switches are invalid")
             self._read, self._read_at = self._board.at(scheduler.now), scheduler.now
         return self._read

@@ -19,7 +19,7 @@ def quarantined(number: int, **fields: Any) -> Quarantined:
     given_: dict[str, Any] = {
         "id": f"{number:032x}-0",
         "source": "segment",
-        "stage": "receive",
+        "component": "receive",
         "reason": "unmapped",
         "event_name": "Tea Drunk",
         "raw": RawPointer(id=f"{number:032x}"),

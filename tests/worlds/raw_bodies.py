@@ -22,11 +22,11 @@ class MemoryRawBodies:
     def __init__(self, records: Callable[[], Sequence[Record]]) -> None:
         self._records = records
 
-    def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
+    def find(self, arrivals: Mapping[str, int]) -> dict[str, RawWebhook]:
         found: dict[str, RawWebhook] = {}
         for record in self._records():
             raw = _raw(record)
-            if raw.id in wanted:
+            if raw.id in arrivals:
                 found.setdefault(raw.id, raw)
         return found
 

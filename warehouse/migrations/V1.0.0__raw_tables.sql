@@ -111,7 +111,7 @@ create table if not exists {{ database }}.raw.decisions_made (
 create table if not exists {{ database }}.raw.events_quarantined (
   quarantine_id varchar,
   source varchar,
-  stage varchar,
+  component varchar,
   reason varchar,
   event_name varchar,
   quarantined_at timestamp_ntz(3),

@@ -180,14 +180,14 @@ auto_ingest = true
 error_integration = {{ error_integration }}
 aws_sns_topic = '{{ arrivals_topic }}'
 as copy into {{ database }}.raw.events_quarantined (
-  quarantine_id, source, stage, reason, event_name, quarantined_at, topic_partition,
+  quarantine_id, source, component, reason, event_name, quarantined_at, topic_partition,
   topic_offset, record_at, payload, source_file, source_row, loaded_at
 )
 from (
   select
     $1:payload.id::varchar,
     $1:payload.source::varchar,
-    $1:payload.stage::varchar,
+    $1:payload.component::varchar,
     $1:payload.reason::varchar,
     $1:payload.event_name::varchar,
     to_timestamp_ntz($1:payload.at::number, 3),

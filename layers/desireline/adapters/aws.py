@@ -1,4 +1,4 @@
-"""What the adapters on boto3 share: how errors become ours, and clients with bounded waits."""
+"""The clients of boto3 with limited waits, and the translation of their errors to ours."""
 
 from __future__ import annotations
 
@@ -59,14 +59,16 @@ DENIALS = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""With those of a key, which all begin with KMS: AWS would say so of any request."""
+"""Codes of denied calls. Codes of a KMS key, which begin with KMS, count too."""
 
 
 QUICK_SECONDS = 0.7
 
 
 def config(*, attempts: int = 4, read_timeout: float = 5.0, connect_timeout: float = 2.0) -> Config:
-    """Waits that end before a function does; `attempts` counts the first call."""
+    """Return a configuration whose waits end before a function does. Timeouts are in seconds.
+
+    attempts: the most calls, with the first one."""
     return Config(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
@@ -78,12 +80,12 @@ def config(*, attempts: int = 4, read_timeout: float = 5.0, connect_timeout: flo
 
 @cache
 def _session() -> Any:
-    """One for all clients: a second one would read botocore's data again, 50 ms a client."""
+    """Return the session of all clients. Another one would read botocore's data again: 50 ms."""
     return Session()
 
 
 def client(service: str, **waits: Any) -> Any:
-    """A boto3 client of that service; waits: as of `config`."""
+    """Return a boto3 client of a service. waits: arguments of `config`."""
     return _session().client(service, config=config(**waits))
 
 
@@ -95,8 +97,10 @@ def quick_client(service: str) -> Any:
 
 
 def error_of(error: ClientError | BotoCoreError) -> Exception:
-    """Ours for an error of AWS: throttled, not let in, a definite refusal, or unknown whether it
-    acted."""
+    """Translate an error of AWS.
+
+    ThrottledError and DeniedError: AWS has not acted. TerminalError: it refused this request.
+    UnavailableError: it is unknown whether it acted."""
     if isinstance(error, ParamValidationError):
         return TerminalError("invalid_request", str(error))
     if isinstance(error, BotoCoreError):
@@ -113,7 +117,7 @@ def error_of(error: ClientError | BotoCoreError) -> Exception:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Errors of AWS as ours."""
+    """Translate errors of AWS that the block raises."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

@@ -1,4 +1,4 @@
-"""Clocks: the wall, and the journey clock, which a local cloud's driver may move."""
+"""The wall clock, and the journey clock, which the demo driver of a local cloud may set."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class WallClock:
 
 
 class VirtualClock:
-    """Looks into a local file at each reading: epoch milliseconds while a driver holds the clock,
-    nothing while it is the wall's. Functions read the time of every webhook and batch, and to ask
-    an address for it costs more than the rest of their work."""
+    """Reads the time from a local file: epoch milliseconds, or nothing for the wall clock's time.
+
+    Functions read the time for every webhook and batch. A request to a server would cost more than
+    the rest of their work."""
 
     def __init__(self, url: str) -> None:
         self._path = url2pathname(urlsplit(url).path)
@@ -29,12 +30,12 @@ class VirtualClock:
     def now(self) -> int:
         try:
             with open(self._path, "rb") as file:  # noqa: PTH123 — half the time of Path's
-                held = file.read()
-            return int(held) if held else self._wall.now()
+                content = file.read()
+            return int(content) if content else self._wall.now()
         except (OSError, ValueError) as error:
-            raise UnavailableError(f"no clock in {self._path}") from error
+            raise UnavailableError(f"{self._path} is not a clock: start the local cloud") from error
 
 
 def journey_clock(url: str | None) -> Clock:
-    """The clock of journey time: the wall's, unless the address of a file says otherwise."""
+    """Return the clock of journey time. url: of the clock's file; None for the wall clock."""
     return VirtualClock(url) if url else WallClock()

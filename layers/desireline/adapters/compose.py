@@ -34,7 +34,7 @@ class ReceiverPorts(TypedDict):
 
 
 def store(settings: TableSettings, dynamodb: Any = None) -> DynamoStore:
-    """Return the tables. dynamodb: a client of other patience than the default one."""
+    """Return the store. dynamodb: a client with other waits than the default."""
     return DynamoStore(dynamodb or client("dynamodb"), settings.tables)
 
 
@@ -47,7 +47,7 @@ def producer(settings: KafkaSettings, probe: Topic = Topic.EVENTS_RECEIVED) -> K
 
 def suppressions(tables: Mapping[Table, str], metrics: Metrics, dynamodb: Any) -> Suppressions:
     """Return the suppressed persons, as the table lists them."""
-    return DynamoSuppressions(dynamodb, tables[Table.INTERVENTIONS], WallClock(), metrics)
+    return DynamoSuppressions(dynamodb, tables[Table.ADMISSION], WallClock(), metrics)
 
 
 def mapper(plan: TrackingPlan, secrets: Secrets, suppressed: Suppressions) -> EventMapper:
@@ -79,7 +79,7 @@ def all_senders(plan: TrackingPlan, names: Iterable[str] = NAMES) -> dict[str, S
 
 
 def raw_bodies(settings: KafkaSettings, archive_bucket: str) -> FirstFound:
-    """Return the raw bodies on their topic and, if they are gone there, in the archive."""
+    """Return the raw bodies on their topic and in the archive, which stores them longer."""
     return FirstFound(
         KafkaRawBodies(settings.kafka_bootstrap, settings.kafka_auth, region=settings.aws_region),
         ArchivedRawBodies(client("s3"), archive_bucket),

@@ -1,4 +1,4 @@
-"""The on-failure bucket on S3: what mappings wrote, and beside it what redriving notes."""
+"""The DeadLetterBucket port on S3: the objects of event source mappings, and notes of redrives."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 WRITTEN_BY_LAMBDA = "aws/lambda/"
-AHEAD = 8
-"""Objects that are read at once: each takes a round trip."""
+READERS = 8
+"""The objects to read at a time, because each read takes a round trip."""
 
 
 class S3DeadLetters:
-    """One bucket. Mappings write below `aws/lambda/`, and may write nowhere else."""
+    """One bucket. Event source mappings write below `aws/lambda/`, and may write nowhere else."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
@@ -37,12 +37,12 @@ class S3DeadLetters:
             )
 
     def _all(self, prefix: str, since: int | None) -> Iterator[tuple[str, bytes]]:
-        """Name and body of each, in the order of the names, read some ahead."""
+        """Yield key and body of each object, in the order of the keys. Reads run in parallel."""
         reading: deque[tuple[str, Future[bytes]]] = deque()
-        with translated(), ThreadPoolExecutor(AHEAD) as pool:
+        with translated(), ThreadPoolExecutor(READERS) as pool:
             for name in self._names(prefix, since):
                 reading.append((name, pool.submit(self._read, name)))
-                if len(reading) >= 2 * AHEAD:
+                if len(reading) >= 2 * READERS:
                     done, body = reading.popleft()
                     yield done, body.result()
             while reading:
@@ -53,7 +53,7 @@ class S3DeadLetters:
         pages = self._client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
-                # S3 tells whole seconds.
+                # S3 returns whole seconds.
                 written = item["LastModified"].timestamp() * 1000 + 999
                 if since is None or written >= since:
                     yield item["Key"]

@@ -1,7 +1,8 @@
 """The Store port on DynamoDB.
 
-An item holds `pk`, `sk`, `kind` (the row's class) and `version`, its scalars as native attributes,
-bytes as binary, and everything nested as one JSON text. Reads are consistent, writes conditional.
+An item has the attributes `pk`, `sk`, `kind` (the row's class) and `version`. Scalar fields are
+native attributes, bytes are binary, and a nested field is one JSON text. Reads are consistent, and
+writes are conditional.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ Item = Mapping[str, Mapping[str, Any]]
 BATCH_GET_LIMIT = 100
 TRANSACTION_LIMIT = 100
 WRITERS = 8
-"""Threads that write at once; a client holds 16 connections."""
+"""Threads that write in parallel. A client has 16 connections."""
 _CONFLICTS = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -53,16 +54,16 @@ _A_ROWS_FAULT = frozenset(
         "ValidationException",
     }
 )
-"""A key or an item that is too large, say. Whatever else is refused would be for any row."""
+"""Refusals that depend on the row, such as an item that is too large. Any row gets the others."""
 
 _OWN = ("pk", "sk", "kind")
 
 
 class DynamoStore:
-    """tables: the deployed name of each table that this function may touch.
+    """The store. tables: the deployed name of each table that the function may access.
 
-    The client may repeat a call. A conditional write that had succeeded unheard then shows as a
-    conflict; use cases answer a conflict by reading again, and find their own write.
+    The client may repeat a call. If the answer to a successful write is lost, its repetition gets a
+    conflict. Use cases read again after a conflict, and find their own write.
     """
 
     def __init__(self, client: DynamoDBClient, tables: Mapping[Table, str]) -> None:
@@ -110,7 +111,7 @@ class DynamoStore:
             if not wanted:
                 return found
             time.sleep(random.uniform(0, 0.02 * 2**attempt))
-        raise ThrottledError("BatchGetItem leaves keys unprocessed")
+        raise ThrottledError("BatchGetItem left keys unprocessed after 8 attempts")
 
     def query(self, row_type: type[R], pk: str) -> list[R]:
         rows: list[R] = []
@@ -144,7 +145,7 @@ class DynamoStore:
             return [self._failure(writes) for writes in transactions]
         writing = [self._writers.submit(self._failure, writes) for writes in transactions]
         wait(writing)
-        return [ended.result() for ended in writing]
+        return [write.result() for write in writing]
 
     @cached_property
     def _writers(self) -> ThreadPoolExecutor:
@@ -191,7 +192,7 @@ class DynamoStore:
 
 
 def item_of(row: Row) -> dict[str, Any]:
-    """The item that a row is stored as, its version as it stands."""
+    """Convert a row to an item, with the row's own version."""
     item: dict[str, Any] = {
         "pk": {"S": row.pk},
         "sk": {"S": row.sk},
@@ -205,9 +206,9 @@ def item_of(row: Row) -> dict[str, Any]:
 
 
 def row_of(item: Item) -> Row:
-    """The row that an item or a stream's image holds.
+    """Convert an item, or the image of a stream record, to its row.
 
-    Raises UnknownSchemaError when it is of a kind that this code does not know.
+    Raises UnknownSchemaError if no row type of this code has the item's kind.
     """
     kind = item["kind"]["S"]
     row_type = ROW_TYPES.get(kind)
@@ -259,7 +260,7 @@ def _adapter(row_type: type[Row], name: str) -> TypeAdapter[Any]:
 
 @cache
 def _is_nested(row_type: type[Row], name: str) -> bool:
-    """Whether a field's text is JSON: its schema is an object or an array, not a scalar."""
+    """Tell whether a field is stored as JSON text: its schema is an object or an array."""
     schema = _adapter(row_type, name).json_schema()
     choices = schema.get("anyOf", [schema])
     resolved = [_resolved(choice, schema) for choice in choices]
@@ -268,8 +269,8 @@ def _is_nested(row_type: type[Row], name: str) -> bool:
 
 def _resolved(choice: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     name = str(choice.get("$ref", "")).rpartition("/")[2]
-    found: Mapping[str, Any] = schema.get("$defs", {}).get(name, choice)
-    return found
+    definition: Mapping[str, Any] = schema.get("$defs", {}).get(name, choice)
+    return definition
 
 
 def _condition(row: Row) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The Inbox port: posts to our own webhook over the public address, signed as a sender signs.
+"""The Inbox port: post to our own webhook at its public address, with a sender's signature.
 
-So what calls a tool's API needs neither the VPC nor a Kafka client, and what it brings is verified,
-mapped, kept and quarantined by the same code as a webhook. On urllib3, as adapters.mixpanel.
+So a function that calls a tool's API needs neither the VPC nor a Kafka client. Its events take the
+same path as a webhook's: verified, mapped, stored or quarantined. Like adapters.mixpanel, it uses
+urllib3.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ TIMEOUT = Timeout(connect=5.0, read=20.0)
 
 
 class WebhookInbox:
-    """url: of all webhooks; the sender's name is put behind it. headers: those of every post that
-    the sender's signature may cover."""
+    """The webhook of one sender. url: of all webhooks, without the sender's name. headers: the
+    headers of every post that the sender's signature may cover."""
 
     def __init__(
         self,
@@ -47,14 +48,14 @@ class WebhookInbox:
         self._sleep = sleep
 
     def post(self, body: bytes) -> None:
-        failure: Exception = UnavailableError("not tried")
+        failure: Exception = UnavailableError("our webhook was not called")
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._sleep(min(LONGEST_WAIT, 2.0 ** (attempt - 1)))
             try:
                 response = self._once(body)
             except HTTPError as error:
-                failure = UnavailableError(f"our webhook: {type(error).__name__}")
+                failure = UnavailableError(f"our webhook did not answer: {type(error).__name__}")
                 continue
             if response.status == 200:
                 return
@@ -81,15 +82,15 @@ class WebhookInbox:
         )
 
     def _refreshed(self, status: int) -> bool:
-        """Whether a refused signature may only have been made with a secret of yesterday."""
+        """Read the secret again after a refused signature. Returns whether a retry may succeed."""
         return status == 401 and self._secrets.refresh(self._sender.name)
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
-    detail = f"our webhook answers {response.status}"
+    detail = f"our webhook answered {response.status}"
     if response.status == 429:
         return ThrottledError(detail)
     if response.status >= 500:
         return UnavailableError(detail)
-    # What a webhook refuses it says with a reason, which holds nothing of the body.
+    # The reason in the answer contains nothing of the body, which may be personal data.
     return TerminalError("refused", f"{detail}: {response.data[:200].decode(errors='replace')}")

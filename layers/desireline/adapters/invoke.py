@@ -1,4 +1,4 @@
-"""Functions, invoked as an event source mapping invokes them."""
+"""Invoke Lambda functions with the events of an event source mapping."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 class LambdaFunctions:
-    """client: makes one attempt and waits longer than a function may run, for a second invocation
-    beside the first would do its work twice at once."""
+    """Invokes functions. client: makes one attempt, and waits longer than a function may run.
+
+    A retry would start a second invocation while the first one runs."""
 
     def __init__(self, client: LambdaClient) -> None:
         self._client = client

@@ -1,8 +1,8 @@
-"""The Producer port on Kafka: one idempotent producer for an environment's life.
+"""The Producer port on Kafka: one idempotent producer per environment.
 
-A Lambda environment is frozen between invocations, so that timers and keep-alives stand still and
-connections die unnoticed. The settings, and the look at the metadata after a pause, keep the first
-send after a thaw short.
+Lambda freezes an environment between invocations. Timers and keep-alives then stop, and connections
+may close unnoticed. So the settings have short timeouts, and the producer reads metadata after a
+pause. Both limit the time of the first send after a pause.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ SETTINGS: dict[str, Any] = {
     "reconnect.backoff.ms": 20,
     "reconnect.backoff.max.ms": 500,
     "retry.backoff.ms": 50,
-    # Only failures are told one by one: flush counts what is left, and a callback for each of a
-    # batch's records costs as much as producing it.
+    # Flush counts the records that are left, so only failures need a callback. A callback for each
+    # record would cost as much as producing it.
     "delivery.report.only.error": True,
     "log_level": 3,
 }
 
 
 class KafkaProducer:
-    """auth: 'iam' on MSK, 'plaintext' locally. probe: a topic to ask the brokers about.
+    """A producer. auth: 'iam' on MSK, 'plaintext' locally. probe: a topic whose metadata it reads.
 
-    The client is made in a thread from the start, because with IAM its constructor sleeps a whole
-    second, in which an environment can do the rest of its initialisation.
+    A thread makes the client, because with IAM the client's constructor sleeps for one second. The
+    environment can continue its initialisation meanwhile.
     """
 
     def __init__(self, bootstrap: str, auth: Auth, *, probe: str, region: str = "") -> None:
@@ -61,7 +61,7 @@ class KafkaProducer:
         self._maker.start()
 
     def produce(self, record: Outgoing) -> None:
-        # Looked after once between two flushes, not for every record.
+        # `_ready` checks the connection once between two flushes, not for every record.
         client = self._open or self._ready()
         try:
             self._enqueue(client, record)
@@ -87,22 +87,22 @@ class KafkaProducer:
         self._open = None
         left = client.flush(timeout)
         self._used_at = time.monotonic()
-        if failures := self._failures.taken():
+        if failures := self._failures.drain():
             if any(error.fatal() for error in failures):
                 self._renew()
-            raise UnavailableError(f"{len(failures)} records refused: {failures[0].str()}")
+            raise UnavailableError(f"Kafka refused {len(failures)} records: {failures[0].str()}")
         if left:
-            # What is still in the queue may arrive later: a duplicate, and dropped as one.
+            # Records in the queue may still arrive. They are then duplicates, which count once.
             self._renew()
-            raise UnavailableError(f"{left} records not acknowledged in {timeout} s")
+            raise UnavailableError(f"Kafka did not acknowledge {left} records in {timeout} s")
 
     def warm(self, timeout: float = 10.0) -> None:
-        """Connect and fetch the producer id now, so that the first webhook need not wait."""
+        """Connect now, so that the first webhook does not wait. timeout: seconds."""
         self._ready().list_topics(self._probe, timeout=timeout)
 
     def _make(self) -> None:
-        # One callback for all records: one with each record costs a third of producing it.
-        self._client = Producer({**self._settings, "on_delivery": self._failures.take})
+        # One callback serves all records. One per record would add a third to the cost.
+        self._client = Producer({**self._settings, "on_delivery": self._failures.add})
 
     def _ready(self) -> Producer:
         self._maker.join()
@@ -131,24 +131,25 @@ class KafkaProducer:
 
 
 class _Failures:
-    """Why records were not delivered. Apart from the producer, for the client holds on to it."""
+    """Collects the errors of delivery. It is separate from the producer, because the client refers
+    to it, and so would keep the producer alive."""
 
     def __init__(self) -> None:
         self._errors: list[KafkaError] = []
 
-    def take(self, error: KafkaError | None, _: Message) -> None:
-        """A delivery report."""
+    def add(self, error: KafkaError | None, _: Message) -> None:
+        """Add the error of a delivery report, if any."""
         if error is not None:
             self._errors.append(error)
 
-    def taken(self) -> list[KafkaError]:
-        """Those since it was asked last."""
-        found, self._errors = self._errors, []
-        return found
+    def drain(self) -> list[KafkaError]:
+        """Return the errors since the last call."""
+        errors, self._errors = self._errors, []
+        return errors
 
 
 def security(auth: Auth, region: str) -> dict[str, Any]:
-    """How a client makes itself known to the brokers."""
+    """Return a client's settings for authentication."""
     if auth == "plaintext":
         return {"security.protocol": "PLAINTEXT"}
     return {

@@ -1,4 +1,4 @@
-"""Kafka for whoever wants to know where a record went, and which records a group has finished."""
+"""Produce records and return their offsets, and read the committed offsets of groups."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COORDINATOR_MOVES = frozenset(
         KafkaError.NOT_COORDINATOR,
     }
 )
-"""Of a group: to another broker, or to the first one when no group has ever been there."""
+"""Errors while a group's coordinator moves to another broker, or while Kafka creates the first."""
 
 
-class KafkaPlaces:
-    """auth: 'iam' on MSK, 'plaintext' locally. Clients are made when they are first needed."""
+class KafkaPositions:
+    """The Topics port. auth: 'iam' on MSK, 'plaintext' locally. It makes clients on first use."""
 
     def __init__(self, bootstrap: str, auth: Auth, *, region: str = "") -> None:
         self._settings: dict[str, Any] = {
@@ -38,11 +38,11 @@ class KafkaPlaces:
         self._readers: dict[str, Consumer] = {}
 
     def produce(self, records: Sequence[Outgoing], timeout: float) -> Sequence[tuple[int, int]]:
-        """At most some thousand at once: what the client's queue holds."""
+        """Produce at most some thousand records, because the client's queue is limited."""
         if self._producer is None:
-            told = {"delivery.report.only.error": False}
-            self._producer = Producer({**SETTINGS, **self._settings, **told})
-        places: dict[int, tuple[int, int]] = {}
+            reports = {"delivery.report.only.error": False}
+            self._producer = Producer({**SETTINGS, **self._settings, **reports})
+        positions: dict[int, tuple[int, int]] = {}
         errors: list[str] = []
         for number, (topic, key, value, headers) in enumerate(records):
             try:
@@ -51,51 +51,52 @@ class KafkaPlaces:
                     value,
                     key.encode(),
                     headers=[*headers.items()],
-                    callback=_noting(number, places, errors),
+                    callback=_noting(number, positions, errors),
                 )
             except (KafkaException, BufferError) as error:
                 self._producer = None
                 raise UnavailableError(str(error)) from error
         self._producer.flush(timeout)
-        if errors or len(places) < len(records):
+        if errors or len(positions) < len(records):
             self._producer = None
-            why = errors[0] if errors else f"not acknowledged in {timeout} s"
-            raise UnavailableError(f"{len(records) - len(places)} records: {why}")
-        return [places[number] for number in range(len(records))]
+            failed = len(records) - len(positions)
+            reason = errors[0] if errors else f"no acknowledgement in {timeout} s"
+            raise UnavailableError(f"Kafka did not store {failed} records: {reason}")
+        return [positions[number] for number in range(len(records))]
 
     def committed(self, group: str, topic: str, partitions: Collection[int]) -> dict[int, int]:
-        """Asked without joining the group."""
+        """Read the group's offsets without joining it. Partitions without an offset are omitted."""
         reader = self._readers.get(group)
         if reader is None:
             reader = self._readers[group] = Consumer({**self._settings, "group.id": group})
-        places = [TopicPartition(topic, number) for number in sorted(partitions)]
+        requested = [TopicPartition(topic, number) for number in sorted(partitions)]
         end = time.monotonic() + TIMEOUT
         while True:
             try:
-                found = reader.committed(places, timeout=TIMEOUT)
+                answer = reader.committed(requested, timeout=TIMEOUT)
             except KafkaException as error:
                 if error.args[0].code() not in COORDINATOR_MOVES or time.monotonic() > end:
                     raise UnavailableError(str(error)) from error
                 time.sleep(PAUSE)
             else:
-                return {place.partition: place.offset for place in found if place.offset >= 0}
+                return {item.partition: item.offset for item in answer if item.offset >= 0}
 
     def cluster(self) -> str:
-        """The cluster's own id: another one has none of its records. Raises UnavailableError."""
+        """Return the id of the cluster, in which the offsets are valid. Raises UnavailableError."""
         try:
             return str(AdminClient(self._settings).list_topics(timeout=TIMEOUT).cluster_id)
         except KafkaException as error:
             raise UnavailableError(str(error)) from error
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the consumers."""
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
 
 
 def _noting(
-    number: int, places: dict[int, tuple[int, int]], errors: list[str]
+    number: int, positions: dict[int, tuple[int, int]], errors: list[str]
 ) -> Callable[[KafkaError | None, Message], None]:
     def delivered(error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -104,6 +105,6 @@ def _noting(
         partition, offset = message.partition(), message.offset()
         assert partition is not None
         assert offset is not None
-        places[number] = (partition, offset)
+        positions[number] = (partition, offset)
 
     return delivered

@@ -1,7 +1,7 @@
 """The RawBodies port on the topic webhooks.raw.
 
-Partitions are assigned, not subscribed to, and nothing is committed: a reader moves no group's
-offsets, and no group's members move it.
+The consumer assigns partitions to itself and commits no offsets. So it joins no group, and changes
+no group's offsets.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from desireline.ports import Part, Span
 
 ANSWER_SECONDS = 10.0
 SILENCE_SECONDS = 30.0
-"""How long the brokers may say nothing before a reading ends with an error."""
+"""A read fails if the brokers send nothing for so long."""
 
 EARLIER_MS, LATER_MS = 1_000, 60_000
-"""Around the stamps that are looked for: a record's time is that of the same clock, somewhat later,
-for it may wait for its flush."""
+"""The range of a record's time around its body's stamp. Both come from the same clock. The record's
+time may be later, because the record waits for its flush."""
 
 SETTINGS: dict[str, Any] = {
     "group.id": READER_GROUP,
@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 
 
 class KafkaRawBodies:
-    """auth: 'iam' on MSK, 'plaintext' locally."""
+    """Reads raw bodies on the topic. auth: 'iam' on MSK, 'plaintext' locally."""
 
     def __init__(
         self, bootstrap: str, auth: Auth, *, region: str = "", topic: str = Topic.WEBHOOKS_RAW
@@ -56,16 +56,16 @@ class KafkaRawBodies:
         self._settings = {"bootstrap.servers": bootstrap, **SETTINGS, **security(auth, region)}
         self._topic = topic
 
-    def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
-        found: dict[str, RawWebhook] = {}
+    def find(self, arrivals: Mapping[str, int]) -> dict[str, RawWebhook]:
+        bodies: dict[str, RawWebhook] = {}
         with self._consumer() as consumer:
-            for since, until in _windows(wanted):
+            for since, until in _windows(arrivals):
                 for raw, _ in self._read(consumer, self._span(consumer, since, until)):
-                    if raw is not None and raw.id in wanted:
-                        found.setdefault(raw.id, raw)
-                    if len(found) == len(wanted):
-                        return found
-        return found
+                    if raw is not None and raw.id in arrivals:
+                        bodies.setdefault(raw.id, raw)
+                    if len(bodies) == len(arrivals):
+                        return bodies
+        return bodies
 
     def span(self, since: int, until: int) -> Span:
         with self._consumer() as consumer:
@@ -86,7 +86,7 @@ class KafkaRawBodies:
             consumer.close()
 
     def _span(self, consumer: Consumer, since: int, until: int) -> Span:
-        """By the brokers' index of times; the end is that of now, or earlier."""
+        """Return the span of these times (epoch ms), without records that arrive later."""
         topic = consumer.list_topics(self._topic, timeout=ANSWER_SECONDS).topics[self._topic]
         if topic.error is not None:
             raise UnavailableError(topic.error.str())
@@ -104,10 +104,14 @@ class KafkaRawBodies:
         return Span(since, until, tuple(parts))
 
     def _offsets(self, consumer: Consumer, partitions: Any, at: int) -> dict[int, int]:
-        """The first offset at or after that time, by partition; none where there is no such."""
-        asked = [TopicPartition(self._topic, number, max(0, at)) for number in partitions]
-        answered = consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
-        return {one.partition: one.offset for one in answered if one.offset not in (OFFSET_END, -1)}
+        """Return the first offset at or after a time (epoch ms), by partition.
+
+        Partitions without such an offset are omitted."""
+        requested = [TopicPartition(self._topic, number, max(0, at)) for number in partitions]
+        answer = consumer.offsets_for_times(requested, timeout=ANSWER_SECONDS)
+        return {
+            item.partition: item.offset for item in answer if item.offset not in (OFFSET_END, -1)
+        }
 
     def _read(self, consumer: Consumer, span: Span) -> Iterator[tuple[RawWebhook | None, Span]]:
         left = {int(part.name): part for part in span.parts}
@@ -117,31 +121,35 @@ class KafkaRawBodies:
         while left:
             message = consumer.poll(SILENCE_SECONDS)
             if message is None:
-                raise UnavailableError(f"no word of {self._topic} in {SILENCE_SECONDS} s")
-            number, past, raw = _step(message)
+                raise UnavailableError(
+                    f"the brokers sent nothing of {self._topic} in {SILENCE_SECONDS} s"
+                )
+            number, following, raw = _step(message)
             part = left.get(number)
             if part is None or part.end is None:
                 continue
-            if past >= part.end:
+            if following >= part.end:
                 del left[number]
                 consumer.incremental_unassign([TopicPartition(self._topic, number)])
             else:
-                left[number] = Part(part.name, past, part.end)
-            within = raw and past <= part.end and span.since <= (raw.stamped or 0) < span.until
+                left[number] = Part(part.name, following, part.end)
+            within = raw and following <= part.end and span.since <= (raw.stamped or 0) < span.until
             yield raw if within else None, Span(span.since, span.until, tuple(left.values()))
 
 
 def _step(message: Message) -> tuple[int, int, RawWebhook | None]:
-    """Partition, offset after what the message says, and the body: a message is a record, or says
-    that there is no more. Raises UnavailableError."""
+    """Return a message's partition, the offset after it, and its raw body.
+
+    A message is a record, or marks the end of a partition, which has no body. Raises
+    UnavailableError for an error of Kafka."""
     error, number, offset = message.error(), message.partition(), message.offset()
     if number is None or offset is None or (error and error.code() != KafkaError._PARTITION_EOF):  # noqa: SLF001 — the library's name for it
-        raise UnavailableError(error.str() if error else "a message without a place")
+        raise UnavailableError(error.str() if error else "Kafka sent a message without an offset")
     return (number, offset, None) if error else (number, offset + 1, _raw(message))
 
 
 def _raw(message: Message) -> RawWebhook | None:
-    """The body; what is no raw webhook is passed over."""
+    """Return a record's raw body, or None if the record is not a raw webhook."""
     try:
         raw = RawWebhook.decode(message.value() or b"")
     except ValidationError:
@@ -150,13 +158,13 @@ def _raw(message: Message) -> RawWebhook | None:
     return raw if raw.stamped is not None else raw.model_copy(update={"stamped": at})
 
 
-def _windows(wanted: Mapping[str, int]) -> list[tuple[int, int]]:
-    """The times to look at, joined where they overlap."""
-    found: list[tuple[int, int]] = []
-    for at in sorted(wanted.values()):
+def _windows(arrivals: Mapping[str, int]) -> list[tuple[int, int]]:
+    """Return the time ranges (epoch ms) to read, and join those that overlap."""
+    windows: list[tuple[int, int]] = []
+    for at in sorted(arrivals.values()):
         since, until = at - EARLIER_MS, at + LATER_MS
-        if found and since <= found[-1][1]:
-            found[-1] = (found[-1][0], until)
+        if windows and since <= windows[-1][1]:
+            windows[-1] = (windows[-1][0], until)
         else:
-            found.append((since, until))
-    return found
+            windows.append((since, until))
+    return windows

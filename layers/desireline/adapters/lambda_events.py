@@ -1,4 +1,4 @@
-"""What Lambda's event sources deliver, as records, changes and messages, and how failures are told.
+"""Convert the events of Lambda's event sources to records and changes, and report failures.
 
 Shapes: docs.aws.amazon.com/lambda/latest/dg/with-msk.html, with-ddb.html, with-sqs.html.
 """
@@ -22,7 +22,7 @@ Event = Mapping[str, Any]
 
 
 def kafka_records(event: Event) -> list[Record]:
-    """The records of an MSK event, partition by partition, in the order of their offsets."""
+    """Return the records of an MSK event, by partition, in the order of their offsets."""
     return [
         Record(
             topic=record["topic"],
@@ -39,7 +39,7 @@ def kafka_records(event: Event) -> list[Record]:
 
 
 def kafka_failures(result: BatchResult) -> dict[str, Any]:
-    """The partial batch response that has the failed records tried again."""
+    """Return the partial batch response that makes Lambda retry the failed records."""
     return {
         "batchItemFailures": [
             {
@@ -59,8 +59,10 @@ def kafka_answer(
     logger: Logger,
     metrics: Metrics,
 ) -> dict[str, Any]:
-    """Have the use case take the records of an MSK event; the partial batch response. What was not
-    taken is logged by its place and the reason, never by what is in it."""
+    """Call a use case with the records of an MSK event, and return the partial batch response.
+
+    Logs topic, offset and reason of failed and quarantined records. The log never contains a
+    record's value, which may be personal data."""
     records = kafka_records(event)
     metrics.add_metric("records", MetricUnit.Count, len(records))
     result = use_case(records)
@@ -72,12 +74,14 @@ def kafka_answer(
 
 
 def stream_changes(event: Event) -> list[Change]:
-    """The changes of a DynamoDB stream event, in order; the id is the sequence number."""
+    """Return the changes of a DynamoDB stream event, in order. Their ids are sequence numbers."""
     return [_change(record) for record in event["Records"]]
 
 
 def stream_failure(sequence_number: str | None) -> dict[str, Any]:
-    """The partial batch response that has a stream taken up again from this change on."""
+    """Return the partial batch response that makes Lambda retry a stream from this change on.
+
+    None: no change failed."""
     failed = [] if sequence_number is None else [{"itemIdentifier": sequence_number}]
     return {"batchItemFailures": failed}
 
@@ -112,7 +116,7 @@ def _change(record: Mapping[str, Any]) -> Change:
 
 
 def _decoded(image: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Lambda's JSON carries binary as base64 text, boto3 as bytes."""
+    """Decode binary attributes, which are base64 text in Lambda's JSON, and bytes in boto3."""
     return {
         name: {"B": base64.b64decode(attribute["B"])} if "B" in attribute else attribute
         for name, attribute in image.items()
@@ -124,7 +128,7 @@ def _bytes(text: str | None) -> bytes | None:
 
 
 def _headers(headers: Iterable[Mapping[str, Iterable[int]]]) -> dict[str, bytes]:
-    """Header values come as lists of signed bytes."""
+    """Decode header values, which Lambda sends as lists of signed bytes."""
     return {
         name: bytes(byte % 256 for byte in value)
         for header in headers

@@ -1,7 +1,7 @@
-"""In-memory ports: for tests, rehearsal, and the demo's comparison run.
+"""In-memory ports for tests and for the demo's comparison run.
 
-They behave as the real ones do, conditions included, and know nothing of time or failure: the
-simulation wraps them to interleave and to crash.
+They check the same conditions as the real ports, but never wait or fail. The simulation wraps them
+to interleave calls and to crash.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from desireline.contracts import ANNOUNCED_TABLES
 from desireline.errors import ConflictError, Failure, RetryableError, TerminalError
-from desireline.rows import Change, Check, Put, Ref, Row
+from desireline.rows import ANNOUNCED_ROWS, Change, Check, Put, Ref, Row
 
 R = TypeVar("R", bound=Row)
 _Key = tuple[str, str, str]
@@ -22,7 +21,7 @@ TRANSACTION_LIMIT = 100
 
 
 class MemoryStore:
-    """The tables as one dictionary. `streams` holds, for each row, its changes not yet taken."""
+    """All tables as one dictionary. streams: for each row, the changes that are not read yet."""
 
     def __init__(self) -> None:
         self.rows: dict[_Key, Row] = {}
@@ -37,8 +36,8 @@ class MemoryStore:
 
     def get_all(self, refs: Sequence[Ref[R]]) -> dict[Ref[R], R]:
         self.reads += len(set(refs))
-        found = ((ref, self._typed(ref, self.rows.get(_key(ref)))) for ref in refs)
-        return {ref: row for ref, row in found if row is not None}
+        rows = ((ref, self._typed(ref, self.rows.get(_key(ref)))) for ref in refs)
+        return {ref: row for ref, row in rows if row is not None}
 
     def query(self, row_type: type[R], pk: str) -> list[R]:
         rows = [
@@ -69,7 +68,7 @@ class MemoryStore:
         new = row.but(version=row.version + 1)
         self.rows[key] = new
         self.writes += 1
-        if row.table in ANNOUNCED_TABLES:
+        if type(row) in ANNOUNCED_ROWS:
             self.streams[key].append(Change(f"{next(self._ids)}", old, new))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The Metrics port on Powertools: one EMF line an invocation. Only a handler flushes it."""
+"""The Metrics port on Powertools: one EMF line per invocation. Only a handler flushes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from desireline.contracts import METRICS_NAMESPACE
 
 
 class EmfMetrics:
-    """Counts without dimensions go into the invocation's line, others into one of their own."""
+    """Adds counts without dimensions to the invocation's line. Others get a line each."""
 
     def __init__(self, metrics: PowertoolsMetrics) -> None:
         self._metrics = metrics
@@ -21,5 +21,5 @@ class EmfMetrics:
         with single_metric(
             name=name, unit=MetricUnit.Count, value=value, namespace=METRICS_NAMESPACE
         ) as metric:
-            for dimension, of in dimensions.items():
-                metric.add_dimension(dimension, of)
+            for dimension, dimension_value in dimensions.items():
+                metric.add_dimension(dimension, dimension_value)

@@ -1,11 +1,11 @@
 """The Exports port on Mixpanel's raw event export.
 
-GET /api/2.0/export, one day a request, a service account's name and secret by Basic
-authentication; JSON lines, packed with gzip. 60 requests an hour, 3 a second.
+GET /api/2.0/export returns one day as JSON lines, compressed with gzip. Basic authentication uses
+the name and secret of a service account. The limits are 60 requests an hour and 3 a second.
 https://docs.mixpanel.com/reference/raw-event-export
 
-On urllib3, which the Lambda runtime brings along with boto3. Unpacked here rather than by it: that
-a packed body is whole only shows at its end, and nobody but us looks there.
+The adapter uses urllib3, which the Lambda runtime includes with boto3. It decompresses the body
+itself, because urllib3 does not check that a gzip body is complete.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from desireline.ports import Secrets
 
 PATH = "/api/2.0/export"
 SECRET = "mixpanel_service_account"
-"""The name of the secret: {"username": …, "secret": …} of a service account of the project."""
+"""The name of the secret: {"username": …, "secret": …} of the project's service account."""
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 120.0
-"""Mixpanel may take minutes to gather a large day before its first line."""
+"""Mixpanel may take minutes to collect a large day before it sends the first line."""
 
 PIECE = 64 * 1024
 LINE_LIMIT = 3 * 1024 * 1024
 TERMINATED = (b"terminated early", b"export terminated early")
-"""What it writes, with status 200, when it gives up in the middle."""
+"""The last line of an export that Mixpanel ended early, with status 200."""
 
 
 class MixpanelExports:
-    """One project. url: of the server in the project's region."""
+    """The exports of a project. url: of the server in the project's region."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class MixpanelExports:
             response.drain_conn()
             response = self._get(day)
         if response.status != 200:
-            said = response.read(300, decode_content=False)
+            body = response.read(300, decode_content=False)
             response.release_conn()
-            raise _refusal(response.status, said)
+            raise _refusal(response.status, body)
         return response
 
     def _get(self, day: date) -> urllib3.BaseHTTPResponse:
@@ -90,7 +90,7 @@ class MixpanelExports:
                 "accept-encoding": "gzip",
             },
             preload_content=False,
-            # The default of version 2; a Lambda runtime may still bring version 1.
+            # This is the default of urllib3 2, but a Lambda runtime may include urllib3 1.
             enforce_content_length=True,
             redirect=False,
             retries=Retry(total=0, redirect=False),
@@ -103,24 +103,24 @@ class MixpanelExports:
             return f"{account['username']}:{account['secret']}"
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise TerminalError(
-                "no_credentials", f"the secret {SECRET} holds no username and secret"
+                "no_credentials", f"the secret {SECRET} must have the fields username and secret"
             ) from error
 
 
-def _refusal(status: int, said: bytes) -> Exception:
-    detail = f"Mixpanel answers {status}"
+def _refusal(status: int, body: bytes) -> Exception:
+    detail = f"Mixpanel answered {status}"
     if status == 429:
         return ThrottledError(detail)
     if status >= 500 or status < 400:
         return UnavailableError(detail)
     reason = "unauthorised" if status in (401, 402, 403) else "refused"
-    return TerminalError(reason, f"{detail}: {said.decode(errors='replace')[:200]}")
+    return TerminalError(reason, f"{detail}: {body.decode(errors='replace')[:200]}")
 
 
 def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The content of gzip members, of which the last must be whole."""
+    """Decompress gzip members. Raises UnavailableError if the last one is incomplete."""
     unpacker = zlib.decompressobj(wbits=31)
-    whole = True
+    complete = True
     try:
         for piece in pieces:
             rest = piece
@@ -128,23 +128,26 @@ def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 if unpacker.eof:
                     unpacker = zlib.decompressobj(wbits=31)
                 yield unpacker.decompress(rest)
-                rest, whole = unpacker.unused_data, unpacker.eof
+                rest, complete = unpacker.unused_data, unpacker.eof
     except zlib.error as error:
-        raise UnavailableError("Mixpanel's body is no gzip") from error
-    if not whole:
+        raise UnavailableError("Mixpanel's body is not valid gzip") from error
+    if not complete:
         raise UnavailableError("Mixpanel's body was cut off")
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines with something in them. What is no event in the middle of others is passed on, to be
-    quarantined; a last line that has no end and is no JSON is what was left of one."""
+    """Yield the lines that are not empty. Receive quarantines lines that are not events.
+
+    Raises UnavailableError if the last line has no line break and is not JSON: it was cut off."""
     rest = b""
     for piece in pieces:
-        *found, rest = (rest + piece).split(b"\n")
-        for line in found:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
             yield from _line(line)
         if len(rest) > LINE_LIMIT:
-            raise TerminalError("line_too_long", f"Mixpanel sends a line above {LINE_LIMIT} bytes")
+            raise TerminalError(
+                "line_too_long", f"Mixpanel sent a line of more than {LINE_LIMIT} bytes"
+            )
     for line in _line(rest):
         try:
             orjson.loads(line)

@@ -9,7 +9,7 @@ from desireline.score.models.package import Model
 from desireline.score.models.registry import JOURNEY_MODEL, load_models
 
 ROOT = Path(desireline_models.__file__).parent
-"""The folder with one folder a model."""
+"""The folder with one folder per model."""
 
 
 def journey_model() -> Model:

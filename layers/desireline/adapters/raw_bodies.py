@@ -1,4 +1,4 @@
-"""Raw bodies in several places: the newest lie on their topic, the rest in the archive."""
+"""Find raw bodies in several stores: new ones on their topic, older ones in the archive."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from desireline.ports import KeptBodies
 
 
 class FirstFound:
-    """The KeptBodies port on several, asked in this order for what was not found yet."""
+    """The KeptBodies port on several stores. Each store gets the ids that earlier ones lack."""
 
-    def __init__(self, *places: KeptBodies) -> None:
-        self._places = places
+    def __init__(self, *stores: KeptBodies) -> None:
+        self._stores = stores
 
-    def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
-        """Raises UnavailableError."""
-        found: dict[str, RawWebhook] = {}
-        for place in self._places:
-            missing = {name: at for name, at in wanted.items() if name not in found}
+    def find(self, arrivals: Mapping[str, int]) -> dict[str, RawWebhook]:
+        """Find bodies as `KeptBodies.find` does. Raises UnavailableError."""
+        bodies: dict[str, RawWebhook] = {}
+        for store in self._stores:
+            missing = {name: at for name, at in arrivals.items() if name not in bodies}
             if missing:
-                found |= place.find(missing)
-        return found
+                bodies |= store.find(missing)
+        return bodies

@@ -1,8 +1,8 @@
 """The RawBodies port on the archive of webhooks.raw.
 
-A file's name says when its first record came; what else is in it came later, or from another
-partition somewhat earlier. So files are looked for in a wider span, and narrowed down by when they
-were written: never before the last of their records.
+A file's name has the hour of its first record. Its other records are later, or slightly earlier if
+they come from another partition. So a search reads the files of a wider span. It skips the files
+that were written before the span, because a file is written after its last record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 SPREAD = timedelta(hours=24)
-"""How far a record may lie from its file's first: a backlog fills a batch with hours."""
+"""The longest time between a record and the first one of its file. After a backlog, a batch may
+cover hours."""
 
 WRITTEN_RESOLUTION_MS = 1_000
 
@@ -39,27 +40,27 @@ class _File:
 
 
 class ArchivedRawBodies:
-    """One bucket. It needs the rights to list and to read below the topic's prefix."""
+    """One bucket. The caller needs the rights to list and to read below the topic's prefix."""
 
     def __init__(self, client: S3Client, bucket: str, *, topic: str = Topic.WEBHOOKS_RAW) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = f"{topic}/{LAYOUT}/"
 
-    def find(self, wanted: Mapping[str, int]) -> dict[str, RawWebhook]:
-        if not wanted:
+    def find(self, arrivals: Mapping[str, int]) -> dict[str, RawWebhook]:
+        if not arrivals:
             return {}
-        found: dict[str, RawWebhook] = {}
-        files = self._files(min(wanted.values()), max(wanted.values()) + 1)
+        bodies: dict[str, RawWebhook] = {}
+        files = self._files(min(arrivals.values()), max(arrivals.values()) + 1)
         for file in sorted(files, key=lambda file: file.written):
-            missing = wanted.keys() - found.keys()
+            missing = arrivals.keys() - bodies.keys()
             if not missing:
                 break
-            if any(file.written >= wanted[name] - WRITTEN_RESOLUTION_MS for name in missing):
+            if any(file.written >= arrivals[name] - WRITTEN_RESOLUTION_MS for name in missing):
                 for raw in self._lines(file.key):
                     if raw is not None and raw.id in missing:
-                        found.setdefault(raw.id, raw)
-        return found
+                        bodies.setdefault(raw.id, raw)
+        return bodies
 
     def span(self, since: int, until: int) -> Span:
         files = self._files(since, until)
@@ -69,18 +70,18 @@ class ArchivedRawBodies:
         for number, part in enumerate(span.parts):
             rest = span.parts[number + 1 :]
             lines = self._lines(part.name)
-            for place, raw in enumerate(lines):
-                if place < part.start:
+            for index, raw in enumerate(lines):
+                if index < part.start:
                     continue
-                last = place == len(lines) - 1
-                left = rest if last else (Part(part.name, place + 1, len(lines)), *rest)
+                last = index == len(lines) - 1
+                left = rest if last else (Part(part.name, index + 1, len(lines)), *rest)
                 within = raw is not None and span.since <= (raw.stamped or 0) < span.until
                 yield raw if within else None, Span(span.since, span.until, left)
 
     def _files(self, since: int, until: int) -> list[_File]:
-        """The files that may hold what arrived in these times, by name."""
+        """Return the files that may contain bodies of these times (epoch ms), by name."""
         first, last = _hour(since, -SPREAD), _hour(until, SPREAD)
-        found: list[_File] = []
+        files: list[_File] = []
         with translated():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix, StartAfter=f"{self._prefix}{first}"
@@ -88,14 +89,14 @@ class ArchivedRawBodies:
             for page in pages:
                 for item in page.get("Contents", ()):
                     if item["Key"][len(self._prefix) :] > f"{last}/~":
-                        return found
+                        return files
                     written = int(item["LastModified"].timestamp() * 1000)
                     if written + WRITTEN_RESOLUTION_MS >= since:
-                        found.append(_File(item["Key"], written))
-        return found
+                        files.append(_File(item["Key"], written))
+        return files
 
     def _lines(self, key: str) -> list[RawWebhook | None]:
-        """The file's records; None for one that is no raw webhook."""
+        """Return the raw bodies in a file; None for a record that is not a raw webhook."""
         with translated():
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         try:
@@ -117,6 +118,6 @@ def _raw(line: bytes) -> RawWebhook | None:
 
 
 def _hour(at: int, shifted: timedelta) -> str:
-    """The path of an hour. Times are clamped to those that a date can say."""
+    """Return the path of an hour. Times are limited to the range of `datetime`."""
     moment = datetime.fromtimestamp(min(max(at, 0), 250_000_000_000_000) / 1000, UTC)
     return f"{moment + shifted:%Y/%m/%d/%H}"

@@ -1,5 +1,8 @@
-"""The Secrets port on Secrets Manager: current and previous value, so that a rotation breaks
-nobody, read again at most once a minute, and at least once an hour."""
+"""The Secrets port on Secrets Manager.
+
+It returns the current and the previous value, so that both are valid during a rotation. It reads
+them again at most once a minute, and at least once an hour.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 REFRESH_AFTER = 60_000
-REMEMBERED = 3_600_000
-"""Where a withdrawn secret is remembered, it holds for no longer than this."""
+CACHED_MS = 3_600_000
+"""The longest time that an environment accepts a secret that was withdrawn."""
 
 STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 
 class SecretsManager:
-    """Secrets by name; deployment: what their names begin with."""
+    """Secrets by name. deployment: the prefix of their names."""
 
     def __init__(
         self, client: SecretsManagerClient, deployment: str, wall: Clock | None = None
@@ -39,12 +42,12 @@ class SecretsManager:
         read_at = self._read_at.get(name)
         if read_at is None:
             self._read(name)
-        elif (now := self._wall.now()) - read_at >= REMEMBERED:
+        elif (now := self._wall.now()) - read_at >= CACHED_MS:
             try:
                 self._read(name)
             except RetryableError:
-                # What is known goes on holding; the next look is in a minute.
-                self._read_at[name] = now - REMEMBERED + REFRESH_AFTER
+                # The cached values stay valid. The next read is in one minute.
+                self._read_at[name] = now - CACHED_MS + REFRESH_AFTER
         return self._values[name]
 
     def refresh(self, name: str) -> bool:
@@ -69,5 +72,5 @@ class SecretsManager:
             ):
                 return None
             raise
-        # Whoever stores a file or a line stores its line break as well, which no sender signs with.
+        # A secret that was stored from a file may end in a line break, which is not part of it.
         return answer["SecretString"].strip().encode()

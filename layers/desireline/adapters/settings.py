@@ -1,4 +1,4 @@
-"""Parts of the functions' environments that several functions share."""
+"""Settings that the environments of several functions share."""
 
 from __future__ import annotations
 

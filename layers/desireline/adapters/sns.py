@@ -1,4 +1,4 @@
-"""The sender of CSM alerts, on SNS."""
+"""The ChannelSender port on SNS, for CSM alerts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT = 5.0
 NO_TOPIC = "NotFound"
-"""No message's fault: all would be refused."""
+"""The error code of a missing topic. SNS then refuses every message."""
 
 
 def alert_client() -> SNSClient:
-    """A client that calls once: botocore's default would repeat a publish whose answer timed out,
-    and somebody would get the alert twice (delivery rule 8)."""
+    """Return a client that makes one attempt.
+
+    botocore would repeat a publish after a timeout, and could send an alert twice (delivery
+    rule 8)."""
     sns: SNSClient = client("sns", attempts=1, read_timeout=READ_TIMEOUT)
     return sns
 
 
 class SnsSender:
-    """Publishes alerts to one topic; its subscribers filter by message attributes."""
+    """Publishes alerts to a topic. Its subscribers filter by message attributes."""
 
     def __init__(self, client: SNSClient, topic_arn: str) -> None:
         self._client = client

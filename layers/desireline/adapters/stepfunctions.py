@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.client import SFNClient
 
 _AN_EXECUTIONS_FAULT = frozenset({"InvalidExecutionInput", "InvalidName", "ValidationException"})
-"""Whatever else is refused would be for any execution: there is no such machine, say."""
+"""Refusals that depend on the execution. Any execution gets the others, such as a missing state
+machine."""
 
 
 class StateMachine:
@@ -45,7 +46,7 @@ def timestamp(milliseconds: int) -> str:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Errors of AWS as ours."""
+    """Translate errors of AWS. A refusal that any execution gets becomes a DeniedError."""
     try:
         with translated():
             yield

@@ -18,7 +18,7 @@ FRESH = 5_000
 
 
 class Kill(BaseModel):
-    """What is stopped: everything, some playbooks, some channels."""
+    """The kill switches: all messages, some playbooks, some channels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     all: bool = False
@@ -27,7 +27,7 @@ class Kill(BaseModel):
 
 
 class SwitchBoard(BaseModel):
-    """The document: sends are off until someone turns them on (delivery rule 10)."""
+    """The document of the switches. By default nothing is sent (delivery rule 10)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     send_mode: Literal["record", "allowlist", "live"] = "record"
@@ -38,8 +38,8 @@ class SwitchBoard(BaseModel):
 class ParameterSwitches:
     """Reads the parameter at most every five seconds.
 
-    A document that is not there or does not validate raises a RetryableError: nothing is sent on a
-    guess, and nothing is given up because somebody has mistyped a switch."""
+    Raises RetryableError if the document is missing or invalid. Messages then wait until an
+    operator corrects it."""
 
     def __init__(self, client: SSMClient, parameter: str, wall: Clock | None = None) -> None:
         self._client = client
@@ -71,9 +71,9 @@ class ParameterSwitches:
                 answer = self._client.get_parameter(Name=self._parameter)
             return SwitchBoard.model_validate_json(answer["Parameter"]["Value"])
         except TerminalError as error:
-            raise DeniedError(f"no switches: {error.reason}") from error
+            raise DeniedError(f"the switches cannot be read: {error.reason}") from error
         except ValidationError as error:
-            places = sorted(
-                {".".join(map(str, one["loc"])) or "document" for one in error.errors()}
+            fields = sorted(
+                {".".join(map(str, detail["loc"])) or "document" for detail in error.errors()}
             )
-            raise UnavailableError(f"switches that are none: {', '.join(places)}") from error
+            raise UnavailableError(f"the switches are invalid: {', '.join(fields)}") from error

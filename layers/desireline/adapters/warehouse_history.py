@@ -1,4 +1,4 @@
-"""Past events of a subject, out of the warehouse's raw tables."""
+"""Read the past events of a subject from the warehouse's raw tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from desireline.show.timeline import PastEvent
 
 
 class WarehouseHistory:
-    """The port `History`. connection: of Snowflake's client."""
+    """The History port. connection: a connection of Snowflake's client."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def events(self, fragments: Sequence[str], accounts: Sequence[str]) -> list[PastEvent]:
-        wanted = [
+        conditions = [
             (column, value)
             for column, values in (
                 ("fragment", fragments),
@@ -23,16 +23,16 @@ class WarehouseHistory:
             )
             for value in values
         ]
-        if not wanted:
+        if not conditions:
             return []
-        places = " or ".join(f"{column} = %s" for column, _ in wanted)
+        where = " or ".join(f"{column} = %s" for column, _ in conditions)
         cursor = self._connection.cursor().execute(
             "select date_part(epoch_millisecond, occurred_at), name, source,"
             " payload:aliases[0].type::varchar, fragment, to_json(payload:properties)"
-            f" from raw.events_received where {places}"
+            f" from raw.events_received where {where}"
             " qualify row_number() over (partition by event_id order by topic_offset) = 1"
             " order by occurred_at, event_id",
-            [value for _, value in wanted],
+            [value for _, value in conditions],
         )
         return [
             PastEvent(int(at), name, source, alias or "", fragment, properties or "{}")

@@ -34,8 +34,8 @@ from desireline.rows import (
     DecisionRow,
     JourneyRow,
     PersonRow,
-    QuarantineRow,
     Row,
+    SetAsideRow,
     SubjectRow,
     fragment_of,
 )
@@ -121,7 +121,7 @@ def announcements(old: Row | None, new: Row | None, at: int) -> Iterator[Announc
             yield _record(Topic.DECISIONS_MADE, new.subject, decision_made(new))
         case ClaimRow(state=ClaimState.CLAIMED) if old is None:
             yield Queued(new.channel, claim_reference(new))
-        case QuarantineRow() if old is None:
+        case SetAsideRow() if old is None:
             yield _record(Topic.EVENTS_QUARANTINED, new.source, quarantined(new))
         case _:
             return
@@ -201,12 +201,12 @@ def claim_reference(row: ClaimRow) -> ClaimReference:
     )
 
 
-def quarantined(row: QuarantineRow) -> Quarantined:
-    """A record that a stage behind the edge could not take further."""
+def quarantined(row: SetAsideRow) -> Quarantined:
+    """A record that a function without a Kafka client set aside."""
     return Quarantined(
         id=f"{row.topic}-{row.partition}-{row.offset}",
         source=row.source,
-        stage=row.stage,
+        component=row.component,
         reason=row.reason,
         detail=row.detail,
         record=row.record or None,

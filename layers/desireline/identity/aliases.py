@@ -1,5 +1,8 @@
-"""Identifiers of persons at the edge: normalised, refused where they mean nobody, and named so
-that they do not tell (delivery rule 15)."""
+"""Normalise identifiers of persons, reject those that identify nobody, and compute fragments.
+
+A fragment is a pseudonym: without the deployment's secret it does not reveal its identifier
+(delivery rule 15).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ BLOCKED = frozenset(
         *("unknown", "user", "user_id", "userid", "[object object]", "test@example.com"),
     }
 )
-"""Values that senders fill in when they know nobody (case and quotes apart)."""
+"""Values that senders use for an unknown person, in lower case and without quotes."""
 
 ROLE_MAILBOXES = frozenset(
     {
@@ -30,10 +33,11 @@ ROLE_MAILBOXES = frozenset(
         *("sales", "security", "service", "support", "team", "webmaster"),
     }
 )
-"""Mailboxes that several people read: such an address identifies no person."""
+"""Mailboxes that several people read. Such an address does not identify a person."""
 
 CACHED = 10_000
-"""Names and hashes that an environment keeps, of each some 5 MB: who is about comes again."""
+"""Aliases, and hashes, that an environment caches: about 5 MB of each. Active persons send many
+events, so most lookups hit the cache."""
 
 SALTS = 64
 
@@ -43,12 +47,13 @@ _QUOTES = "\"'`"
 
 
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-"""What a UUID's variant makes of a digit."""
+"""Each hexadecimal digit with its two upper bits set to the UUID variant (RFC 9562, 4.1)."""
 
 
 class Named(NamedTuple):
-    """What is wanted of an alias for every event: made once, kept. Its JSON is not kept: what is
-    cut off the buffers it is written into cost an environment ten times the memory of the rest."""
+    """An alias with its strength, as the cache stores it.
+
+    The cache does not store its JSON, which would take ten times the memory of the other fields."""
 
     type: AliasType
     value: str
@@ -57,13 +62,13 @@ class Named(NamedTuple):
 
     @property
     def alias(self) -> Alias:
-        """The alias as a model, for those who look at few."""
+        """The alias as a model. Building it costs more than a Named."""
         return Alias(type=self.type, value=self.value, fragment=self.fragment)
 
 
 class Fragments:
-    """Names fragments. secret: the deployment's; without it a fragment of a known address could be
-    computed by anyone, and fragments are Kafka keys."""
+    """Computes fragments. secret: the deployment's secret. Fragments are Kafka keys; without the
+    secret, anyone could compute the fragment of an address."""
 
     def __init__(self, secret: bytes) -> None:
         digest = hmac.new(secret, b"desireline fragments", hashlib.sha256).digest()
@@ -74,12 +79,12 @@ class Fragments:
         self._salt = lru_cache(maxsize=SALTS)(self._salt_of)
 
     def alias(self, alias_type: AliasType, value: object) -> Alias | None:
-        """The alias, or None where the value identifies nobody."""
+        """Return the alias, or None if the value identifies nobody."""
         named = self.named(alias_type, value)
         return None if named is None else named.alias
 
     def named(self, alias_type: AliasType, value: object) -> Named | None:
-        """The alias and its JSON, or None where the value identifies nobody."""
+        """Return the alias with its strength, or None if the value identifies nobody."""
         if type(value) is not str:
             if isinstance(value, bool) or not isinstance(value, (str, int)):
                 return None
@@ -87,10 +92,11 @@ class Fragments:
         return self._named(alias_type, value[: VALUE_LIMIT + 1])
 
     def _hashed(self, value: str, day: int) -> str:
-        """An address or a user agent with the salt of a day (of UTC, since the epoch): unreadable,
-        and comparable with what was hashed for the same day only."""
-        told = value.encode(errors="replace")
-        return hmac.new(self._salt(day), told, hashlib.sha256).hexdigest()[:32]
+        """Hash an address or a user agent with the salt of a day: 32 hexadecimal digits.
+
+        day: days of UTC since the epoch. Only hashes of the same day can be compared."""
+        message = value.encode(errors="replace")
+        return hmac.new(self._salt(day), message, hashlib.sha256).hexdigest()[:32]
 
     def _salt_of(self, day: int) -> bytes:
         return hmac.new(self._secret, b"desireline context %d" % day, hashlib.sha256).digest()
@@ -104,15 +110,16 @@ class Fragments:
 
 
 def named_uuid(namespace: bytes, name: str) -> str:
-    """`str(uuid.uuid5(UUID(bytes=namespace), name))` at a third of its time: it runs for each alias
-    of each stranger, and the library goes by way of an integer. A test holds it to the library."""
+    """Compute `str(uuid.uuid5(UUID(bytes=namespace), name))` in a third of the time.
+
+    It runs for each alias that is not cached. A test compares it with the library."""
     digits = hashlib.sha1(namespace + name.encode(), usedforsecurity=False).hexdigest()
     variant = _VARIANTS[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def normalise(alias_type: AliasType, value: str) -> str | None:
-    """The value in its one form, or None where it identifies nobody."""
+    """Return the canonical form of a value, or None if it identifies nobody."""
     text = value if value.isascii() else unicodedata.normalize("NFC", value)
     text = text.strip().strip(_QUOTES).strip()
     if text.lower() in BLOCKED or not text.strip(_HOLLOW) or len(text) > VALUE_LIMIT:

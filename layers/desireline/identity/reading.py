@@ -1,8 +1,8 @@
-"""Reads that depend on each other, described apart from how they are made.
+"""Batch reads that depend on each other.
 
-A reading is a generator: it asks for rows by reference, is sent those that exist, and returns what
-it was made for. One runs by itself; the readings of a batch run in step, so that each level of all
-of them is one request to the store instead of one apiece.
+A reading is a generator. It yields the references of the rows that it needs, receives the rows that
+exist, and returns its result. `read` runs one reading. `read_all` runs the readings of a batch in
+step: each step is one request to the store for all of them.
 """
 
 from __future__ import annotations
@@ -17,87 +17,92 @@ from desireline.rows import Ref
 T = TypeVar("T")
 
 Refs = Sequence[Ref[Any]]
-Found = Mapping[Ref[Any], Any]
-Reading = Generator[Refs, Found, T]
+Rows = Mapping[Ref[Any], Any]
+Reading = Generator[Refs, Rows, T]
 
 
 def read(store: Store, reading: Reading[T]) -> T:
-    """What the reading returns. Raises what it or the store raises."""
+    """Run a reading and return its result. Raises what the reading or the store raises."""
     try:
-        asked = next(reading)
+        refs = next(reading)
         while True:
-            asked = reading.send(_found(store, asked))
+            refs = reading.send(_fetch(store, refs))
     except StopIteration as end:
         result: T = end.value
         return result
 
 
 def read_all(store: Store, readings: Sequence[Reading[T]]) -> list[T | Failure]:
-    """What each reading returns, or what stopped it, in order.
+    """Run readings in step. Return the result or the failure of each, in order.
 
-    Within a reading every read comes after the answer to the one before, as it does alone. When a
-    joint request fails its readings ask one by one, so that only those fail that have to."""
+    If a joint request fails, each reading makes its own request, so that one failure does not
+    affect the others."""
     results: list[Any] = [None] * len(readings)
-    answers: dict[int, Found | None] = dict.fromkeys(range(len(readings)))
+    answers: dict[int, Rows | None] = dict.fromkeys(range(len(readings)))
     while answers:
-        asked = _asked(readings, answers, results, kept=(RetryableError, TerminalError))
-        answers = dict(_answers(store, asked, results))
+        requests = _advance(readings, answers, results, caught=(RetryableError, TerminalError))
+        answers = dict(_answers(store, requests, results))
     return results
 
 
 def together(*readings: Reading[Any]) -> Reading[list[Any]]:
-    """What the readings return, as one reading that asks for each level of all of them at once."""
+    """Combine readings to one that runs them in step and returns their results, in order."""
     results: list[Any] = [None] * len(readings)
-    answers: dict[int, Found | None] = dict.fromkeys(range(len(readings)))
+    answers: dict[int, Rows | None] = dict.fromkeys(range(len(readings)))
     while True:
-        asked = _asked(readings, answers, results)
-        if not asked:
+        requests = _advance(readings, answers, results)
+        if not requests:
             return results
-        found = yield [ref for refs in asked.values() for ref in refs]
-        answers = dict.fromkeys(asked, found)
+        rows = yield [ref for refs in requests.values() for ref in refs]
+        answers = dict.fromkeys(requests, rows)
 
 
-def _asked(
+def _advance(
     readings: Sequence[Reading[Any]],
-    answers: Mapping[int, Found | None],
+    answers: Mapping[int, Rows | None],
     results: list[Any],
     *,
-    kept: tuple[type[Exception], ...] = (),
+    caught: tuple[type[Exception], ...] = (),
 ) -> dict[int, Refs]:
-    """What the readings that were answered ask for next; results of those that end, and errors that
-    are kept, go to their places."""
-    asked: dict[int, Refs] = {}
+    """Send each reading its answer, and return the references that it requests next, by index.
+
+    answers: rows by the reading's index; None starts a reading. If a reading ends, its result goes
+    to `results`. So does an error of a type in `caught`; other errors are raised."""
+    requests: dict[int, Refs] = {}
     for index, answer in answers.items():
         try:
             reading = readings[index]
-            asked[index] = next(reading) if answer is None else reading.send(answer)
+            requests[index] = next(reading) if answer is None else reading.send(answer)
         except StopIteration as end:
             results[index] = end.value
-        except kept as error:
+        except caught as error:
             results[index] = error
-    return asked
+    return requests
 
 
 def _answers(
-    store: Store, asked: Mapping[int, Refs], results: list[Any]
-) -> list[tuple[int, Found | None]]:
-    if len(asked) > 1:
+    store: Store, requests: Mapping[int, Refs], results: list[Any]
+) -> list[tuple[int, Rows | None]]:
+    """Read the requested rows, and return them by the reading's index.
+
+    A failure goes to `results`, and its reading gets no answer."""
+    if len(requests) > 1:
         try:
-            found = store.get_all([ref for refs in asked.values() for ref in refs])
+            rows = store.get_all([ref for refs in requests.values() for ref in refs])
         except (RetryableError, TerminalError):
             pass
         else:
-            return [(index, found) for index in asked]
-    answers: list[tuple[int, Found | None]] = []
-    for index, refs in asked.items():
+            return [(index, rows) for index in requests]
+    answers: list[tuple[int, Rows | None]] = []
+    for index, refs in requests.items():
         try:
-            answers.append((index, _found(store, refs)))
+            answers.append((index, _fetch(store, refs)))
         except (RetryableError, TerminalError) as error:
             results[index] = error
     return answers
 
 
-def _found(store: Store, refs: Refs) -> Found:
+def _fetch(store: Store, refs: Refs) -> Rows:
     if len(refs) == 1:
         row = store.get(refs[0])
         return {} if row is None else {refs[0]: row}

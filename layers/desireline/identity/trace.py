@@ -1,4 +1,4 @@
-"""Follow the tombstones of persons and subjects to the rows that are live now."""
+"""Follow the tombstones of persons and subjects to their live rows."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _ACCOUNTS = UUID("8f2b7c0e-53c5-5f0a-9d5e-6a0f3b1c7d42")
 
 
 def subject_of_account(account: str) -> str:
-    """The id of the subject that an account gets when it is named before anyone owns it."""
+    """Return the id of the subject of an account that nobody owns yet."""
     return str(uuid5(_ACCOUNTS, account))
 
 
 def trace_subject(store: Store, subject: str) -> tuple[SubjectRow, tuple[str, ...]]:
-    """The live row that a subject's tombstones lead to, and the ids passed on the way.
+    """Return a subject's live row, and the ids on the way to it, both ends included.
 
-    A subject without a row is a person that nothing was ever linked to: its row is the default
-    one, at version 0. Raises TerminalError on a circle, which no merge can make.
+    A subject without a row is that of a person without links. Its row is the default one, at
+    version 0. Raises TerminalError if the tombstones form a cycle, which no merge creates.
     """
     return read(store, tracing(subject))
 
 
 def tracing(subject: str) -> Reading[tuple[SubjectRow, tuple[str, ...]]]:
-    """`trace_subject` as a reading."""
+    """Do what `trace_subject` does, as a reading."""
     passed = [subject]
     while True:
         ref = SubjectRow.ref_to(passed[-1])
@@ -43,11 +43,11 @@ def tracing(subject: str) -> Reading[tuple[SubjectRow, tuple[str, ...]]]:
 
 
 def counting_subject(resolved: ResolvedEvent) -> Reading[str]:
-    """The subject that counts the event by now (follow its tombstones), or had when it was read.
+    """Return the id of the subject that counts the event now. It may be a tombstone.
 
-    Not always what the event was passed on with: when persons turn out to be one who own accounts
-    of two groups, the subjects stay apart and the person leaves one of them, without a tombstone.
-    Of an account's event the account decides, and no account ever leaves its subject.
+    It can differ from `resolved.subject`. If a merged person owns accounts of two groups, the
+    subjects stay separate, and the person leaves one of them without a tombstone. An event with an
+    account belongs to the account's subject, and no account leaves its subject.
     """
     if resolved.event.accounts:
         return resolved.subject
@@ -63,5 +63,5 @@ def counting_subject(resolved: ResolvedEvent) -> Reading[str]:
 
 
 def default_subject(subject: str) -> SubjectRow:
-    """The subject of a person that has no rows yet: its only person is its namesake."""
+    """Return the subject of a person without rows. Both have the same id."""
     return SubjectRow(subject=subject, persons=(subject,))

@@ -1,8 +1,8 @@
-"""Intervene: enrol subjects in playbooks, check at due times, decide at the gate, deliver.
+"""Intervene: enrol subjects in playbooks, check them at due times, and deliver messages.
 
-playbook:            what a playbook is, as data
-start_interventions: a trigger becomes an enrolment
-check_playbook:      one checkpoint: branch, gate, claims, ledger
-gate:                why a message is not sent
-deliver_action:      a claim becomes at most one call to a provider
+playbook:            models of playbooks, and the rules of their schedule
+start_interventions: turns a trigger into an enrolment
+check_playbook:      decides one step: branch, gate, claims, ledger
+gate:                refuses actions that must not be sent
+deliver_action:      turns a claim into at most one call to a provider
 """

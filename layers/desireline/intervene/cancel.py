@@ -1,4 +1,4 @@
-"""What an exit or a supersession takes along: the claims that nobody has begun to send."""
+"""Cancel the unsent claims of an enrolment that ends, and write the ledger rows of ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from desireline.rows import ClaimRow, ClaimState, DecisionRow, EnrolmentRow, Out
 
 
 def open_claims(store: Store, enrolment: str, subjects: Iterable[str]) -> list[ClaimRow]:
-    """The enrolment's claims that are still unsent, under any of these subjects."""
+    """Return the enrolment's claims in the state `claimed`, of these subjects."""
     return [
         claim
         for subject in dict.fromkeys(subjects)
@@ -19,10 +19,10 @@ def open_claims(store: Store, enrolment: str, subjects: Iterable[str]) -> list[C
 
 
 def cancellations(claims: Iterable[ClaimRow], reason: str, at: int) -> list[Put]:
-    """The writes that cancel them, each with its ledger row. at: journey time.
+    """Return the writes that cancel claims, with a ledger row for each. at: journey time, epoch ms.
 
-    They belong into the transaction that ends the enrolment. A claim that somebody begins to send
-    meanwhile makes that transaction fail, and is then past cancelling.
+    The caller writes them in the transaction that ends the enrolment. If deliver_action has begun
+    to send one of the claims, that transaction fails, and the claim cannot be cancelled any more.
     """
     writes = []
     for claim in claims:
@@ -34,7 +34,7 @@ def cancellations(claims: Iterable[ClaimRow], reason: str, at: int) -> list[Put]
 def delivery_row(
     claim: ClaimRow, outcome: Outcome, reason: str, at: int, gate: str | None = None
 ) -> DecisionRow:
-    """The ledger row of how a claim ended. at: journey time."""
+    """Return the ledger row of a claim's end. at: journey time, epoch ms."""
     return DecisionRow(
         subject=claim.subject,
         playbook=claim.playbook,
@@ -56,7 +56,7 @@ def delivery_row(
 def end_row(
     enrolment: EnrolmentRow, subject: str, outcome: Outcome, reason: str, at: int
 ) -> DecisionRow:
-    """The ledger row of how an enrolment ended. at: journey time."""
+    """Return the ledger row of an enrolment's end. at: journey time, epoch ms."""
     return DecisionRow(
         subject=subject,
         playbook=enrolment.playbook,

@@ -1,10 +1,10 @@
-"""CheckPlaybook: one checkpoint of one enrolment (delivery rules 8, 9 and 11).
+"""CheckPlaybook: decide the next step of an enrolment (delivery rules 8, 9 and 11).
 
-A check reads what is known now, consistently, and decides as of the due time; waiting was only a
-delay. All that it decides is one transaction, conditioned on the subject and the enrolment as they
-were read: if either has changed meanwhile, it reads again. It sends nothing: what it claims reaches
-the channel's queue by the table's stream. The enrolment's row says which step is next, so a check
-that is repeated finds its step decided, and answers as the first one did.
+A check reads the current state, and decides as of the step's due time. One transaction writes the
+decision, if subject and enrolment still have the versions that were read. Otherwise the check reads
+again. It sends nothing: the table's stream puts its claims into the channel's queue. The
+enrolment's row names the next step. So a repeated check finds its step decided, and returns the
+same result.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ BEHIND_PATIENCE_MS = 30 * 60_000
 
 
 class Readiness(Protocol):
-    """Whether what did not happen may be claimed (delivery rule 12).
+    """Tells whether the pipeline is up to date, so that absence can be decided (delivery rule 12).
 
-    Watermarks and holes come with the intervention work; until then CheckPlaybook is given none,
-    and absence is judged on what has been folded so far. It is asked before anything is read.
+    No deployment has one yet: absence is decided on the events that are counted so far.
+    CheckPlaybook calls it before it reads anything.
     """
 
     def behind(self, due: int) -> bool:
-        """Whether something that was answered with 2xx before `due` may not be folded yet."""
+        """Tell whether an event accepted before `due` (epoch ms) may not be counted yet."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """done: the run has ended. due: when to check again, journey time, in whole seconds (the
-    workflow's resolution), None when done."""
+    """The result of a check. done: whether the run has ended. due: the time of the next check, None
+    if done: journey time in epoch ms, in whole seconds, which is the workflow's resolution."""
 
     done: bool
     due: int | None = None
@@ -60,10 +60,10 @@ DONE = CheckResult(done=True)
 
 
 class CheckPlaybook:
-    """What the generic state machine calls.
+    """Checks enrolments for the state machine that runs all playbooks.
 
-    clock: journey time. wall: stamps. holdout_percent: 0 to 100, for subjects that were merged
-    into one that has no assignment yet.
+    clock: journey time. wall: the wall clock, for stamps. holdout_percent: 0 to 100, for subjects
+    without an assignment. readiness: None if absence is decided without waiting for the pipeline.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class CheckPlaybook:
     def __call__(self, enrolment: str) -> CheckResult:
         """Decide the enrolment's next step if it is due.
 
-        Raises TerminalError for an enrolment or a playbook version that is not there,
-        RetryableError when the check is to be repeated.
+        Raises TerminalError for an unknown enrolment or playbook version, and RetryableError if the
+        caller must repeat the check.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -157,7 +157,7 @@ class CheckPlaybook:
             holdout=bool(with_holdout(view.root, self._holdout_percent).holdout),
             behind=behind and choice.on_absence,
         )
-        refusals = [pass_gates(one) for one in facts]
+        refusals = [pass_gates(action_facts) for action_facts in facts]
         verdicts = self._verdicts(point, view, assessment, choice.branch.actions, refusals)
         decided = outcomes(point, choice, verdicts)
         self._store.write(guard(view.root, self._holdout_percent), *decided.writes)
@@ -177,26 +177,28 @@ class CheckPlaybook:
         actions: Sequence[Action],
         refusals: Sequence[Refusal | None],
     ) -> list[Verdict]:
-        """The reasons of a score cost milliseconds: found only if something will say them."""
-        said: dict[str, str] = {}
+        """Return the verdict on each action, with the message of those that passed the gates."""
+        texts: dict[str, str] = {}
         if any(refusal is None for refusal in refusals):
+            # Reasons take milliseconds, so compute them only for a message.
             why = reasons(self._model, view.state, point.due)
             root = view.root
-            said = values(root.subject, root.accounts, view.state, assessment, why)
+            texts = values(root.subject, root.accounts, view.state, assessment, why)
         return [
             Verdict(
                 action=action,
                 refusal=refusal,
-                message=message(action, point.playbook.name, said) if refusal is None else None,
+                message=message(action, point.playbook.name, texts) if refusal is None else None,
             )
             for action, refusal in zip(actions, refusals, strict=True)
         ]
 
     def _follow(self, enrolment: EnrolmentRow, view: SubjectView) -> CheckResult:
-        """The subject was merged: carry on as the survivor's, unless its slot is another's."""
+        """Move the enrolment of a merged subject to the survivor, and check again.
+
+        If another enrolment holds the survivor's slot, end this one as superseded."""
         root = view.root
-        place = SlotRow.ref_to(root.subject, enrolment.playbook, enrolment.slot)
-        slot = self._store.get(place)
+        slot = self._store.get(SlotRow.ref_to(root.subject, enrolment.playbook, enrolment.slot))
         if slot is not None and slot.enrolment != enrolment.enrolment:
             reason = f"merged:{slot.enrolment}"
             return self._end(enrolment, view, EnrolmentState.SUPERSEDED, reason)
@@ -214,7 +216,7 @@ class CheckPlaybook:
     def _end(
         self, enrolment: EnrolmentRow, view: SubjectView, state: EnrolmentState, reason: str
     ) -> CheckResult:
-        """End the run, and take along what it has not begun to send."""
+        """End the run, and cancel its unsent claims."""
         root, now = view.root, self._clock.now()
         subjects = (root.subject, *root.absorbed, enrolment.subject)
         claims = open_claims(self._store, enrolment.enrolment, subjects)
@@ -231,5 +233,5 @@ class CheckPlaybook:
 
 
 def _wait_until(due: int) -> CheckResult:
-    """In whole seconds, rounded up: a workflow that wakes too early would only ask again."""
+    """Wait until `due`, rounded up to seconds, because a check before it would only wait again."""
     return CheckResult(done=False, due=-(-due // 1000) * 1000)

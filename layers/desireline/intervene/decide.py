@@ -1,4 +1,6 @@
-"""One checkpoint's decisions as rows: pure, so that rehearsal and the simulation share it."""
+"""Turn the decisions on a step into rows.
+
+The functions are pure, so that the simulation shares them."""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from desireline.rows import ClaimRow, DecisionRow, EnrolmentRow, EnrolmentState,
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the gate said of an action: a refusal, or the message that may be claimed."""
+    """The gate's decision on an action: a refusal, or the message to claim."""
 
     action: Action
     refusal: Refusal | None
@@ -24,8 +26,8 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A step that is due. `enrolment` is at the version read; `due`, `now`: journey time;
-    `decided`: wall time. `concerns`: the subject's fragments and accounts."""
+    """A step that is due. enrolment: as it was read. due, now: journey time. decided: wall time.
+    Times are in epoch ms. score: 0 to 100. concerns: the subject's fragments and account keys."""
 
     enrolment: EnrolmentRow
     playbook: Playbook
@@ -38,15 +40,15 @@ class Checkpoint:
 
     @property
     def stamps(self) -> Stamps:
-        """The trigger's stamps only where the step follows the trigger at once: of a step that
-        waited for hours they would say nothing about the pipeline."""
+        """The stamps of the decision. Only a step without a delay carries the trigger's stamps,
+        because after a delay they would not measure the pipeline's latency."""
         carried = self.enrolment.stamps if self.step.after == 0 else Stamps()
         return carried.model_copy(update={"decided": self.decided})
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What is to be written, all at once, and what comes next."""
+    """The writes of one transaction, and the next step. completed: no step is left."""
 
     writes: tuple[Put, ...]
     upcoming: Next
@@ -54,18 +56,20 @@ class Outcomes:
 
 
 def outcomes(point: Checkpoint, choice: Choice, verdicts: Sequence[Verdict]) -> Outcomes:
-    """The enrolment with its branch, and a ledger row for the branch, for each action, for each
-    step passed over and for the end; a claim for each action that passed the gate."""
+    """Return the writes of a decided step: the enrolment with its branch, ledger rows, and claims.
+
+    The branch, each action, each skipped step, and the end have a ledger row. Each action that
+    passed the gates has a claim."""
     branches = {**point.enrolment.branches, point.step.name: choice.branch.name}
     upcoming = Next(None) if choice.branch.leave else next_step(point.playbook, branches)
     branches |= {step.name: SKIPPED for step in upcoming.skipped}
     completed = upcoming.step is None
-    writes: list[Put] = [Put(_moved_on(point.enrolment, branches, completed))]
+    writes: list[Put] = [Put(_with_branches(point.enrolment, branches, completed))]
     if point.step.branches:
         writes.append(Put(_branch_row(point, point.step, choice.branch.name, choice.evidence)))
     for step in upcoming.skipped:
-        taken = branches[step.only_if.step] if step.only_if else ""
-        writes.append(Put(_branch_row(point, step, SKIPPED, {"taken": taken})))
+        branch = branches[step.only_if.step] if step.only_if else ""
+        writes.append(Put(_branch_row(point, step, SKIPPED, {"taken": branch})))
     for verdict in verdicts:
         writes.append(Put(_gate_row(point, verdict)))
         if verdict.message is not None:
@@ -76,7 +80,7 @@ def outcomes(point: Checkpoint, choice: Choice, verdicts: Sequence[Verdict]) -> 
     return Outcomes(tuple(writes), upcoming, completed)
 
 
-def _moved_on(
+def _with_branches(
     enrolment: EnrolmentRow, branches: Mapping[str, str], completed: bool
 ) -> EnrolmentRow:
     state = EnrolmentState.COMPLETED if completed else EnrolmentState.RUNNING

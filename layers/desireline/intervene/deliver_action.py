@@ -1,15 +1,14 @@
-"""DeliverAction: a claim becomes at most one call to a provider (delivery rules 8 and 10).
+"""DeliverAction: turn a claim into at most one call to a provider (delivery rules 8 and 10).
 
     claimed ─▶ sending ─▶ sent | refused | unknown        (throttled, denied: back to claimed)
        └─▶ recorded | cancelled | expired
 
-A claim is marked `sending` before the call, under the condition that its enrolment still is as it
-was read. Whoever finds it `sending` cannot know whether the provider was called: while the one who
-marked it may still be at work the message goes back to the queue, later the outcome is `unknown`,
-and it is never sent again.
+Before the call, the claim is marked `sending`, if its enrolment still has the version that was
+read. An attempt that finds a claim `sending` cannot know whether the provider was called. While the
+attempt that marked it may still run, the message goes back to the queue. After that the outcome is
+`unknown`, and the message is never sent again.
 
-A message may wait for hours. Whether its subject has been suppressed since is therefore looked up
-before the call.
+A message may wait for hours in the queue. So the suppressions are read again before the call.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ from desireline.rows import (
 
 ATTEMPTS = 10
 SENDABLE = frozenset({EnrolmentState.RUNNING, EnrolmentState.COMPLETED})
-"""What an enrolment's claims are sent in: a completed one has said all, and means it."""
+"""The states of an enrolment whose claims are sent. Completion does not cancel claims."""
 MARGIN_MS = 2_000
-"""Time to write the outcome down after the provider's last possible answer."""
+"""The time to write the outcome after the provider's latest possible answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How it ended, without or after a call."""
+    """The end of a claim, without or after a call."""
 
     state: ClaimState
     reason: str
@@ -57,11 +56,11 @@ class _End:
 
 
 class DeliverAction:
-    """Takes one message of a channel's queue at a time.
+    """Delivers one message of a channel's queue at a time.
 
-    read_timeout_ms: how long the provider's client waits at most, connecting included.
-    function_timeout_ms: after this long nobody who marked a claim can still be at work.
-    token: makes the names of attempts.
+    senders: by channel. read_timeout_ms: the longest wait of the provider's client, connecting
+    included. function_timeout_ms: the longest run of an attempt. token: returns a new name for each
+    attempt.
     """
 
     def __init__(
@@ -88,10 +87,11 @@ class DeliverAction:
         self._token = token
 
     def __call__(self, reference: ClaimReference, remaining_ms: Callable[[], int]) -> ClaimState:
-        """Deliver the claim, or find out that it has ended; returns the state it is in then.
+        """Deliver the claim unless it has ended. Returns the claim's state.
 
-        remaining_ms: the time that this invocation still has. Raises RetryableError when the
-        message is to come again, TerminalError when there is no such claim or channel.
+        remaining_ms: returns the time left in this invocation. Raises RetryableError if the queue
+        must deliver the message again, and TerminalError for an unknown claim, channel or
+        enrolment.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -105,7 +105,7 @@ class DeliverAction:
         if claim is None:
             raise TerminalError("unknown_claim", f"{reference.playbook} {reference.action}")
         if claim.state is ClaimState.SENDING:
-            return self._someone_is_sending(claim)
+            return self._settle_attempt(claim)
         if claim.state is not ClaimState.CLAIMED:
             return claim.state
         if claim.channel not in self._senders:
@@ -113,11 +113,11 @@ class DeliverAction:
         enrolment = self._store.get(EnrolmentRow.ref_to(claim.enrolment))
         if enrolment is None:
             raise TerminalError("unknown_enrolment", claim.enrolment)
-        end = self._without_a_call(claim, enrolment)
+        end = self._end_without_call(claim, enrolment)
         if end is not None:
             return self._end(claim, end, Check(enrolment))
         if remaining_ms() < self._needed_ms:
-            raise UnavailableError("too little time left to wait for the provider's answer")
+            raise UnavailableError("the time left is shorter than the provider's timeout")
         sending = claim.but(
             state=ClaimState.SENDING,
             attempt=self._token(),
@@ -127,9 +127,10 @@ class DeliverAction:
         return self._call(self._mark(sending, Check(enrolment)))
 
     def _mark(self, sending: ClaimRow, unchanged: Check) -> ClaimRow:
-        """The claim as it is stored with this attempt's token. If the answer to the write is lost,
-        or comes as a conflict since the store's client repeated it, the token tells whether the
-        claim is ours: then nobody has called yet, and nobody else will."""
+        """Mark the claim with this attempt's token, and return the stored row.
+
+        The store's answer may be lost, or be a conflict with the client's own retry. Then the token
+        in the row tells whether the claim is this attempt's. If it is, no other attempt calls."""
         try:
             self._store.write(Put(sending), unchanged)
         except RetryableError:
@@ -139,14 +140,15 @@ class DeliverAction:
             return stored
         return sending.but(version=sending.version + 1)
 
-    def _someone_is_sending(self, claim: ClaimRow) -> ClaimState:
+    def _settle_attempt(self, claim: ClaimRow) -> ClaimState:
+        """End an earlier attempt's claim as unknown. Raises UnavailableError while it may run."""
         age = self._wall.now() - (claim.attempted_at or 0)
         if age <= self._function_timeout_ms:
-            raise UnavailableError("another attempt may still be at work")
+            raise UnavailableError("another attempt may still run")
         return self._end(claim, _End(ClaimState.UNKNOWN, "attempt_vanished"))
 
-    def _without_a_call(self, claim: ClaimRow, enrolment: EnrolmentRow) -> _End | None:
-        """Why the provider is not called, in the order of finality."""
+    def _end_without_call(self, claim: ClaimRow, enrolment: EnrolmentRow) -> _End | None:
+        """Return the end of a claim whose provider must not be called, or None to call it."""
         if enrolment.state not in SENDABLE:
             return _End(ClaimState.CANCELLED, f"enrolment_{enrolment.state}")
         if self._clock.now() > claim.not_after:
@@ -154,10 +156,10 @@ class DeliverAction:
         suppressed = suppressions_of(self._store, claim.concerns, (claim.channel,))
         if suppressed:
             return _End(ClaimState.CANCELLED, f"suppressed:{suppressed[0].reason}", "consent")
-        return self._switched_off(claim)
+        return self._end_by_switch(claim)
 
-    def _switched_off(self, claim: ClaimRow) -> _End | None:
-        """Whether operators let it be sent."""
+    def _end_by_switch(self, claim: ClaimRow) -> _End | None:
+        """Return the end of a claim that the operators' switches stop, or None."""
         if self._switches.killed(playbook=claim.playbook, channel=claim.channel):
             return _End(ClaimState.CANCELLED, "killed", "kill_switch")
         mode = self._switches.send_mode()
@@ -169,7 +171,7 @@ class DeliverAction:
         return _End(ClaimState.RECORDED, reason, "send_mode")
 
     def _call(self, claim: ClaimRow) -> ClaimState:
-        """Call once; whatever comes of it is written down."""
+        """Call the provider once, and write the outcome."""
         try:
             provider_id = self._senders[claim.channel].send(_alert(claim))
         except (ThrottledError, DeniedError):
@@ -194,8 +196,10 @@ class DeliverAction:
         return end.state
 
     def _write_down(self, claim: ClaimRow, rest: tuple[Put | Check, ...]) -> None:
-        """Write the claim. Where the answer is lost, look whether it was written; what cannot be
-        written stays `sending`, and so becomes `unknown`: reported, never repeated."""
+        """Write the claim. After an error, read whether it was written.
+
+        A claim whose outcome cannot be written stays `sending`. A later attempt ends it as
+        `unknown`, and does not send it again."""
         for attempt in range(ATTEMPTS):
             try:
                 return self._store.write(Put(claim), *rest)
@@ -213,6 +217,6 @@ def _same_end(stored: ClaimRow, claim: ClaimRow) -> bool:
 
 
 def _alert(claim: ClaimRow) -> Alert:
-    """The message with its attributes, and the stages' stamps among them."""
+    """Return the claim's message. Its attributes include the stamps of the stages."""
     stamps = claim.stamps.model_dump(exclude_none=True)
     return Alert(claim.title, claim.body, {**claim.attributes, **stamps})

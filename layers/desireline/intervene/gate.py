@@ -1,8 +1,8 @@
-"""The gate that every action passes: an ordered list of small pure functions over facts.
+"""The gates that every action passes, in order: pure functions of facts.
 
-Each says why the action is not sent, or nothing. The first to object decides. Whether a channel
-exists comes last, so that the ledger shows what would have been sent had there been one. Send mode
-is not judged here but at delivery (delivery rule 10).
+Each gate returns a refusal or None, and the first refusal decides. The gate `channel` is last, so
+that the ledger shows the messages of channels that are not built yet. Delivery, not a gate, applies
+the send mode (delivery rule 10).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from desireline.journey.state import JourneyState
 from desireline.rows import ClaimRow, ClaimState
 
 NEVER_SENT = frozenset({ClaimState.CANCELLED, ClaimState.EXPIRED})
-"""Ends of a claim in which nobody can have received anything."""
+"""The ends of a claim whose message was certainly not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Which gate objected, and why."""
+    """The gate that refuses an action, and its reason."""
 
     gate: str
     reason: str
@@ -29,14 +29,14 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class GateFacts:
-    """What the gates look at, for one action.
+    """The facts that the gates need for one action.
 
-    killed: an operator has turned off all, the playbook or the channel. converted: they pay.
-    earlier: claims for the same playbook, slot, step and action, of the subject and of all whom it
-    absorbed. suppressions: reasons, of all persons and accounts, for this channel or for all.
-    opted_out: the first event, if any, by which they refused this channel. now, not_after: journey
-    time. ambiguous: an alias of theirs belongs to several persons. behind: the action rests on
-    something not having happened, and the pipeline is not up to date.
+    killed: an operator turned off all messages, the playbook or the channel. converted: the subject
+    is a customer. earlier: claims for the same playbook, slot, step and action, of the subject and
+    the subjects it absorbed. suppressions: the reasons of those for its persons and accounts, for
+    this channel or all. opted_out: the first opt-out event of this channel, if any. now, not_after:
+    journey time, epoch ms. ambiguous: several persons share an alias of the subject. behind: the
+    action depends on an absence, and the pipeline is not up to date. live: channels with a sender.
     """
 
     subject: str
@@ -59,21 +59,21 @@ Gate = Callable[[GateFacts], Refusal | None]
 
 
 def kill_switch(facts: GateFacts) -> Refusal | None:
-    """Operators have turned it off."""
+    """Refuse if an operator has turned off all messages, the playbook or the channel."""
     return Refusal("kill_switch", "killed") if facts.killed else None
 
 
 def converted(facts: GateFacts) -> Refusal | None:
-    """They have paid, and the playbook is for those who have not."""
+    """Refuse if the subject is a customer and the playbook is for prospects."""
     if facts.converted and facts.audience is Audience.PROSPECTS:
         return Refusal("converted", "already_converted")
     return None
 
 
 def already_sent(facts: GateFacts) -> Refusal | None:
-    """The same message was claimed before, for this subject or for one that it absorbed.
+    """Refuse a message that was claimed before, for the subject or for one that it absorbed.
 
-    A claim of the subject's own stands whatever became of it: its key can be claimed only once."""
+    The subject's own claim counts even if it was not sent, because its key can be claimed once."""
     for claim in facts.earlier:
         if claim.subject == facts.subject or claim.state not in NEVER_SENT:
             return Refusal("already_sent", f"claimed_by:{claim.enrolment}")
@@ -81,12 +81,12 @@ def already_sent(facts: GateFacts) -> Refusal | None:
 
 
 def holdout(facts: GateFacts) -> Refusal | None:
-    """They are in the group that shows what happens without intervening."""
+    """Refuse if the subject is in the holdout, the control group without interventions."""
     return Refusal("holdout", "held_out") if facts.holdout else None
 
 
 def consent(facts: GateFacts) -> Refusal | None:
-    """They are suppressed or have refused: the strictest of all persons and accounts counts."""
+    """Refuse if a person or account of the subject is suppressed or has opted out."""
     if facts.suppressions:
         return Refusal("consent", f"suppressed:{facts.suppressions[0]}")
     if facts.opted_out is not None:
@@ -95,24 +95,24 @@ def consent(facts: GateFacts) -> Refusal | None:
 
 
 def stale(facts: GateFacts) -> Refusal | None:
-    """It is later than the action is good for."""
+    """Refuse after the action's latest time."""
     return Refusal("stale", "too_late") if facts.now > facts.not_after else None
 
 
 def pipeline(facts: GateFacts) -> Refusal | None:
-    """Absence is not claimed while the pipeline is behind (delivery rule 12)."""
+    """Refuse an action that depends on an absence if the pipeline is behind (delivery rule 12)."""
     return Refusal("pipeline", "pipeline_behind") if facts.behind else None
 
 
 def identity(facts: GateFacts) -> Refusal | None:
-    """What reaches the person needs proof of who it is; deterministic links are proof."""
+    """Refuse a message to a person whose identity is ambiguous."""
     if facts.ambiguous and PLAYBOOK_CHANNELS[facts.channel].needs_identity:
         return Refusal("identity", "ambiguous_person")
     return None
 
 
 def channel(facts: GateFacts) -> Refusal | None:
-    """The channel has no sender yet."""
+    """Refuse if the channel has no sender yet."""
     if facts.channel not in facts.live:
         return Refusal("channel", "channel_not_available")
     return None
@@ -129,15 +129,15 @@ GATES: tuple[Gate, ...] = (
     identity,
     channel,
 )
-"""In this order."""
+"""All gates, in their order."""
 
 
 def pass_gates(facts: GateFacts) -> Refusal | None:
-    """The first objection, or None: then it may be claimed."""
+    """Return the first refusal, or None if the action may be claimed."""
     return next((refusal for gate in GATES if (refusal := gate(facts)) is not None), None)
 
 
-def opt_out(known: JourneyState, channel: str) -> str | None:
-    """The event by which they refused the channel, if any."""
+def opt_out(state: JourneyState, channel: str) -> str | None:
+    """Return the first opt-out event of a channel that is in the state, or None."""
     opt_outs = PLAYBOOK_CHANNELS[channel].opt_outs
-    return next((name for name in opt_outs if known.happened(name)), None)
+    return next((name for name in opt_outs if state.happened(name)), None)

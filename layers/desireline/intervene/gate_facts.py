@@ -1,4 +1,4 @@
-"""What the gates look at, read for the actions of one step."""
+"""Read the facts that the gates need for the actions of a step."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def gate_facts(
     holdout: bool,
     behind: bool,
 ) -> list[GateFacts]:
-    """The facts for each of the actions. `view` is to be read before: a claim of an absorbed
-    subject can be missed only if that subject was live, and then the view's root has changed."""
+    """Return the facts of each action.
+
+    The caller must have read `view` before. A merge after that read may hide claims of an absorbed
+    subject, but it also changes the root's version, so the decision's transaction fails."""
     earlier = _earlier_claims(store, point, view, actions)
     channels = dict.fromkeys(action.channel for action in actions)
     suppressions = suppressions_of(store, (*view.fragments, *view.root.accounts), channels)
@@ -56,10 +58,10 @@ def _earlier_claims(
     store: Store, point: Checkpoint, view: SubjectView, actions: Sequence[Action]
 ) -> list[ClaimRow]:
     key = (point.playbook.name, point.enrolment.slot, point.step.name)
-    places = [
+    refs = [
         ClaimRow.ref_to(subject, *key, action.name)
         for action in actions
         for subject in (view.root.subject, *view.root.absorbed)
     ]
-    found = store.get_all(places)
-    return [found[place] for place in places if place in found]
+    claims = store.get_all(refs)
+    return [claims[ref] for ref in refs if ref in claims]

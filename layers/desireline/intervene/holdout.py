@@ -1,4 +1,4 @@
-"""Hold out a share of the subjects, and keep the draw on the subject's row."""
+"""Assign a share of the subjects to the holdout, and store the assignment in the subject's row."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from desireline.rows import Check, Put, SubjectRow
 
 
 def guard(root: SubjectRow, holdout_percent: int) -> Put | Check:
-    """The subject's part of a transaction: still at the version read, so not merged, and with its
-    holdout assigned.
+    """Return the write that a transaction needs for its subject: a check, or its assignment.
 
-    A subject without a row gets one, so that a merge knows what it was assigned; it has no age yet
-    (`created` 0), and so never takes precedence over one that has.
+    Both fail if the subject has changed or was merged since it was read. A subject without a row
+    gets one, so that a merge finds the assignment. Its `created` is 0, so it loses every merge
+    against a subject with events.
     """
     assigned = with_holdout(root, holdout_percent)
     return Check(root) if assigned is root else Put(assigned)
 
 
 def with_holdout(subject: SubjectRow, percent: int) -> SubjectRow:
-    """The subject with its holdout assigned, once and for good; the same row if it was before.
+    """Return the subject with its assignment, or the same row if it has one.
 
-    percent: 0 to 100. The draw is a pure function of the id, so that two that assign at the same
-    time agree; what is stored stands, also when the percentage is changed later.
+    percent: 0 to 100. The draw is a pure function of the subject's id, so concurrent assignments
+    agree. A stored assignment never changes, even if the percentage does.
     """
     if subject.holdout is not None:
         return subject

@@ -1,9 +1,9 @@
-"""StartInterventions: a trigger becomes an enrolment, or a ledger row that says why not (rule 7).
+"""StartInterventions: turn a trigger into an enrolment, or write why not (delivery rule 7).
 
-An enrolment is claimed before it is started, and started as often as it is asked for: the row and
-the execution's name make that one execution. A trigger that is a replay, or older than its
-playbook allows, starts nothing. Who is held out is enrolled like everyone else, and held back at
-the gate: so the ledger shows, action by action, what was withheld.
+The enrolment's row is written before its execution starts. A repeated trigger starts the execution
+again, but the row and the execution's name ensure that only one runs. A replayed trigger starts no
+run, and neither does one that is older than its playbook allows. Subjects in the holdout are
+enrolled too: the gate holds back their messages, so the ledger shows each withheld action.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
-from desireline.contracts import Header, Topic
+from desireline.contracts import Component, Header, Topic
 from desireline.errors import ConflictError, RetryableError, TerminalError, UnknownSchemaError
 from desireline.events import JourneyScored, ResolvedEvent
 from desireline.identity.trace import trace_subject
@@ -33,20 +33,20 @@ from desireline.rows import (
     EnrolmentState,
     Outcome,
     Put,
-    QuarantineRow,
     SlotRow,
     SubjectRow,
 )
+from desireline.set_aside import SetAside
 
 ATTEMPTS = 10
-"""How often a conflict is met by reading again, before the record is left to be retried."""
+"""The most attempts after conflicts. Then the record fails, and Lambda retries it."""
 
 
 class StartInterventions:
-    """Consumes events.resolved and journeys.scored.
+    """Reads events.resolved and journeys.scored.
 
-    clock: journey time, for the age of a trigger. wall: for stamps. holdout_percent: 0 to 100, of
-    subjects that are assigned to the holdout when they are first enrolled.
+    clock: journey time, for the age of a trigger. wall: the wall clock, for stamps.
+    holdout_percent: 0 to 100, the share of the holdout among subjects that are enrolled first.
     """
 
     def __init__(
@@ -67,10 +67,13 @@ class StartInterventions:
         self._wall = wall
         self._metrics = metrics
         self._holdout_percent = holdout_percent
+        self._set_aside = SetAside(
+            component=Component.INTERVENE, store=store, clock=clock, wall=wall, metrics=metrics
+        )
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:
-        """Start what these records trigger. Triggers are independent: one that fails, and is to be
-        retried, holds up no other."""
+        """Start the playbooks that these records trigger. Triggers are independent: a record that
+        fails does not affect the others."""
         tally = Tally()
         for record in records:
             if record.value is None:
@@ -82,7 +85,7 @@ class StartInterventions:
             except RetryableError as error:
                 tally.fail([record], type(error).__name__)
             except TerminalError as error:
-                self._set_aside(record, error, tally)
+                self._set_aside(record, error.reason, error.detail, tally)
         return tally.result()
 
     def _one(self, record: Record, value: bytes) -> None:
@@ -96,23 +99,6 @@ class StartInterventions:
                     payload={"enrolment": entry.enrolment},
                 )
 
-    def _set_aside(self, record: Record, error: TerminalError, tally: Tally) -> None:
-        row = QuarantineRow.of(
-            record,
-            stage="intervene",
-            reason=error.reason,
-            detail=error.detail,
-            at=self._clock.now(),
-            stored_at=self._wall.now(),
-        )
-        try:
-            if self._store.get(row.ref) is None:
-                self._store.write(Put(row))
-            tally.quarantined.append((record, error.reason))
-            self._metrics.count("records_quarantined")
-        except RetryableError as failure:
-            tally.fail([record], type(failure).__name__)
-
     def _entries(self, topic: str, value: bytes) -> list[Entry]:
         try:
             if topic == Topic.JOURNEYS_SCORED:
@@ -123,7 +109,7 @@ class StartInterventions:
             raise UnknownSchemaError("unreadable_record", detail) from error
 
     def _enrol(self, entry: Entry) -> bool:
-        """Whether there is an enrolment to start. Raises RetryableError."""
+        """Write the enrolment. Returns whether its execution must start. Raises RetryableError."""
         for _ in range(ATTEMPTS):
             try:
                 return self._try_to_enrol(entry)
@@ -171,11 +157,12 @@ class StartInterventions:
         ]
 
     def _was_refused(self, entry: Entry, subjects: Iterable[str]) -> bool:
-        """The first decision stands, whichever subject it was made for: a repeated event names the
-        one of now, which may have absorbed the one of then.
+        """Tell whether the trigger was refused before, under any of these subjects.
 
-        Raises ConflictError when somebody else has enrolled it since the enrolment was looked for:
-        whether they live to start it is unknown, so it is looked at again."""
+        The first decision is final. A repeated event names the current subject, which may have
+        absorbed the subject of that decision. Raises ConflictError if another environment has
+        enrolled the trigger since the enrolment was read. It may fail before it starts the
+        execution, so the caller must read the enrolment again."""
         where = [
             DecisionRow.ref_to(subject, entry.enrolment, "-", "-", "start") for subject in subjects
         ]
@@ -191,7 +178,9 @@ class StartInterventions:
         return False
 
     def _note_replay(self, entry: Entry) -> None:
-        """A row of its own: it must not stand in the way of the original, if that is to come."""
+        """Write a ledger row of the replayed trigger.
+
+        Its key differs from that of a decision, so the original trigger can still be decided."""
         root, passed = trace_subject(self._store, entry.subject)
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, "replay").but(step="replay")
         where = [

@@ -1,4 +1,4 @@
-"""Which suppressions hold for a subject: looked up when a step is decided, and at delivery."""
+"""Read the suppressions of a subject, when a step is decided and before a delivery."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ EVERY_CHANNEL = "*"
 def suppressions_of(
     store: Store, targets: Iterable[str], channels: Iterable[str]
 ) -> list[SuppressionRow]:
-    """Find what holds for any of these fragments and accounts, for these channels or for all.
+    """Return the suppressions that are in force, for these channels and for all channels.
 
-    Raises RetryableError."""
+    targets: fragments and account keys. Raises RetryableError."""
     scopes = (EVERY_CHANNEL, *channels)
     refs = [SuppressionRow.ref_to(target, scope) for target in targets for scope in scopes]
     rows = store.get_all(refs)

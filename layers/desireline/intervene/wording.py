@@ -1,4 +1,4 @@
-"""What an alert says: a subject's state and assessment in words, and an action's message."""
+"""Write an action's message from a subject's state and assessment."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ TRAITS = (
     *SEGMENTS,
     *LINKS,
 )
-"""What alerts say out of traits: the tracking plan has to keep these."""
+"""The traits that messages use. The tracking plan must store them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a channel is to say. attributes: what subscribers filter by."""
+    """A message for a channel. attributes: the values that subscribers filter by."""
 
     title: str
     body: str
@@ -52,7 +52,7 @@ def values(
     assessment: Assessment,
     reasons: Sequence[Reason],
 ) -> dict[str, str]:
-    """The value of every placeholder, as of the assessment."""
+    """Return the text of every placeholder, as of the assessment."""
     email = _trait(state, (EMAIL,))
     return {
         "name": _trait(state, NAMES) or _full_name(state) or email or "Somebody",
@@ -74,34 +74,34 @@ def values(
     }
 
 
-def message(action: Action, playbook: str, said: Mapping[str, str]) -> Message:
-    """The action's message with its placeholders filled by `said`, from `values`."""
+def message(action: Action, playbook: str, texts: Mapping[str, str]) -> Message:
+    """Write the action's message. texts: the text of each placeholder, from `values`."""
     match action:
         case AlertAction():
             return Message(
-                title=render_title(action.title, said),
-                body=render(action.body, said),
-                recipient=said["owner"],
+                title=render_title(action.title, texts),
+                body=render(action.body, texts),
+                recipient=texts["owner"],
                 attributes={
                     "severity": str(action.severity),
-                    "owner": said["owner"],
-                    "segment": said["segment"],
+                    "owner": texts["owner"],
+                    "segment": texts["segment"],
                     "playbook": playbook,
-                    "tier": said["tier"].replace(" ", "_"),
+                    "tier": texts["tier"].replace(" ", "_"),
                 },
             )
         case CrmAction():
             return Message(
-                title=render_title(action.what, said),
-                body=render(action.value, said),
-                recipient=said["email"],
+                title=render_title(action.target, texts),
+                body=render(action.value, texts),
+                recipient=texts["email"],
                 attributes={"operation": str(action.operation)},
             )
         case _:
             return Message(
-                title=render_title(action.title, said),
-                body=render(action.body, said),
-                recipient=said["email"],
+                title=render_title(action.title, texts),
+                body=render(action.body, texts),
+                recipient=texts["email"],
             )
 
 

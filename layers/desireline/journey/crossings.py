@@ -1,6 +1,6 @@
-"""Crossings: what differs between two assessments, and which levels that passes.
+"""Crossings: the levels that differ between two assessments.
 
-Apart from scoring, since whoever announces or starts something needs these and no model.
+They are not in `score`, because `announce` and `intervene` need them and do not need a model.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ BELOW_ALL = -1
 
 
 def crossings(previous: Assessment | None, current: Assessment) -> tuple[Crossing, ...]:
-    """The levels that differ between two assessments, in the order tier, stage, lifecycle."""
-    found = []
+    """Return the levels that differ between two assessments: first tier, then stage, lifecycle."""
+    differing = []
     for kind in ("tier", "stage", "lifecycle"):
         before = getattr(previous, kind, None)
         after = getattr(current, kind)
         if before != after:
-            found.append(Crossing(kind=kind, before=before, after=after))
-    return tuple(found)
+            differing.append(Crossing(kind=kind, before=before, after=after))
+    return tuple(differing)
 
 
 def reaches(crossing: Crossing, tier: Tier) -> bool:
-    """Whether the crossing goes up to that tier: below it before, at or above it after."""
+    """Tell whether the crossing goes up to the tier: from below it, to it or above it."""
     if crossing.kind != "tier":
         return False
     return _level(crossing.before) < LEVELS[tier] <= _level(crossing.after)

@@ -1,8 +1,8 @@
-"""Journey state: what a stream of events amounts to, in a form that commutes (delivery rule 4).
+"""JourneyState: the summary of a set of events, independent of their order (delivery rule 4).
 
-It holds integers, earliest and latest times (ties broken by event id), per-day integer buckets and
-bounded sets with a fixed rule for what stays. No floats, no decay: those are features. Folding the
-same set of events in any order, in any split over rows, and merging, gives equal states.
+It has integer counts and sums, earliest and latest times (the event id breaks ties), integer counts
+by day, and bounded sets with a fixed rule for removal. It has no floats and no decay: features
+compute those. Any order of the events, and any split over rows that are merged, gives equal states.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from desireline.events import AliasType, CanonicalEvent, Scalar
 
 DAY = 86_400_000
 KEPT_DAYS = 60
-"""Per-day buckets: the newest this many days of those that have an event stay."""
+"""The most days with counts. The newest days that have an event stay."""
 KEPT_ACTORS = 64
-"""Distinct actors: the smallest this many stay."""
+"""The most distinct actors. The smallest stay, so that the order of events does not matter."""
 
 
 Mark = tuple[int, str]
-"""When, in epoch milliseconds, and the event's id: ordered, so that equal times have one answer."""
+"""The time of an event in epoch ms, and its id, which orders events of equal times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,16 @@ class Fact:
 
     @property
     def order(self) -> tuple[int, str, str]:
-        """What decides between two mentions."""
+        """The sort key of two mentions. The larger one is the later."""
         return (self.at, self.event_id, repr(self.value))
 
 
 @dataclass(frozen=True, slots=True)
 class JourneyState:
-    """counts: events by name. first, last: their earliest and latest mark. days: day since the
-    epoch -> name -> count. traits: latest facts. sums: of the plan's measures. actors: shortened
-    fragments of the users who acted (a visitor or a billing customer is no further actor).
-    latest: the latest occurred_at, 0 when empty."""
+    """The summary of events. counts: events by name. first, last: their earliest and latest mark.
+    days: day since the epoch -> name -> count. traits: latest facts. sums: of the plan's measures.
+    actors: the first 8 characters of the fragments of users with an event. Events whose strongest
+    alias is not a user id add none. latest: the latest occurred_at, epoch ms; 0 if empty."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     first: Mapping[str, Mark] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class JourneyState:
     latest: int = 0
 
     def happened(self, name: str, *, by: int | None = None) -> bool:
-        """Whether an event of that name occurred, at or before `by` if given."""
+        """Tell whether an event of that name occurred. by: the latest time to include, epoch ms."""
         mark = self.first.get(name)
         return mark is not None and (by is None or mark[0] <= by)
 
@@ -63,12 +63,12 @@ EMPTY = JourneyState()
 
 
 def fold(state: JourneyState, events: Iterable[CanonicalEvent]) -> JourneyState:
-    """The state after these events too. The caller has made sure that none was counted before."""
-    return merge([state, *map(_of_one, events)])
+    """Add events to a state. The caller ensures that none was counted before."""
+    return merge([state, *map(_of_event, events)])
 
 
 def merge(states: Iterable[JourneyState]) -> JourneyState:
-    """One state out of several that share no event."""
+    """Merge states that share no event."""
     counts: dict[str, int] = {}
     first: dict[str, Mark] = {}
     last: dict[str, Mark] = {}
@@ -87,8 +87,8 @@ def merge(states: Iterable[JourneyState]) -> JourneyState:
         for day, bucket in state.days.items():
             _add(days.setdefault(day, {}), bucket)
         for name, fact in state.traits.items():
-            known = traits.get(name)
-            if known is None or fact.order > known.order:
+            other = traits.get(name)
+            if other is None or fact.order > other.order:
                 traits[name] = fact
         actors.update(state.actors)
         latest = max(latest, state.latest)
@@ -99,7 +99,7 @@ def merge(states: Iterable[JourneyState]) -> JourneyState:
     )
 
 
-def _of_one(event: CanonicalEvent) -> JourneyState:
+def _of_event(event: CanonicalEvent) -> JourneyState:
     mark = (event.occurred_at, event.event_id)
     return JourneyState(
         counts={event.name: 1},

@@ -12,9 +12,9 @@ from desireline.events import Alias, AliasType
 from desireline.ports import Clock, Store
 from desireline.rows import (
     AliasRow,
-    EdgeSuppressionRow,
     PersonRow,
     Put,
+    SuppressionLogRow,
     SuppressionRow,
     fragment_of,
 )
@@ -48,10 +48,10 @@ def suppress(store: Store, fragments: Iterable[str], *, reason: str, now: int) -
         if row is None or row.lifted_at is not None:
             # The newest row holds, and the process that lifted it may have a clock ahead of ours.
             at = now if row is None else max(now, (row.lifted_at or row.at) + 1)
-            suppressed = (row or SuppressionRow(who=fragment, reason=reason, at=at)).but(
+            suppressed = (row or SuppressionRow(target=fragment, reason=reason, at=at)).but(
                 reason=reason, at=at, lifted_at=None
             )
-            store.write(Put(suppressed), Put(EdgeSuppressionRow(who=fragment, at=at)))
+            store.write(Put(suppressed), Put(SuppressionLogRow(target=fragment, at=at)))
             done.append(fragment)
     return done
 
@@ -67,7 +67,7 @@ def lift(store: Store, fragments: Iterable[str], *, now: int) -> list[str]:
             at = max(now, row.at + 1)
             store.write(
                 Put(row.but(lifted_at=at)),
-                Put(EdgeSuppressionRow(who=fragment, at=at, lifted=True)),
+                Put(SuppressionLogRow(target=fragment, at=at, lifted=True)),
             )
             done.append(fragment)
     return done
@@ -89,12 +89,12 @@ class Objections:
         suppress(self._store, fragments, reason=f"deleted at {source}", now=self._wall.now())
 
 
-def holding(rows: Iterable[EdgeSuppressionRow]) -> dict[str, int]:
+def holding(rows: Iterable[SuppressionLogRow]) -> dict[str, int]:
     """Return the suppressed fragments, each with its start in epoch ms. rows: ordered by time."""
     held: dict[str, int] = {}
     for row in rows:
         if row.lifted:
-            held.pop(row.who, None)
+            held.pop(row.target, None)
         else:
-            held[row.who] = row.at
+            held[row.target] = row.at
     return held

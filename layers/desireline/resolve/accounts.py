@@ -1,8 +1,8 @@
-"""Accounts: which subject an event's account belongs to, and whose subject it adopts.
+"""Find the subject of an event's account, and merge it with the owner's subject.
 
-Ownership (a trial_signup that names the account, a group call with role owner, billing) brings the
-account and the person's subject together; a mere mention only notes that this fragment has a row
-under the account, so that the account's subject counts it.
+A person owns an account after a trial_signup that names it, a group call with role owner, or an
+event of billing. Then the account and the person share one subject. A mention only adds the event's
+fragment to the account's row. The account's subject then counts the fragment's events for it.
 """
 
 from __future__ import annotations
@@ -11,40 +11,46 @@ from desireline.events import Account, AccountRole, CanonicalEvent
 from desireline.identity.trace import subject_of_account, trace_subject
 from desireline.identity.view import NOTED_FRAGMENTS
 from desireline.ports import Metrics, Store
-from desireline.resolve.subjects import apart, joined_by, merged, older_first
+from desireline.resolve.subjects import in_different_groups, merged, older_first, with_person
 from desireline.rows import AccountRow, Check, PersonRow, Put, SubjectRow
 
 
 class Accounts:
-    """Brings the accounts that an event names together with subjects."""
+    """Assigns the accounts of an event to subjects."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
 
     def __call__(self, event: CanonicalEvent, person: PersonRow) -> str:
-        """The event's subject: of the first account that it names, else of its person.
+        """Return the id of the event's subject: that of its first account, else of its person.
 
-        Raises ConflictError when a row changed meanwhile; what was written before stays right.
+        Raises ConflictError if a row changed since it was read. Earlier writes of the call stay
+        valid, so the caller can repeat it.
         """
         owners = person.subject
         subjects = []
         for account in event.accounts:
-            subjects.append(self._one(event, account, person, owners))
+            subjects.append(self._subject_of(event, account, person, owners))
             if account.role is AccountRole.OWNER:
-                # What one event says is owned goes together, even where the person's own subject
-                # had to stay apart from the first of it.
+                # All accounts that one event owns join one subject, even if the person's own
+                # subject could not join it.
                 owners = subjects[-1]
         return trace_subject(self._store, subjects[0] if subjects else person.subject)[0].subject
 
-    def _one(self, event: CanonicalEvent, account: Account, person: PersonRow, owners: str) -> str:
+    def _subject_of(
+        self, event: CanonicalEvent, account: Account, person: PersonRow, owners: str
+    ) -> str:
         row = self._store.get(AccountRow.ref_to(account.key))
         own, _ = trace_subject(self._store, owners)
-        owned = account.role is AccountRole.OWNER and not apart(own.accounts, (account.key,))
+        owned = account.role is AccountRole.OWNER and not in_different_groups(
+            own.accounts, (account.key,)
+        )
         if row is None:
             return self._first_named(event, account.key, person, own if owned else None)
         theirs, _ = trace_subject(self._store, row.subject)
-        if owned and theirs.subject != own.subject and not apart(own.accounts, theirs.accounts):
+        different = theirs.subject != own.subject
+        if owned and different and not in_different_groups(own.accounts, theirs.accounts):
             return self._merge(event, row, person, own, theirs)
         self._note(event, row)
         return theirs.subject
@@ -52,7 +58,7 @@ class Accounts:
     def _first_named(
         self, event: CanonicalEvent, key: str, person: PersonRow, own: SubjectRow | None
     ) -> str:
-        """Adopt the owner's subject, or give the account one of its own until somebody owns it."""
+        """Write the account's first row, with the owner's subject or, without an owner, its own."""
         at = event.received_at
         if own is None:
             name = subject_of_account(key)
@@ -60,7 +66,7 @@ class Accounts:
             subject = subject.but(accounts=(key,), created=at)
             guards: list[Put | Check] = []
         else:
-            subject = joined_by(own, person=person.fragment, account=key, at=at)
+            subject = with_person(own, person=person.fragment, account=key, at=at)
             guards = [Check(person)]
         account = AccountRow(account=key, subject=subject.subject, fragments=(event.fragment,))
         self._store.write(Put(account), Put(subject), *guards)
@@ -74,8 +80,8 @@ class Accounts:
         own: SubjectRow,
         theirs: SubjectRow,
     ) -> str:
-        """The account has a subject, its owner another: they are one, and the older wins."""
-        joined = joined_by(own, person=person.fragment, at=event.received_at)
+        """Merge the owner's subject and the account's. The older one wins."""
+        joined = with_person(own, person=person.fragment, at=event.received_at)
         survivor, tombstone = merged(*older_first(joined, theirs))
         account = _with_fragment(row, event.fragment).but(subject=survivor.subject)
         self._store.write(Put(survivor), Put(tombstone), Put(account), Check(person))

@@ -1,9 +1,9 @@
-"""Counting: a fragment's row knows what it has counted (delivery rule 2).
+"""Fold: count each event once in its fragment's state row (delivery rule 2).
 
-The row of (fragment, account) holds the folded state and the ids of the newest days; one
-conditional put writes both, so that nothing can come between counting and remembering. Ids of
-older days lie sealed in rows of their own, touched only when a day is closed or an older event
-arrives, then in one transaction with the state.
+The row of (fragment, account) holds the folded state and the ids of the newest days. One
+conditional put writes both, so the state and its ids always agree. The ids of older days are in
+sealed rows, one for each day. A transaction writes sealed rows and the state if a day is sealed, or
+if an event of a sealed day arrives.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from desireline.rows import Put, Ref, SealedIdsRow, StateRow
 
 HOT_DAYS = 8
 HOT_IDS = 2_000
-"""16 KB of ids in the row: every put rewrites it. A single day of more stays, 40 KB at most."""
+"""The most ids in the state row: 16 KB, because every put rewrites them. A day with more ids stays
+in the row until the next day: 40 KB at most."""
 MACHINE_EVENTS_A_DAY = 5_000
 CACHED_ROWS = 5_000
 ATTEMPTS = 20
@@ -32,9 +33,9 @@ DAYS_AT_ONCE = 60
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What became of the events of one row, by event id.
+    """The results of one row's events, as sets of event ids.
 
-    counted: for the first time. repeated: counted before. refused: of a fragment that is a machine.
+    counted: counted now. repeated: counted before. refused: beyond MACHINE_EVENTS_A_DAY.
     """
 
     counted: frozenset[str]
@@ -44,7 +45,7 @@ class Folded:
 
 @dataclass(slots=True)
 class _Draft:
-    """A row on its way to the next version. Sealed days are read when they are first asked for."""
+    """The next version of a row, while it is built. sealed: the sealed rows that were read."""
 
     row: StateRow
     hot: Ids
@@ -57,7 +58,7 @@ class _Draft:
 
 @dataclass(slots=True)
 class _Group:
-    """The events of one row, named by (fragment, account). portions: those not counted yet."""
+    """The events of one row. name: (fragment, account). portions: the events left to count."""
 
     name: tuple[str, str]
     portions: list[Sequence[CanonicalEvent]]
@@ -76,7 +77,7 @@ class _Group:
         return bool(self.portions) and self.failure is None
 
     def finish(self, draft: _Draft) -> None:
-        """The first portion is counted."""
+        """Remove the first portion, after its write."""
         del self.portions[0]
         self.attempts = 0
         self.counted |= {event.event_id for event in draft.fresh}
@@ -84,21 +85,22 @@ class _Group:
         self.refused |= draft.refused
 
     def conflict(self) -> None:
-        """The first portion met a row that had changed."""
+        """Note a conflict of the first portion, and fail after ATTEMPTS conflicts."""
         self.attempts += 1
         if self.attempts == ATTEMPTS:
-            self.failure = ConflictError(f"state row changed {ATTEMPTS} times while it was folded")
+            self.failure = ConflictError(f"the state row changed during {ATTEMPTS} attempts")
 
     def outcome(self) -> Folded | Failure:
-        """What became of all portions."""
+        """Return the result of all portions."""
         if self.failure is not None:
             return self.failure
         return Folded(frozenset(self.counted), frozenset(self.repeated), frozenset(self.refused))
 
 
 class Fold:
-    """Folds events into state rows. Keeps rows that it wrote or read; a stale one costs a
-    conflict, never a wrong count."""
+    """Folds events into state rows. A cached row that is stale causes a conflict, never a wrong
+    count. hot_days, hot_ids: limits of the ids in the state row. machine: the most events that a
+    fragment counts for an account and day."""
 
     def __init__(
         self,
@@ -115,10 +117,10 @@ class Fold:
         self._cache: OrderedDict[Ref[StateRow], StateRow] = OrderedDict()
 
     def __call__(self, fragment: str, account: str, events: Sequence[CanonicalEvent]) -> Folded:
-        """Count these events, all of that fragment and account, each once.
+        """Count the events of one fragment and account.
 
-        Raises RetryableError when the row could not be written; nothing is counted then, or all
-        is and the next try finds it so.
+        Raises RetryableError if the write failed or its outcome is unknown. The next call then
+        counts the events, or reports them as repeated.
         """
         name = (fragment, account)
         outcome = self.count_all({name: events})[name]
@@ -129,25 +131,26 @@ class Fold:
     def count_all(
         self, groups: Mapping[tuple[str, str], Sequence[CanonicalEvent]]
     ) -> dict[tuple[str, str], Folded | Failure]:
-        """Count the events of each (fragment, account), each once. The rows are independent: they
-        are written at once, and one that fails leaves the others alone."""
-        counting = {name: _Group(name, list(_few_days_each(e))) for name, e in groups.items()}
+        """Count the events of each (fragment, account). The rows are written at the same time, and
+        the failure of one does not affect the others."""
+        counting = {name: _Group(name, list(_portions(e))) for name, e in groups.items()}
         while pending := [group for group in counting.values() if group.pending]:
             self._count_next(pending)
         return {name: group.outcome() for name, group in counting.items()}
 
-    def look_ahead(self, places: Iterable[tuple[str, str]]) -> None:
-        """Read these rows, of (fragment, account), at once. Only a saving: what cannot be read now
-        is asked for again when it is counted."""
-        names = {StateRow.ref_to(*place): place for place in places}
-        unseen = [place for place in names if place not in self._cache]
+    def prefetch(self, names: Iterable[tuple[str, str]]) -> None:
+        """Read the rows of these (fragment, account) in one request.
+
+        If the request fails, `count_all` reads each row that it needs."""
+        names_by_ref = {StateRow.ref_to(*name): name for name in names}
+        missing = [ref for ref in names_by_ref if ref not in self._cache]
         with suppress(RetryableError, TerminalError):
-            found = self._store.get_all(unseen)
-            for place in unseen:
-                self._remember(place, found.get(place) or _first_row(*names[place]))
+            stored = self._store.get_all(missing)
+            for ref in missing:
+                self._remember(ref, stored.get(ref) or _empty_row(*names_by_ref[ref]))
 
     def _count_next(self, groups: Sequence[_Group]) -> None:
-        """Count the next portion of each. What conflicts stays, to be read and folded again."""
+        """Count the next portion of each group. After a conflict the portion stays for a retry."""
         written: list[tuple[_Group, _Draft, StateRow]] = []
         puts: list[list[Put]] = []
         for group in groups:
@@ -173,40 +176,40 @@ class Fold:
 
     def _folded(self, group: _Group) -> _Draft:
         row = self._cache.get(group.ref) or self._store.get(group.ref)
-        row = row or _first_row(*group.name)
+        row = row or _empty_row(*group.name)
         draft = _Draft(row, unpack(row.ids))
         for event in group.portions[0]:
-            self._take(draft, event)
+            self._add(draft, event)
         return draft
 
     def _finish(self, group: _Group, draft: _Draft, row: StateRow) -> None:
-        """The group's next portion is counted: this row holds it."""
         self._remember(group.ref, row)
         group.finish(draft)
 
-    def _take(self, draft: _Draft, event: CanonicalEvent) -> None:
+    def _add(self, draft: _Draft, event: CanonicalEvent) -> None:
         day, key = event.occurred_at // DAY, id_hash(event.event_id)
-        if any(key in self._known(draft, near) for near in self._days_of(event)):
+        if any(key in self._counted_ids(draft, near) for near in self._days_of(event)):
             draft.repeated.add(event.event_id)
-        elif len(known := self._known(draft, day)) >= self._machine:
+        elif len(counted := self._counted_ids(draft, day)) >= self._machine:
             draft.refused.add(event.event_id)
         else:
             if day <= draft.row.floor:
-                draft.sealed[day] = draft.sealed[day].but(ids=pack({day: known | {key}}))
+                draft.sealed[day] = draft.sealed[day].but(ids=pack({day: counted | {key}}))
                 draft.changed.add(day)
             else:
-                draft.hot[day] = known | {key}
+                draft.hot[day] = counted | {key}
             draft.fresh.append(event)
 
     def _days_of(self, event: CanonicalEvent) -> Iterable[int]:
-        """Where the event's id may lie: its day, or, when the sender gave no time and another
-        delivery of it has carried another, the days around it. Copies may come in any order."""
+        """Return the days that may hold the event's id: its day if the sender gave the time.
+
+        Otherwise the time is that of a delivery, and another delivery may have had another day."""
         day = event.occurred_at // DAY
         if event.timed:
             return (day,)
         return range(day - self._hot_days, day + self._hot_days + 1)
 
-    def _known(self, draft: _Draft, day: int) -> frozenset[bytes]:
+    def _counted_ids(self, draft: _Draft, day: int) -> frozenset[bytes]:
         if day > draft.row.floor:
             return draft.hot.get(day, frozenset())
         row = self._sealed(draft, day)
@@ -220,18 +223,20 @@ class Fold:
         return draft.sealed[day]
 
     def _rows(self, draft: _Draft) -> tuple[StateRow, list[SealedIdsRow]]:
-        """What is to be written: the state's row, and those of sealed days."""
-        floor = self._close_days(draft)
+        """Return the rows to write: the state row and the changed sealed rows."""
+        floor = self._seal_days(draft)
         row = draft.row.but(
             state=journey.fold(draft.row.state, draft.fresh), ids=pack(draft.hot), floor=floor
         )
         return row, [draft.sealed[day] for day in sorted(draft.changed)]
 
-    def _close_days(self, draft: _Draft) -> int:
-        """Move the oldest days out of the row while there are too many days or ids in it."""
+    def _seal_days(self, draft: _Draft) -> int:
+        """Move the oldest days to sealed rows until the state row is within its limits.
+
+        Returns the new floor: the newest sealed day."""
         floor = draft.row.floor
         days = sorted(draft.hot)
-        while len(days) > 1 and self._too_heavy(days, draft.hot):
+        while len(days) > 1 and self._too_large(days, draft.hot):
             day = days.pop(0)
             floor = max(floor, day)
             ids = draft.hot.pop(day) | unpack(self._sealed(draft, day).ids).get(day, frozenset())
@@ -239,25 +244,27 @@ class Fold:
             draft.changed.add(day)
         return floor
 
-    def _too_heavy(self, days: Sequence[int], hot: Mapping[int, frozenset[bytes]]) -> bool:
+    def _too_large(self, days: Sequence[int], hot: Mapping[int, frozenset[bytes]]) -> bool:
         return (
             days[-1] - days[0] >= self._hot_days
             or sum(len(hot[day]) for day in days) > self._hot_ids
         )
 
-    def _remember(self, place: Ref[StateRow], row: StateRow) -> None:
-        self._cache[place] = row
-        self._cache.move_to_end(place)
+    def _remember(self, ref: Ref[StateRow], row: StateRow) -> None:
+        self._cache[ref] = row
+        self._cache.move_to_end(ref)
         if len(self._cache) > CACHED_ROWS:
             self._cache.popitem(last=False)
 
 
-def _first_row(fragment: str, account: str) -> StateRow:
+def _empty_row(fragment: str, account: str) -> StateRow:
     return StateRow(fragment=fragment, account=account, state=journey.EMPTY)
 
 
-def _few_days_each(events: Sequence[CanonicalEvent]) -> Iterator[Sequence[CanonicalEvent]]:
-    """The events in portions of few days, so that a transaction's rows stay under its limit."""
+def _portions(events: Sequence[CanonicalEvent]) -> Iterator[Sequence[CanonicalEvent]]:
+    """Split events into portions of at most DAYS_AT_ONCE days.
+
+    Each day may need a sealed row, and a transaction has at most 100 rows."""
     days = sorted({event.occurred_at // DAY for event in events})
     for start in range(0, len(days), DAYS_AT_ONCE):
         portion = frozenset(days[start : start + DAYS_AT_ONCE])

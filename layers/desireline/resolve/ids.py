@@ -1,7 +1,7 @@
-"""The ids that a state row has counted: 8-byte hashes, grouped by the day of occurrence.
+"""Pack the ids that a state row has counted: 8-byte hashes, grouped by the day of occurrence.
 
-Packed as, for each day in order: the day since the epoch (signed 32 bits), how many, the hashes
-sorted. Equal sets have equal bytes.
+For each day, in order: the day since the epoch (signed 32 bits), the number of hashes (unsigned
+32 bits), and the sorted hashes. Equal sets give equal bytes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ Ids = dict[int, frozenset[bytes]]
 
 
 def id_hash(event_id: str) -> bytes:
-    """8 bytes. Among 5,000 ids of a day two collide once in 1.5e12 days."""
+    """Return a hash of 8 bytes.
+
+    With 5,000 ids a day, two of one day collide once in 1.5e12 days (birthday bound)."""
     return blake2b(event_id.encode(), digest_size=HASH_BYTES).digest()
 
 
 def pack(ids: Mapping[int, frozenset[bytes]]) -> bytes:
-    """The bytes of a row's ids; days without any are left out."""
+    """Return the bytes of a row's ids, without empty days."""
     parts: list[bytes] = []
     for day in sorted(ids):
         if ids[day]:
@@ -31,7 +33,7 @@ def pack(ids: Mapping[int, frozenset[bytes]]) -> bytes:
 
 
 def unpack(data: bytes) -> Ids:
-    """What `pack` wrote."""
+    """Read the bytes that `pack` wrote."""
     ids: Ids = {}
     at = 0
     while at < len(data):

@@ -1,4 +1,4 @@
-"""Rules about persons: who wins a merge, and when two must not become one (delivery rule 14)."""
+"""Rules for merging persons: which person wins, and which two must not merge (delivery rule 14)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from desireline.events import UNIQUE_ALIASES, Alias, AliasType
 from desireline.rows import Evidence, EvidenceRow, PersonRow
 
 MERGES_LIMIT = 100
-"""Merges of two persons with several aliases each. An alias that only joins counts as none."""
+"""The most merges of a person in which both sides had several aliases."""
 ALIASES_LIMIT = 1_000
 
 _EDGES = UUID("3d7c1a52-6d0b-5c1e-a1f4-0c9b5e8d2f63")
 
 
 def listed(alias: Alias) -> str:
-    """An alias as PersonRow lists it: 'type#fragment'."""
+    """Write an alias as 'type#fragment', as PersonRow lists it."""
     return f"{alias.type}#{alias.fragment}"
 
 
 def default_person(alias: Alias, received_at: int) -> PersonRow:
-    """The person that an alias is as long as nothing was linked to it."""
+    """Return the person of an alias that no event has linked yet. received_at: epoch ms."""
     unique = {str(alias.type): alias.fragment} if alias.type in UNIQUE_ALIASES else {}
     return PersonRow(
         fragment=alias.fragment,
@@ -32,15 +32,15 @@ def default_person(alias: Alias, received_at: int) -> PersonRow:
 
 
 def edge_of(left: str, right: str) -> str:
-    """The id of the evidence that two fragments were seen together, in either order."""
+    """Return the id of the evidence for two fragments. Their order does not matter."""
     return str(uuid5(_EDGES, "|".join(sorted((left, right)))))
 
 
 def obstacle(left: PersonRow, right: PersonRow) -> str:
     """Return why the two must not merge, or the empty string.
 
-    'conflict': they carry different values of a unique id. 'limit': the result would be larger
-    than any real person, so an id that means nobody must have slipped through.
+    'conflict': they have different values of a unique id. 'limit': the merged person would be
+    larger than any real person, so one of its aliases probably identifies nobody.
     """
     shared = left.unique.keys() & right.unique.keys()
     if any(left.unique[kind] != right.unique[kind] for kind in shared):
@@ -58,7 +58,9 @@ def _both_have_several(left: PersonRow, right: PersonRow) -> bool:
 
 
 def winner_first(left: PersonRow, right: PersonRow) -> tuple[PersonRow, PersonRow]:
-    """A total order: identified before anonymous, then older, then the smaller id."""
+    """Order two persons: identified before anonymous, then the older, then the smaller fragment.
+
+    The order is total, so that all environments choose the same winner."""
     one, two = sorted((left, right), key=lambda p: (not p.unique, p.created, p.fragment))
     return one, two
 
@@ -66,7 +68,7 @@ def winner_first(left: PersonRow, right: PersonRow) -> tuple[PersonRow, PersonRo
 def merged(
     winner: PersonRow, loser: PersonRow, subject: str, evidence: tuple[Evidence, ...]
 ) -> tuple[PersonRow, PersonRow]:
-    """The winner with everything of the loser's, and the loser's tombstone with the evidence."""
+    """Return the winner with the loser's aliases, and the loser's tombstone with the evidence."""
     survivor = winner.but(
         subject=subject,
         unique={**loser.unique, **winner.unique},
@@ -80,19 +82,19 @@ def merged(
 
 
 def evidence_of(tombstone: PersonRow) -> list[EvidenceRow]:
-    """What a merge rests on, as a row of each pair."""
+    """Return the evidence of a merge, as one row for each pair of aliases."""
     into = tombstone.merged_into or tombstone.fragment
     return [
         EvidenceRow(
-            edge=edge_of(one.left.partition("#")[2], one.right.partition("#")[2]),
-            **one.model_dump(),
+            edge=edge_of(evidence.left.partition("#")[2], evidence.right.partition("#")[2]),
+            **evidence.model_dump(),
             roots=(tombstone.fragment, into),
             merged=True,
         )
-        for one in tombstone.evidence
+        for evidence in tombstone.evidence
     ]
 
 
 def may_be_ambiguous(alias: Alias) -> bool:
-    """Whether two people may share such an alias; a unique id is somebody's by definition."""
+    """Tell whether two persons may share such an alias. A unique id belongs to one person."""
     return AliasType(alias.type) not in UNIQUE_ALIASES

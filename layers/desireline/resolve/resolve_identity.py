@@ -1,7 +1,8 @@
-"""ResolveIdentity: make one person out of fragments, and count every event once.
+"""ResolveIdentity: link the aliases of events to persons, and count every event once.
 
-Link, count, pass on, flush, then acknowledge. Every step may be repeated: linking finds its own
-work, counting remembers ids, and what is passed on again is marked so (delivery rules 2 to 5).
+The steps are: link, count, pass on, flush, acknowledge. Every step can be repeated. Linking finds
+its earlier writes, counting stores ids, and a repeated event is passed on with `repeated` (delivery
+rules 2 to 5).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from desireline.contracts import SCHEMA_VERSION, Header, Topic
+from desireline.contracts import SCHEMA_VERSION, Component, Header, Topic
 from desireline.errors import RetryableError, TerminalError
 from desireline.events import CanonicalEvent, Quarantined, ResolvedEvent, Stamps
 from desireline.ports import BatchStore, Clock, Metrics, Producer
@@ -21,11 +22,10 @@ from desireline.resolve.fold import Fold, Folded
 from desireline.resolve.link import Link, Linked
 
 FLUSH_SECONDS = 10.0
-STAGE = "resolve"
 END_OF_TIME = 253_402_300_800_000
-"""The year 10000: days of the epoch are stored in 32 bits."""
+"""The year 10000. Later times are invalid, because state rows store days in 32 bits."""
 NOTHING_NEW = Folded(frozenset(), frozenset(), frozenset())
-_TRAVELS = (Header.TRACE, Header.REPLAY, Header.REDRIVE_ID)
+_PASSED_HEADERS = (Header.TRACE, Header.REPLAY, Header.REDRIVE_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class _Resolved:
 
 
 _Groups = dict[tuple[str, str], list[_Resolved]]
-"""By fragment and account: what one row counts."""
+"""The events of each state row, by (fragment, account)."""
 
 
 class ResolveIdentity:
-    """Takes records of events.received; gives events.resolved and events.quarantined."""
+    """Reads events.received, and produces to events.resolved and events.quarantined."""
 
     def __init__(
         self,
@@ -61,12 +61,12 @@ class ResolveIdentity:
         self._fold = fold or Fold(store)
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:
-        """Resolve a batch. Records fail one by one: what they write commutes."""
+        """Resolve a batch. Each record fails alone, because the writes of records commute."""
         tally = Tally()
         groups: _Groups = defaultdict(list)
         decoded = [(record, self._decoded(record, tally)) for record in records]
         events = [(record, event) for record, event in decoded if event is not None]
-        self._link.look_ahead([event for _, event in events])
+        self._link.prefetch([event for _, event in events])
         for record, event in events:
             try:
                 linked = self._link(event, replayed=Header.REPLAY in record.headers)
@@ -76,7 +76,7 @@ class ResolveIdentity:
                 self._quarantine(record, error.reason, error.detail, tally)
             else:
                 groups[event.fragment, event.account_key].append(_Resolved(record, event, linked))
-        self._fold.look_ahead(groups)
+        self._fold.prefetch(groups)
         self._count(groups, tally)
         self._flush(tally)
         return tally.result()
@@ -88,14 +88,14 @@ class ResolveIdentity:
         try:
             event = CanonicalEvent.decode(record.value)
         except ValidationError as error:
-            self._quarantine(record, "invalid_event", _places(error), tally)
+            self._quarantine(record, "invalid_event", _locations(error), tally)
             return None
         if event.schema_version > SCHEMA_VERSION:
             self._quarantine(record, "unknown_schema", f"version {event.schema_version}", tally)
             return None
-        broken = _unusable(event)
-        if broken:
-            self._quarantine(record, "invalid_event", broken, tally)
+        problem = _problem(event)
+        if problem:
+            self._quarantine(record, "invalid_event", problem, tally)
             return None
         return event
 
@@ -103,7 +103,7 @@ class ResolveIdentity:
         message = Quarantined(
             id=f"{record.topic}-{record.partition}-{record.offset}",
             source=record.topic,
-            stage=STAGE,
+            component=Component.RESOLVE,
             reason=reason,
             detail=detail,
             record=(record.value or b"").decode("utf-8", "replace"),
@@ -115,7 +115,7 @@ class ResolveIdentity:
         self._metrics.count("records_quarantined")
 
     def _count(self, groups: _Groups, tally: Tally) -> None:
-        """Count all groups at once, then pass on what is counted."""
+        """Count all groups, then pass on the events of those that were written."""
         outcomes = self._fold.count_all(
             {name: [item.event for item in group] for name, group in groups.items()}
         )
@@ -135,30 +135,30 @@ class ResolveIdentity:
         self._metrics.count("events_counted", len(folded.counted))
         self._metrics.count("events_repeated", len(folded.repeated))
         passed_on: set[str] = set()
-        for one in group:
-            name = one.event.event_id
-            if name not in folded.refused:
-                self._pass_on(one, NOTHING_NEW if name in passed_on else folded)
-                passed_on.add(name)
-            tally.done.append(one.record)
+        for item in group:
+            event_id = item.event.event_id
+            if event_id not in folded.refused:
+                self._pass_on(item, NOTHING_NEW if event_id in passed_on else folded)
+                passed_on.add(event_id)
+            tally.done.append(item.record)
 
-    def _pass_on(self, one: _Resolved, folded: Folded) -> None:
-        stamps: Stamps = one.event.stamps.model_copy(update={"resolved": self._wall.now()})
+    def _pass_on(self, item: _Resolved, folded: Folded) -> None:
+        stamps: Stamps = item.event.stamps.model_copy(update={"resolved": self._wall.now()})
         resolved = ResolvedEvent(
-            event=one.event.model_copy(update={"stamps": stamps}),
-            person=one.linked.person,
-            subject=one.linked.subject,
-            repeated=one.event.event_id not in folded.counted,
+            event=item.event.model_copy(update={"stamps": stamps}),
+            person=item.linked.person,
+            subject=item.linked.subject,
+            repeated=item.event.event_id not in folded.counted,
         )
         headers: dict[str, bytes] = {
-            name: value for name, value in one.record.headers.items() if name in _TRAVELS
+            name: value for name, value in item.record.headers.items() if name in _PASSED_HEADERS
         }
         self._producer.produce(
             Outgoing(Topic.EVENTS_RESOLVED, resolved.subject, resolved.encode(), headers)
         )
 
     def _flush(self, tally: Tally) -> None:
-        """Nothing is acknowledged before Kafka has it: without the flush all records fail."""
+        """Flush. If it fails, fail all records, because none may be acknowledged before it."""
         try:
             self._producer.flush(FLUSH_SECONDS)
         except RetryableError as error:
@@ -168,8 +168,8 @@ class ResolveIdentity:
             tally.fail(handled, type(error).__name__)
 
 
-def _unusable(event: CanonicalEvent) -> str:
-    """What the schema allows and nothing here can work with, or the empty string."""
+def _problem(event: CanonicalEvent) -> str:
+    """Return why an event that fits the schema cannot be resolved, or the empty string."""
     if not event.aliases:
         return "aliases: empty"
     if not 0 <= event.occurred_at < END_OF_TIME:
@@ -177,8 +177,8 @@ def _unusable(event: CanonicalEvent) -> str:
     return ""
 
 
-def _places(error: ValidationError) -> str:
-    """Where a message breaks its schema, without the values, which may be personal."""
+def _locations(error: ValidationError) -> str:
+    """List where a message breaks its schema, without the values, which may be personal data."""
     return "; ".join(
         f"{'.'.join(map(str, detail['loc']))}: {detail['type']}" for detail in error.errors()[:5]
     )

@@ -1,4 +1,4 @@
-"""Rules about subjects and accounts: what is scored together (delivery rule 5)."""
+"""Rules for merging subjects and for their accounts (delivery rule 5)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from collections.abc import Iterable
 from desireline.rows import SubjectRow
 
 GROUP = "group:"
-"""Accounts of the product itself: a subject has one at most. A company may have several customer
-ids in billing or records in the CRM."""
+"""The prefix of the product's own accounts, of which a subject has at most one. A company may have
+several customer ids in billing, and several records in the CRM."""
 
 
-def apart(left: Iterable[str], right: Iterable[str]) -> bool:
-    """Whether subjects with these accounts must stay apart: they are of different groups."""
+def in_different_groups(left: Iterable[str], right: Iterable[str]) -> bool:
+    """Tell whether two subjects with these account keys must not merge."""
     groups = {account for account in (*left, *right) if account.startswith(GROUP)}
     return len(groups) > 1
 
 
 def older_first(left: SubjectRow, right: SubjectRow) -> tuple[SubjectRow, SubjectRow]:
-    """The older wins: by the earliest received_at, then by id. One without a row has no age yet."""
+    """Order two subjects by their earliest received_at, then by id. The first one wins a merge.
+
+    A subject without a row has no received_at, and comes last."""
     one, two = sorted((left, right), key=lambda s: (s.created == 0, s.created, s.subject))
     return one, two
 
 
 def merged(winner: SubjectRow, loser: SubjectRow) -> tuple[SubjectRow, SubjectRow]:
-    """The winner with everything of the loser's, and the loser's tombstone.
+    """Return the winner with the loser's accounts and persons, and the loser's tombstone.
 
-    At a merge holdout wins, and the subject is marked if the two had been assigned differently.
+    If one of the two is in the holdout, the merged subject is too. `holdout_conflict` marks a
+    subject whose two parts had different assignments.
     """
     assigned = {winner.holdout, loser.holdout} - {None}
     survivor = winner.but(
@@ -40,8 +43,10 @@ def merged(winner: SubjectRow, loser: SubjectRow) -> tuple[SubjectRow, SubjectRo
     return survivor, loser.but(merged_into=winner.subject)
 
 
-def joined_by(subject: SubjectRow, *, person: str, account: str = "", at: int) -> SubjectRow:
-    """The subject with one more person, and the account if given; `at`: when it was received."""
+def with_person(subject: SubjectRow, *, person: str, account: str = "", at: int) -> SubjectRow:
+    """Return the subject with one more person, and with the account unless it is empty.
+
+    at: the event's received_at, in epoch ms."""
     return subject.but(
         persons=_joined(subject.persons, (person,)),
         accounts=_joined(subject.accounts, (account,) if account else ()),

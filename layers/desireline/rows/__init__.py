@@ -7,6 +7,7 @@ conditional on it: `Put(row)` stores the row at version + 1 if the stored versio
 
 from __future__ import annotations
 
+from desireline.rows.admission import BucketRow, SuppressionLogRow, SuppressionRow
 from desireline.rows.base import Change, Check, Put, Ref, Row
 from desireline.rows.identity import (
     AccountRow,
@@ -22,20 +23,19 @@ from desireline.rows.interventions import (
     ClaimRow,
     ClaimState,
     DecisionRow,
-    EdgeSuppressionRow,
     EnrolmentRow,
     EnrolmentState,
     Outcome,
-    QuarantineRow,
     SlotRow,
-    SuppressionRow,
 )
 from desireline.rows.journeys import JourneyRow
-from desireline.rows.quarantine import CaseGroupRow, CasePageRow, CaseRow
+from desireline.rows.quarantine import CaseGroupRow, CasePageRow, CaseRow, SetAsideRow
 from desireline.rows.sources import PullRow
-from desireline.rows.states import BucketRow, SealedIdsRow, StateRow
+from desireline.rows.states import SealedIdsRow, StateRow
 
 __all__ = [
+    "ANNOUNCED_ROWS",
+    "ANNOUNCED_TABLES",
     "AccountRow",
     "AliasRow",
     "BucketRow",
@@ -47,7 +47,6 @@ __all__ = [
     "ClaimRow",
     "ClaimState",
     "DecisionRow",
-    "EdgeSuppressionRow",
     "EnrolmentRow",
     "EnrolmentState",
     "Evidence",
@@ -58,13 +57,14 @@ __all__ = [
     "PersonRow",
     "PullRow",
     "Put",
-    "QuarantineRow",
     "Ref",
     "Row",
     "SealedIdsRow",
+    "SetAsideRow",
     "SlotRow",
     "StateRow",
     "SubjectRow",
+    "SuppressionLogRow",
     "SuppressionRow",
     "fragment_of",
 ]
@@ -79,19 +79,33 @@ ROW_TYPES: dict[str, type[Row]] = {
         AccountRow,
         StateRow,
         SealedIdsRow,
-        BucketRow,
         JourneyRow,
         EnrolmentRow,
         SlotRow,
         ClaimRow,
         DecisionRow,
-        QuarantineRow,
         SuppressionRow,
-        EdgeSuppressionRow,
+        SuppressionLogRow,
+        BucketRow,
         PullRow,
         CaseRow,
         CaseGroupRow,
         CasePageRow,
+        SetAsideRow,
     )
 }
 """By the name that the codec stores in the attribute `kind`."""
+
+ANNOUNCED_ROWS: tuple[type[Row], ...] = (
+    PersonRow,
+    SubjectRow,
+    AccountRow,
+    JourneyRow,
+    DecisionRow,
+    ClaimRow,
+    SetAsideRow,
+)
+"""The rows whose changes publish_changes announces. The streams' event sources filter on these."""
+
+ANNOUNCED_TABLES = frozenset(row.table for row in ANNOUNCED_ROWS)
+"""The tables that have a stream."""

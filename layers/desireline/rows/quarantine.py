@@ -1,7 +1,7 @@
-"""Table quarantine: what could not be taken further, so that it is found by what it is.
+"""Table quarantine: what a component could not handle, as it was set aside and as it is listed.
 
-Whatever lies here points to a raw body, or holds the record of a later stage; it goes when the raw
-archive's bodies go.
+A row points to a raw body, or holds the record of a later component. It expires with the raw
+bodies of the archive.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Group(NamedTuple):
     """What cases are counted by."""
 
     source: str
-    stage: str
+    component: str
     reason: str
     event: str
 
@@ -28,16 +28,17 @@ class Group(NamedTuple):
 class CaseRow(Row):
     """Q#id: one thing in quarantine, written once, then marked when it is replayed.
 
-    arrived: wall time, epoch ms; at: journey time. key, record: of a later stage's record; record
-    is None where it was too large or no text. counted_as: the event that it is counted under, where
-    the day has too many. replayed: the replay's id; repaired_as: the id of what it became.
+    arrived: wall time, epoch ms; at: journey time. key, record: of a later component's record;
+    record is None where it was too large or no text. counted_as: the event that it is counted
+    under, where the day has too many. replayed: the replay's id; repaired_as: the id of what it
+    became.
     """
 
     table: ClassVar[Table] = Table.QUARANTINE
     prefix: ClassVar[str] = "Q#"
     id: str
     source: str
-    stage: str
+    component: str
     reason: str
     detail: str = ""
     event_name: str = ""
@@ -59,7 +60,7 @@ class CaseRow(Row):
     @property
     def group(self) -> Group:
         event = self.event_name if self.counted_as is None else self.counted_as
-        return Group(self.source, self.stage, self.reason, event)
+        return Group(self.source, self.component, self.reason, event)
 
     @classmethod
     def ref_to(cls, case_id: str) -> Ref[CaseRow]:
@@ -73,17 +74,17 @@ class CaseGroupRow(Row):
     prefix: ClassVar[str] = "G#"
     day: int
     source: str
-    stage: str
+    component: str
     reason: str
     event_name: str
-    found: int = 0
+    total: int = 0
     replayed: int = 0
     first: int = 0
     last: int = 0
 
     @property
     def group(self) -> Group:
-        return Group(self.source, self.stage, self.reason, self.event_name)
+        return Group(self.source, self.component, self.reason, self.event_name)
 
     @property
     def pk(self) -> str:
@@ -99,7 +100,11 @@ class CaseGroupRow(Row):
 
 
 class CasePageRow(Row):
-    """L#day#group / page: the ids of up to PAGE cases of a group and day, in order of arrival."""
+    """L#day#group / page: the ids of up to PAGE cases of a group and day, in order of indexing.
+
+    oldest: the oldest arrival on this page. newest: the newest arrival on this page and on all
+    pages before it. So a reader of the newest cases knows when no further page has one.
+    """
 
     table: ClassVar[Table] = Table.QUARANTINE
     prefix: ClassVar[str] = "L#"
@@ -107,6 +112,8 @@ class CasePageRow(Row):
     group_key: str
     number: int
     ids: tuple[str, ...] = ()
+    oldest: int = 0
+    newest: int = 0
 
     @property
     def pk(self) -> str:
@@ -119,3 +126,28 @@ class CasePageRow(Row):
     @classmethod
     def ref_to(cls, day: int, group: Group, number: int) -> Ref[CasePageRow]:
         return Ref(cls, cls.partition_key(day, "#".join(group)), f"{number:09d}")
+
+
+class SetAsideRow(Row):
+    """R#topic#partition#offset: a record that a function without a Kafka client could not handle.
+
+    The table's stream announces it on events.quarantined, from which its case is made. at: journey
+    time, epoch ms. record: empty if it is longer than the limit of desireline.set_aside.
+    """
+
+    table: ClassVar[Table] = Table.QUARANTINE
+    prefix: ClassVar[str] = "R#"
+    topic: str
+    partition: int
+    offset: int
+    component: str
+    source: str
+    reason: str
+    detail: str = ""
+    record: str = ""
+    key: str | None = None
+    at: int
+
+    @property
+    def pk(self) -> str:
+        return self.partition_key(self.topic, self.partition, self.offset)

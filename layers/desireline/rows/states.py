@@ -61,24 +61,3 @@ class SealedIdsRow(Row):
         cls, fragment: str, account: str, day: int, generation: int = 1
     ) -> Ref[SealedIdsRow]:
         return Ref(cls, cls.partition_key(generation, fragment, "sealed"), f"{account}#{day}")
-
-
-class BucketRow(Row):
-    """T#name: what is left of the events that a sender or write key may send (receive.throttle).
-
-    tokens: thousandths of an event. filled_at: wall time up to which it was filled.
-    """
-
-    table: ClassVar[Table] = Table.STATES
-    prefix: ClassVar[str] = "T#"
-    name: str
-    tokens: int
-    filled_at: int
-
-    @property
-    def pk(self) -> str:
-        return self.partition_key(self.name)
-
-    @classmethod
-    def ref_to(cls, name: str) -> Ref[BucketRow]:
-        return Ref(cls, cls.partition_key(name))

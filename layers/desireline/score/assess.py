@@ -1,12 +1,12 @@
-"""From a journey state to an assessment: score, tier, stage, lifecycle, and the reasons.
+"""Assess a journey state: score, tier, stage, lifecycle, and the reasons of the score.
 
-Stages of a trial follow its age: first actions on days 0 to 2, habit on days 3 to 7, readiness from
-day 8; at risk whenever the score is below 40 and the trial is older than AT_RISK_AFTER: nobody can
-have done much in the first hours, so until then a low score says little. Before a trial a subject
-is in awareness, and in evaluation once it has shown interest in buying.
+The stage of a trial depends on its age: first actions on days 0 to 2, habit on days 3 to 7, and
+readiness from day 8. It is at risk if the score is below AT_RISK_BELOW and the trial is older than
+AT_RISK_AFTER. In the first hours every score is low, so a low one means little. Before a trial, a
+subject is in awareness. It is in evaluation after an event of EVALUATION_SIGNS.
 
-The score is the probability of conversion in percent, rounded down, so that 90 means at least 0.90.
-It exists from the trial's signup on, also after its end: whether someone has paid is the lifecycle.
+The score is the probability of conversion in percent, rounded down, so 90 means at least 0.90. It
+exists from the trial's signup on, also after the trial's end. The lifecycle tells who has paid.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ AT_RISK_BELOW = 40
 AT_RISK_AFTER = 2 * DAY
 TOP_REASONS = 5
 LEAST_EFFECT = 0.05
-"""Log-odds: a change of about one point of the score at most; less is no reason."""
+"""The least effect of a reason, in log-odds. It changes the score by at most about one point."""
 
 EVALUATION_SIGNS = (
     EventName.PRICING_PAGE_VIEWED,
@@ -69,17 +69,17 @@ LEAD_SIGNS = (
 
 
 def assess(model: Model, state: JourneyState, now: int) -> Assessment:
-    """What model and rules say of the state as of `now` (epoch ms)."""
+    """Assess a state as of `now` (epoch ms) with the model and the rules."""
     return assess_all(model, [(state, now)])[0]
 
 
 def assess_all(model: Model, moments: Sequence[tuple[JourneyState, int]]) -> list[Assessment]:
-    """The same for many (state, now) in one call of the model; no bit depends on the batch."""
+    """Assess many (state, now) in one call of the model. Each result equals that of `assess`."""
     trials = [index for index, (state, _) in enumerate(moments) if state.happened(TRIAL_START)]
     chances: dict[int, float] = {}
     if trials:
-        found = model.probabilities(matrix([moments[index] for index in trials]))
-        chances = dict(zip(trials, found.tolist(), strict=True))
+        probabilities = model.probabilities(matrix([moments[index] for index in trials]))
+        chances = dict(zip(trials, probabilities.tolist(), strict=True))
     return [
         _assessment(model, state, now, chances.get(index))
         for index, (state, now) in enumerate(moments)
@@ -87,16 +87,16 @@ def assess_all(model: Model, moments: Sequence[tuple[JourneyState, int]]) -> lis
 
 
 def reasons(model: Model, state: JourneyState, now: int) -> tuple[Reason, ...]:
-    """The behaviours that move the score most, strongest first; none before a trial.
+    """Return the TOP_REASONS behaviours with the largest effect on the score, largest first.
 
-    Effects are Shapley values in log-odds: with all features and the model's average they add up
-    to the score's own log-odds.
+    Effects are Shapley values in log-odds. The effects of all features and the model's average add
+    up to the log-odds of the probability. Before a trial there are no reasons.
     """
     if not state.happened(TRIAL_START):
         return ()
     values = vector(state, now)
     effects = model.contributions(np.array([values]))[0].tolist()
-    found = [
+    result = [
         Reason(
             feature=feature.name,
             value=None if math.isnan(value) else value,
@@ -106,18 +106,17 @@ def reasons(model: Model, state: JourneyState, now: int) -> tuple[Reason, ...]:
         for feature, value, effect in zip(FEATURES, values, effects, strict=True)
         if feature.behaviour and abs(effect) >= LEAST_EFFECT
     ]
-    found.sort(key=lambda reason: (-abs(reason.effect), reason.feature))
-    return tuple(found[:TOP_REASONS])
+    result.sort(key=lambda reason: (-abs(reason.effect), reason.feature))
+    return tuple(result[:TOP_REASONS])
 
 
 def tier_of(score: int) -> Tier:
-    """The band that a score of 0 to 100 lies in."""
+    """Return the tier of a score of 0 to 100."""
     return next(tier for least, tier in TIERS if score >= least)
 
 
 def lifecycle_of(state: JourneyState) -> Lifecycle:
-    """Visitor, lead, trial, customer, churned. An expired trial is still a trial: only paying or
-    leaving changes it."""
+    """Return the lifecycle of a state. An expired trial remains a trial until someone pays."""
     if state.happened(CONVERSION):
         cancelled = state.last.get(EventName.SUBSCRIPTION_CANCELLED)
         left = cancelled is not None and cancelled > state.last[CONVERSION]
@@ -128,7 +127,7 @@ def lifecycle_of(state: JourneyState) -> Lifecycle:
 
 
 def stage_of(state: JourneyState, now: int, score: int | None, lifecycle: Lifecycle) -> Stage:
-    """The stage of the journey as of `now`; a customer's trial is never at risk."""
+    """Return the stage as of `now` (epoch ms). A customer's trial is never at risk."""
     if not state.happened(TRIAL_START):
         interested = any(map(state.happened, EVALUATION_SIGNS))
         return Stage.EVALUATION if interested else Stage.AWARENESS

@@ -1,9 +1,9 @@
-"""What the trial model looks at: pure functions of (journey state, now), in one fixed order.
+"""The features of the trial model: pure functions of (journey state, now), in a fixed order.
 
-The same functions run online on the state just read and offline on history replayed to a decision
-time, so both give the same bits: every number is one or two divisions of integers, and sums run
-over fixed tuples of names. Steps of the outcome itself (OUTCOME_STEPS: checkout, payment, invoices,
-the end of the trial) enter nowhere; a test holds that.
+Scoring calls them on the current state. Training calls them on history that is replayed to a
+decision time. Both get bit-identical numbers, because a feature divides integers at most twice and
+sums over fixed tuples of names. No feature uses OUTCOME_STEPS, the events of the outcome itself; a
+test checks that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MISSING = math.nan
 
 
 def _plain(*names: str) -> tuple[str, ...]:
-    """The names as nothing but strings: a dict finds these faster than members of a list."""
+    """Convert enum members to strings, because a dict finds strings faster."""
     return tuple(map(str, names))
 
 
@@ -47,7 +47,7 @@ ACTIONS = _plain(
     EventName.EXPORT_RUN,
     EventName.FEATURE_USED,
 )
-"""What counts as doing something in the product."""
+"""Events that are actions in the product."""
 
 USAGE = (
     *ACTIONS,
@@ -55,7 +55,7 @@ USAGE = (
     EventName.MOBILE_APP_OPENED,
     EventName.ONBOARDING_STEP_COMPLETED,
 )
-"""What counts as having been there."""
+"""Events that make a day active."""
 
 SITE_VISITS = _plain(
     EventName.PAGE_VIEWED,
@@ -87,15 +87,15 @@ OUTCOME_STEPS = (
     EventName.DEAL_CLOSED_WON,
     EventName.DEAL_CLOSED_LOST,
 )
-"""Events that are part of paying, or of not paying: never a feature."""
+"""Events of the outcome, such as checkout, payment or the trial's end. No feature uses them."""
 
 FeatureFunction = Callable[[JourneyState, int], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column. `behaviour`: whether people did (or left undone) it, so that it may be a reason;
-    the trial's age, say, is none."""
+    """A column of the matrix. behaviour: whether persons can change it, so that it can be a reason.
+    The trial's age is not a behaviour."""
 
     name: str
     unit: str
@@ -104,21 +104,21 @@ class Feature:
 
 
 def trial_start(state: JourneyState) -> int:
-    """When the trial began, epoch ms. Raises ValueError when no trial has begun."""
+    """Return the time of the signup, epoch ms. Raises ValueError if no trial has begun."""
     mark = state.first.get(TRIAL_START)
     if mark is None:
-        raise ValueError("features are those of a trial, and none has begun")
+        raise ValueError("no trial has begun: compute features only after a signup")
     return mark[0]
 
 
 def trial_age(state: JourneyState, now: int) -> int:
-    """Milliseconds since the trial began, within 0 and its 14 days."""
+    """Return the trial's age in ms, limited to 0 to TRIAL_DAYS days."""
     return min(max(now - trial_start(state), 0), TRIAL_DAYS * DAY)
 
 
 def integration_speed(state: JourneyState) -> int:
-    """100 if an integration was connected within 1 day of the signup, 75 within 3, 50 within 7, 25
-    later, 0 if none was."""
+    """Return 100 if the first integration was connected within 1 day of the signup, 75 within 3
+    days, 50 within 7 days, 25 if later, and 0 if there is none."""
     mark = state.first.get(EventName.INTEGRATION_CONNECTED)
     if mark is None:
         return 0
@@ -218,15 +218,16 @@ FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 
 def vector(state: JourneyState, now: int) -> tuple[float, ...]:
-    """All features of a trial as of `now` (epoch ms), in the order of FEATURES; NaN is unknown.
+    """Compute all features of a trial as of `now` (epoch ms), in the order of FEATURES.
 
-    `now` must not be before what the state holds, or the features know the future; a check that
-    runs late may pass a due time a little before the latest event, and gets ages of zero.
+    NaN is an unknown value. `now` must not be before the state's events, because the features would
+    include the future. A late playbook check may pass a due time shortly before the latest event.
+    Negative ages then become zero.
     """
     return tuple(feature.value(state, now) for feature in FEATURES)
 
 
 def matrix(moments: Sequence[tuple[JourneyState, int]]) -> NDArray[np.float64]:
-    """One row of features for each (state, now): (n, features)."""
+    """Compute the features of each (state, now), of shape (n, features)."""
     rows = [vector(state, now) for state, now in moments]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES))

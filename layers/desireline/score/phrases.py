@@ -1,4 +1,4 @@
-"""Features in plain words: what a CSM reads as the reasons of a score."""
+"""Write the values of features as phrases, which a CSM reads as the reasons of a score."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ _DAY_HOURS = 24
 
 
 def _times(done: str, one: str, many: str) -> Callable[[float], str]:
+    """Return the phrase of a count. done: after "has not". many: has a {} for the count."""
+
     def phrase(value: float) -> str:
         count = int(value)
         if count == 0:
@@ -46,8 +48,8 @@ def _usage_trend(value: float) -> str:
     return f"usage is {'rising' if value > 0 else 'falling'} compared with the three days before"
 
 
-def _rate(what: str) -> Callable[[float], str]:
-    return lambda value: f"{value:.1f} {what} a day" if value else f"no {what} so far"
+def _rate(noun: str) -> Callable[[float], str]:
+    return lambda value: f"{value:.1f} {noun} a day" if value else f"no {noun} so far"
 
 
 PHRASES: Mapping[str, Callable[[float], str]] = {
@@ -106,4 +108,4 @@ PHRASES: Mapping[str, Callable[[float], str]] = {
         "asked support", "asked support once", "asked support {} times"
     ),
 }
-"""For each behaviour that is a feature, its value in words; a test holds that none is missing."""
+"""The phrase of each feature that is a behaviour, by name. A test checks that none is missing."""

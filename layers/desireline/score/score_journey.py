@@ -1,13 +1,13 @@
-"""ScoreJourneys: every changed journey of a batch is read, assessed at once, and written (rule 6).
+"""ScoreJourneys: read, assess and write every changed journey of a batch (delivery rule 6).
 
-Optimistic: the journeys row is read first (version v), then the state, and the assessment is
-written only if the version still is v, so that what is stored last was computed from a state no
-older than that of any earlier score. As of when: the latest event of the merged state, never the
-record's own time, so the final score is a function of the set of events, in whatever order and
-however often they come.
+It reads the journeys row first (version v), then the state. It writes the assessment only if the
+version is still v. So a stored score never comes from an older state than an earlier stored score.
 
-A subject that was merged is scored at its root. The row of the one that was merged into it stays as
-it was: nobody asks for it any more, and the decision about it is history.
+The assessment is as of the latest event of the merged state, not as of the record's time. So the
+final score depends only on the set of events, not on their order or repetition.
+
+A merged subject is scored at its root. The row of the subject that was merged into it stays
+unchanged, because nothing reads it any more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from desireline.contracts import Header, Topic
+from desireline.contracts import Component, Header, Topic
 from desireline.errors import ConflictError, Failure, RetryableError
 from desireline.events import Assessment, IdentityChanged, Reason, ResolvedEvent, Stamps
 from desireline.identity.reading import Reading, read_all
@@ -27,22 +27,23 @@ from desireline.journey.crossings import crossings
 from desireline.journey.state import JourneyState
 from desireline.ports import BatchStore, Clock, Metrics
 from desireline.records import BatchResult, Record, Tally
-from desireline.rows import JourneyRow, Put, QuarantineRow
+from desireline.rows import JourneyRow, Put
 from desireline.score.assess import assess_all, reasons
 from desireline.score.models.package import Model
+from desireline.set_aside import SetAside
 
 ATTEMPTS = 8
-"""How often a conflict is met by reading again, before the records are left to be retried."""
+"""The most attempts after conflicts. Then the records fail, and Lambda retries them."""
 KEPT_CAUSES = 20
-"""The latest this many causes of a batch are named; a batch may hold hundreds of one subject."""
+"""The most causes in a row, the latest of a batch. A batch may have hundreds for a subject."""
 
-_SEEN = ("score", "tier", "stage", "lifecycle")
-"""What makes a new assessment worth writing: not a probability that rounds to the same score."""
+_COMPARED = ("score", "tier", "stage", "lifecycle")
+"""The fields that make an assessment new. A change of the probability alone is not written."""
 
 
 @dataclass
 class _Request:
-    """What a batch says of one subject. replayed: all of it is a replay's."""
+    """The records of a batch about one subject. replayed: whether all come from a replay."""
 
     records: list[Record] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
@@ -60,7 +61,7 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Cause:
-    """What a record says: its id, its stamps, and the subject that it is about."""
+    """The content of a record: its id, its stamps, and a reading that returns its subject."""
 
     id: str
     stamps: Stamps
@@ -68,8 +69,8 @@ class _Cause:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A root subject's row, as it was before its state was read."""
+class _Journey:
+    """A root subject: its state, and its row from before the read of the state."""
 
     subject: str
     row: JourneyRow | None
@@ -77,17 +78,20 @@ class _Known:
 
 
 class ScoreJourneys:
-    """Consumes events.resolved and identity.changed. wall: for stamps alone."""
+    """Reads events.resolved and identity.changed. wall: the wall clock, for stamps."""
 
     def __init__(self, *, store: BatchStore, model: Model, wall: Clock, metrics: Metrics) -> None:
         self._store = store
         self._model = model
         self._wall = wall
         self._metrics = metrics
+        self._set_aside = SetAside(
+            component=Component.SCORE, store=store, clock=wall, wall=wall, metrics=metrics
+        )
 
     def __call__(self, records: Sequence[Record]) -> BatchResult:
-        """Score the subjects that these records name. Subjects are independent: the records of one
-        that cannot be read or written are to be retried, those of the others are done."""
+        """Score the subjects of these records. Subjects are independent: if one cannot be read or
+        written, only its records fail."""
         tally = Tally()
         pending = self._requests(records, tally)
         for _ in range(ATTEMPTS):
@@ -106,7 +110,7 @@ class ScoreJourneys:
                 named.append((record, _cause(record.topic, record.value)))
             except ValidationError as error:
                 detail = f"{error.error_count()} errors"
-                self._quarantine(record, "unreadable_record", detail, tally)
+                self._set_aside(record, "unreadable_record", detail, tally)
         subjects = read_all(self._store, [cause.subject for _, cause in named])
         requests: dict[str, _Request] = {}
         for (record, cause), subject in zip(named, subjects, strict=True):
@@ -122,41 +126,25 @@ class ScoreJourneys:
             tally.fail(records, str(failure))
             return
         for record in records:
-            self._quarantine(record, failure.reason, failure.detail, tally)
-
-    def _quarantine(self, record: Record, reason: str, detail: str, tally: Tally) -> None:
-        now = self._wall.now()
-        row = QuarantineRow.of(
-            record, stage="score", reason=reason, detail=detail, at=now, stored_at=now
-        )
-        try:
-            self._store.write(Put(row))
-        except ConflictError:
-            pass  # A repeat: it is in quarantine already.
-        except RetryableError as unwritten:
-            tally.fail([record], str(unwritten))
-            return
-        tally.quarantined.append((record, reason))
-        self._metrics.count("records_quarantined")
+            self._set_aside(record, failure.reason, failure.detail, tally)
 
     def _score(self, requests: Mapping[str, _Request], tally: Tally) -> dict[str, _Request]:
-        """One round; returns the requests that met a conflict, by root."""
-        readings: dict[str, _Known] = {}
+        """Read, assess and write once. Returns the requests that had a conflict, by root."""
+        journeys: dict[str, _Journey] = {}
         by_root: dict[str, _Request] = {}
-        found = read_all(self._store, [_knowing(subject) for subject in requests])
-        for request, reading in zip(requests.values(), found, strict=True):
-            if isinstance(reading, _Known):
-                readings[reading.subject] = reading
-                by_root.setdefault(reading.subject, _Request()).absorb(request)
+        results = read_all(self._store, [_reading_journey(subject) for subject in requests])
+        for request, result in zip(requests.values(), results, strict=True):
+            if isinstance(result, _Journey):
+                journeys[result.subject] = result
+                by_root.setdefault(result.subject, _Request()).absorb(request)
             else:
-                self._fail(request.records, reading, tally)
-        known = list(readings.values())
-        moments = [(reading.state, reading.state.latest) for reading in known]
-        assessed = zip(known, assess_all(self._model, moments), strict=True)
+                self._fail(request.records, result, tally)
+        moments = [(journey.state, journey.state.latest) for journey in journeys.values()]
+        assessed = zip(journeys.values(), assess_all(self._model, moments), strict=True)
         return self._write(
             {
-                reading.subject: self._changed(reading, current, by_root[reading.subject])
-                for reading, current in assessed
+                journey.subject: self._changed(journey, current, by_root[journey.subject])
+                for journey, current in assessed
             },
             by_root,
             tally,
@@ -165,50 +153,50 @@ class ScoreJourneys:
     def _write(
         self, rows: Mapping[str, JourneyRow | None], by_root: Mapping[str, _Request], tally: Tally
     ) -> dict[str, _Request]:
-        """Write the rows at once; returns the requests that met a conflict."""
+        """Write the rows. Returns the requests that had a conflict."""
         changed = {subject: row for subject, row in rows.items() if row is not None}
         failures = self._store.write_each([[Put(row)] for row in changed.values()])
         failed = dict(zip(changed, failures, strict=True))
-        again: dict[str, _Request] = {}
+        conflicting: dict[str, _Request] = {}
         for subject, request in by_root.items():
             failure = failed.get(subject)
             if isinstance(failure, ConflictError):
                 self._metrics.count("score_conflicts")
-                again[subject] = request
+                conflicting[subject] = request
             elif failure is not None:
                 self._fail(request.records, failure, tally)
             else:
                 tally.done += request.records
                 if subject in changed:
                     self._metrics.count("journeys_scored")
-        return again
+        return conflicting
 
     def _changed(
-        self, reading: _Known, current: Assessment, request: _Request
+        self, journey: _Journey, current: Assessment, request: _Request
     ) -> JourneyRow | None:
-        """The row with this assessment; None if it says nothing new."""
-        stored = reading.row.current if reading.row else None
-        previous = _announced(reading.row, replayed=request.replayed)
-        if not reading.state.counts or (_same(stored, current) and _same(previous, current)):
+        """Return the row with a new assessment, or None if the assessment is not new."""
+        stored = journey.row.current if journey.row else None
+        previous = _announced(journey.row, replayed=request.replayed)
+        if not journey.state.counts or (_same(stored, current) and _same(previous, current)):
             return None
-        why: tuple[Reason, ...] = reading.row.reasons if reading.row else ()
+        current_reasons: tuple[Reason, ...] = journey.row.reasons if journey.row else ()
         if crossings(previous, current):
-            why = reasons(self._model, reading.state, current.as_of)
+            current_reasons = reasons(self._model, journey.state, current.as_of)
         stamps = _earliest(request.stamps).model_copy(update={"scored": self._wall.now()})
-        row = reading.row or JourneyRow(subject=reading.subject, current=current)
+        row = journey.row or JourneyRow(subject=journey.subject, current=current)
         changes = {
             "current": current,
-            "reasons": why,
+            "reasons": current_reasons,
             "causes": tuple(request.causes[-KEPT_CAUSES:]),
             "stamps": stamps,
             "replayed": request.replayed,
-            "before": _announced(reading.row, replayed=False) if request.replayed else None,
+            "before": _announced(journey.row, replayed=False) if request.replayed else None,
         }
         return row.but(**changes)
 
 
 def _cause(topic: str, value: bytes) -> _Cause:
-    """Raises ValidationError."""
+    """Decode a record of the topic. Raises ValidationError."""
     if topic == Topic.IDENTITY_CHANGED:
         change = IdentityChanged.decode(value)
         return _Cause(change.id, change.stamps, _as_named(change.subject))
@@ -221,23 +209,26 @@ def _as_named(subject: str) -> Reading[str]:
     return subject
 
 
-def _knowing(subject: str) -> Reading[_Known]:
-    """The row before the state, both of the root: the root is found before its state is read, so
-    that a tombstone costs no state. Raises ConflictError."""
+def _reading_journey(subject: str) -> Reading[_Journey]:
+    """Read the root's journeys row, then its state. The state of a tombstone is not read.
+
+    Raises ConflictError if the subject was merged during each of ATTEMPTS attempts."""
     for _ in range(ATTEMPTS):
         ref = JourneyRow.ref_to(subject)
         row = (yield [ref]).get(ref)
         root, passed = yield from tracing(subject)
         if root.subject == subject:
             view = yield from viewing_root(root, passed)
-            return _Known(subject, row, view.state)
+            return _Journey(subject, row, view.state)
         subject = root.subject
-    raise ConflictError(f"subject {subject}: merged again and again")
+    raise ConflictError(f"subject {subject} was merged during {ATTEMPTS} reads")
 
 
 def _announced(row: JourneyRow | None, *, replayed: bool) -> Assessment | None:
-    """What a new assessment is compared with: to a replay what there is, to anything else what was
-    there before replays alone changed it, so that playbooks hear of it then."""
+    """Return the assessment to compare a new one with, or None if there is none.
+
+    A replay compares with the current one. Other events compare with the one from before replays
+    changed it. So they announce the changes of a replay, which starts no playbooks itself."""
     if row is None:
         return None
     return row.before if row.replayed and not replayed else row.current
@@ -245,11 +236,12 @@ def _announced(row: JourneyRow | None, *, replayed: bool) -> Assessment | None:
 
 def _same(previous: Assessment | None, current: Assessment) -> bool:
     return previous is not None and all(
-        getattr(previous, name) == getattr(current, name) for name in _SEEN
+        getattr(previous, name) == getattr(current, name) for name in _COMPARED
     )
 
 
 def _earliest(stamps: Iterable[Stamps]) -> Stamps:
-    """Those of what was received first: which record of a batch moved the score is not known, and
-    so a promise is measured on the one that waited longest."""
-    return min(stamps, key=lambda found: (found.received is None, found.received or 0))
+    """Return the stamps of the record that was received first.
+
+    Any record of the batch may have changed the score, so latency is measured on the oldest."""
+    return min(stamps, key=lambda stamp: (stamp.received is None, stamp.received or 0))

@@ -16,7 +16,7 @@ from platformdirs import user_state_path
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from desireline.adapters.kafka_positions import KafkaPlaces
+from desireline.adapters.kafka_positions import KafkaPositions
 from desireline.errors import DesirelineError
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
 from desireline_operate.cli.console import DeploymentName, console, fail, reason, the_deployment
@@ -236,7 +236,7 @@ def _target(deployment: Deployment | None) -> tuple[ImportTarget, str]:
         mark=mark,
         suppressed=deployment.suppressions().current(),
     )
-    topics = KafkaPlaces(deployment.bootstrap, deployment.auth, region=deployment.region)
+    topics = KafkaPositions(deployment.bootstrap, deployment.auth, region=deployment.region)
     return target, topics.cluster()
 
 

@@ -42,9 +42,9 @@ Ids = Annotated[
     typer.Argument(help="ids of cases; default: the cases that the options select"),
 ]
 Source = Annotated[list[str] | None, typer.Option(help="only this sender; repeat it for several")]
-Stage = Annotated[
+Component = Annotated[
     list[str] | None,
-    typer.Option(help="only this stage: receive, resolve, score or intervene; repeatable"),
+    typer.Option(help="only this component: receive, resolve, score or intervene; repeatable"),
 ]
 Reason = Annotated[
     list[str] | None, typer.Option(help="only this reason, as the list prints it; repeatable")
@@ -65,7 +65,7 @@ Go = Annotated[bool, typer.Option("--go", help="replay; default: only count the 
 def list_cases(
     *,
     source: Source = None,
-    stage: Stage = None,
+    component: Component = None,
     reason: Reason = None,
     event: Event = None,
     since: Since = None,
@@ -78,7 +78,7 @@ def list_cases(
     """Count the cases in quarantine by kind, and list the newest. Default: the last 7 days."""
     chosen = the_deployment(deployment)
     with _errors_as_messages():
-        filters = _filters(source, stage, reason, event, since=since, until=until, state=state)
+        filters = _filters(source, component, reason, event, since=since, until=until, state=state)
         cases = Cases(chosen.store())
         groups, newest = cases.groups(filters), cases.cases(filters, limit) if limit else []
     if as_json:
@@ -86,7 +86,7 @@ def list_cases(
             {"groups": [*map(case_json.group, groups)], "cases": [*map(case_json.case, newest)]}
         )
         return
-    table = Table("source", "stage", "reason", "event", "found", "repaired", "last", box=None)
+    table = Table("source", "component", "reason", "event", "total", "repaired", "last", box=None)
     for kind in groups:
         table.add_row(*kind.group, str(kind.total), str(kind.repaired), format_time(kind.last))
     for column in table.columns:
@@ -124,7 +124,7 @@ def repair(
     *,
     plan: Plan = None,
     source: Source = None,
-    stage: Stage = None,
+    component: Component = None,
     reason: Reason = None,
     event: Event = None,
     since: Since = None,
@@ -141,7 +141,7 @@ def repair(
     with _errors_as_messages():
         cases = Cases(chosen.store())
         selected = _select_cases(
-            cases, ids, _filters(source, stage, reason, event, since=since, until=until)
+            cases, ids, _filters(source, component, reason, event, since=since, until=until)
         )
         results = _repair(chosen, cases, plan).preview(selected)
     if as_json:
@@ -165,7 +165,7 @@ def replay(
     *,
     plan: Plan = None,
     source: Source = None,
-    stage: Stage = None,
+    component: Component = None,
     reason: Reason = None,
     event: Event = None,
     since: Since = None,
@@ -182,7 +182,7 @@ def replay(
     with _errors_as_messages():
         cases = Cases(chosen.store())
         selected = _select_cases(
-            cases, ids, _filters(source, stage, reason, event, since=since, until=until)
+            cases, ids, _filters(source, component, reason, event, since=since, until=until)
         )
         repairing = _repair(chosen, cases, plan)
         if not go:
@@ -223,7 +223,7 @@ def _errors_as_messages() -> Any:
 
 def _filters(
     source: list[str] | None,
-    stage: list[str] | None,
+    component: list[str] | None,
     reason: list[str] | None,
     event: list[str] | None,
     *,
@@ -234,7 +234,7 @@ def _filters(
     last = parse_time(until, "--until") or time.time_ns() // 1_000_000 + 1
     return Filters(
         sources=_set(source),
-        stages=_set(stage),
+        components=_set(component),
         reasons=_set(reason),
         events=_set(event),
         state=state,

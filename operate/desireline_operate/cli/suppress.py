@@ -11,7 +11,7 @@ from rich.table import Table
 from desireline.identity.find import alias_of
 from desireline.ports import Store
 from desireline.receive.suppress import aliases_of, holding, lift, suppress
-from desireline.rows import EdgeSuppressionRow, SuppressionRow
+from desireline.rows import SuppressionLogRow, SuppressionRow
 from desireline_operate.cli.console import DeploymentName, console, fail, the_deployment
 from desireline_operate.cli.times import format_time
 from desireline_operate.deployment import Deployment
@@ -65,7 +65,7 @@ def remove(identifier: Identifier, only: Only = False, deployment: DeploymentNam
 def show(deployment: DeploymentName = None) -> None:
     """List the suppressed aliases by their fragments. The list stores no names."""
     store = the_deployment(deployment).store()
-    held = holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key()))
+    held = holding(store.query(SuppressionLogRow, SuppressionLogRow.partition_key()))
     rows = store.get_all([SuppressionRow.ref_to(fragment) for fragment in held])
     table = Table("alias (fragment)", "since", "reason", box=None)
     for fragment, at in sorted(held.items(), key=lambda pair: pair[1]):

@@ -137,7 +137,7 @@ def test_its_settings_name_the_source_of_each_topic(monkeypatch: pytest.MonkeyPa
         "AWS_REGION": "us-east-1",
         "KAFKA_BOOTSTRAP": "b:9098",
         "KAFKA_AUTH": "iam",
-        "TABLES": '{"interventions": "d-interventions"}',
+        "TABLES": '{"admission": "d-admission"}',
         "TOPICS": '{"company.events": "company_events"}',
     }.items():
         monkeypatch.setenv(name, value)

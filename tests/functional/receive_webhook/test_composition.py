@@ -23,7 +23,7 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "KAFKA_BOOTSTRAP": "127.0.0.1:9",
         "KAFKA_AUTH": "plaintext",
         "SENDERS": '["segment"]',
-        "TABLES": '{"states": "d-states", "identity": "d-identity", "interventions": "d-i"}',
+        "TABLES": '{"identity": "d-identity", "admission": "d-admission"}',
         "LIMITS": "{}",
     }.items():
         monkeypatch.setenv(name, value)

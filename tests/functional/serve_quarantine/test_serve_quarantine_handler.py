@@ -64,7 +64,7 @@ def called(method: str, path: str, body: Any = None, **query: str) -> tuple[int,
 def test_cases_are_listed_with_counts_by_kind(scene):
     status, said = called("GET", "/quarantine", reason="unmapped,other", limit="1")
     assert status == 200
-    assert [(one["event"], one["found"]) for one in said["groups"]] == [
+    assert [(one["event"], one["total"]) for one in said["groups"]] == [
         ("Coffee Drunk", 1),
         ("Tea Drunk", 1),
     ]

@@ -11,7 +11,7 @@ from desireline.errors import UnavailableError
 from desireline.events import Alias, AliasType, CanonicalEvent, RawPointer, ResolvedEvent
 from desireline.intervene.start_interventions import StartInterventions
 from desireline.records import Record
-from desireline.rows import DecisionRow, EnrolmentRow, QuarantineRow
+from desireline.rows import DecisionRow, EnrolmentRow, SetAsideRow
 from start_interventions import handler
 from tests.functional.lambda_side import Context, kafka_event
 from tests.worlds.intervening import ENTRY, Scene
@@ -64,7 +64,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 def test_a_signup_is_started_and_an_unreadable_record_is_set_aside(scene: Scene) -> None:
     assert handle(msk(b"{}", signup(), None)) == {"batchItemFailures": []}
     assert len(scene.rows(EnrolmentRow)) == len(scene.workflow.started) == 1
-    assert [row.offset for row in scene.rows(QuarantineRow)] == [0]
+    assert [row.offset for row in scene.rows(SetAsideRow)] == [0]
 
 
 def test_a_start_that_fails_comes_again(scene: Scene) -> None:

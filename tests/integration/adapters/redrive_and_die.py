@@ -12,7 +12,7 @@ import boto3
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
-from desireline.adapters.kafka_positions import KafkaPlaces
+from desireline.adapters.kafka_positions import KafkaPositions
 from desireline.recover.redrive.redrive import Order, Redrive
 from desireline.recover.redrive.selection import Selection
 
@@ -31,7 +31,7 @@ def main() -> None:
     )
     redrive = Redrive(
         bucket=Deadly(session.client("s3", endpoint_url=endpoint), bucket),
-        topics=KafkaPlaces(bootstrap, "plaintext"),
+        topics=KafkaPositions(bootstrap, "plaintext"),
         functions=LambdaFunctions(session.client("lambda", endpoint_url=endpoint)),
         counted=lambda _: frozenset(),
         wall=WallClock(),

@@ -14,7 +14,6 @@ from desireline.rows import (
     ClaimRow,
     ClaimState,
     DecisionRow,
-    EdgeSuppressionRow,
     EnrolmentRow,
     EnrolmentState,
     Evidence,
@@ -23,12 +22,13 @@ from desireline.rows import (
     Outcome,
     PersonRow,
     PullRow,
-    QuarantineRow,
     Row,
     SealedIdsRow,
+    SetAsideRow,
     SlotRow,
     StateRow,
     SubjectRow,
+    SuppressionLogRow,
     SuppressionRow,
 )
 
@@ -176,24 +176,24 @@ def full(name: str) -> list[Row]:
             at=1,
             stamps=STAMPS,
         ),
-        QuarantineRow(
+        SetAsideRow(
             topic=name,
             partition=1,
             offset=2**40,
-            stage="resolve",
+            component="resolve",
             source="segment",
             reason="r",
             detail="d",
             record='{"a": 1}',
             at=1,
         ),
-        SuppressionRow(who=name, channel="email", reason="unsubscribed", at=1, lifted_at=2),
-        EdgeSuppressionRow(who=name, at=1, lifted=True),
+        SuppressionRow(target=name, channel="email", reason="unsubscribed", at=1, lifted_at=2),
+        SuppressionLogRow(target=name, at=1, lifted=True),
         BucketRow(name=name, tokens=-1, filled_at=2**42),
         CaseRow(
             id=name,
             source="segment",
-            stage="receive",
+            component="receive",
             reason="unmapped",
             detail="d",
             event_name="Tea # Drunk",
@@ -212,7 +212,7 @@ def full(name: str) -> list[Row]:
         CaseGroupRow(
             day=20_000,
             source=name,
-            stage="receive",
+            component="receive",
             reason="unmapped",
             event_name="Tea # Drunk",
             found=3,
@@ -220,7 +220,9 @@ def full(name: str) -> list[Row]:
             first=1,
             last=2,
         ),
-        CasePageRow(day=20_000, group_key=f"{name}#receive", number=7, ids=("a", "b")),
+        CasePageRow(
+            day=20_000, group_key=f"{name}#receive", number=7, ids=("a", "b"), oldest=1, newest=2
+        ),
         PullRow(
             source="mixpanel_export",
             project=name,
@@ -264,11 +266,13 @@ def bare(name: str) -> list[Row]:
             reason="r",
             at=0,
         ),
-        QuarantineRow(topic=name, partition=0, offset=0, stage="s", source="s", reason="r", at=0),
-        SuppressionRow(who=name, reason="r", at=0),
-        EdgeSuppressionRow(who=name, at=0),
-        CaseRow(id=name, source="s", stage="s", reason="r", at=0, arrived=0),
-        CaseGroupRow(day=0, source=name, stage="s", reason="r", event_name=""),
+        SetAsideRow(
+            topic=name, partition=0, offset=0, component="receive", source="s", reason="r", at=0
+        ),
+        SuppressionRow(target=name, reason="r", at=0),
+        SuppressionLogRow(target=name, at=0),
+        CaseRow(id=name, source="s", component="receive", reason="r", at=0, arrived=0),
+        CaseGroupRow(day=0, source=name, component="receive", reason="r", event_name=""),
         CasePageRow(day=0, group_key=name, number=0),
         PullRow(source="s", project=name),
     ]

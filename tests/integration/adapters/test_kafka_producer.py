@@ -52,7 +52,7 @@ def test_an_absent_broker_is_told_in_time() -> None:
     producer = KafkaProducer(f"127.0.0.1:{free_port()}", "plaintext", probe="any")
     producer.produce(Outgoing("any", "k", b"v"))
 
-    with pytest.raises(UnavailableError, match="1 records not acknowledged in 0.5 s"):
+    with pytest.raises(UnavailableError, match="did not acknowledge 1 records in 0.5 s"):
         producer.flush(0.5)
 
 
@@ -73,7 +73,7 @@ def test_a_refused_record_fails_the_flush_and_not_the_next(kafka: Kafka) -> None
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
 
     producer.produce(Outgoing(name, "k", secrets.token_bytes(10_000)))
-    with pytest.raises(UnavailableError, match="1 records refused"):
+    with pytest.raises(UnavailableError, match="refused 1 records"):
         producer.flush(60)
 
     producer.produce(Outgoing(name, "k", b"small"))
@@ -95,7 +95,7 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
     producer.warm()
     with frozen(kafka.nodes[0]):
         producer.produce(Outgoing(name, "k", b"first"))
-        with pytest.raises(UnavailableError, match="not acknowledged"):
+        with pytest.raises(UnavailableError, match="did not acknowledge"):
             producer.flush(0.5)
 
     producer.produce(Outgoing(name, "k", b"second"))

@@ -17,7 +17,7 @@ from bench.read_topic import read_bounds
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
-from desireline.adapters.kafka_positions import KafkaPlaces
+from desireline.adapters.kafka_positions import KafkaPositions
 from desireline.adapters.memory import MemoryStore
 from desireline.contracts import Function, Header, Topic, consumer_group
 from desireline.errors import UnavailableError
@@ -93,7 +93,7 @@ def test_killed_between_produce_and_mark_a_second_run_brings_everything_once(
     killed = subprocess.run(command, capture_output=True, timeout=300, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
 
-    topics, letters = KafkaPlaces(kafka.bootstrap, "plaintext"), S3DeadLetters(s3, bucket)
+    topics, letters = KafkaPositions(kafka.bootstrap, "plaintext"), S3DeadLetters(s3, bucket)
     counted = StoredCounts(resolve.store)
     shared: dict[str, Any] = {"bucket": letters, "topics": topics, "counted": counted}
     redrive = Redrive(functions=LambdaFunctions(clients("lambda")), wall=WallClock(), **shared)
@@ -117,7 +117,7 @@ def test_killed_between_produce_and_mark_a_second_run_brings_everything_once(
 def test_places_are_those_of_the_broker_and_absence_is_told(kafka: Kafka) -> None:
     name = f"test.{uuid4().hex[:10]}"
     create_topics(kafka.bootstrap, {name: 2})
-    topics = KafkaPlaces(kafka.bootstrap, "plaintext")
+    topics = KafkaPositions(kafka.bootstrap, "plaintext")
 
     places = topics.produce([Outgoing(name, f"k{n}", b"v") for n in range(10)], 10)
 
@@ -129,6 +129,6 @@ def test_places_are_those_of_the_broker_and_absence_is_told(kafka: Kafka) -> Non
     assert topics.committed("nobody", name, {0, 1}) == {}
     topics.close()
 
-    absent = KafkaPlaces(f"127.0.0.1:{free_port()}", "plaintext")
+    absent = KafkaPositions(f"127.0.0.1:{free_port()}", "plaintext")
     with pytest.raises(UnavailableError):
         absent.produce([Outgoing(name, "k", b"v")], 0.5)

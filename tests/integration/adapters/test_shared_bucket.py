@@ -48,7 +48,7 @@ def test_environments_that_run_at_once_let_through_what_the_limit_says(
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    store = DynamoStore(client, {Table.STATES: unique})
+    store = DynamoStore(client, {Table.ADMISSION: unique})
     passed, counts = [0] * ENVIRONMENTS, [Counts() for _ in range(ENVIRONMENTS)]
     # The first makes the row; the others find it.
     Throttle(store, {"segment": LIMIT}, WallClock(), Counts()).take("segment", None, 1)

@@ -17,7 +17,7 @@ from desireline.contracts import Table
 from desireline.errors import UnavailableError
 from desireline.events import Alias, AliasType
 from desireline.receive.suppress import Objections, lift, suppress
-from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put
+from desireline.rows import AliasRow, PersonRow, Put, SuppressionLogRow
 from desireline_local.aws.cloud import REGION
 from desireline_local.kafka.broker import free_port
 
@@ -42,7 +42,7 @@ class Scene:
         )
         self.client = client
         self.table = table
-        self.store = DynamoStore(client, {Table.INTERVENTIONS: table, Table.IDENTITY: table})
+        self.store = DynamoStore(client, {Table.ADMISSION: table, Table.IDENTITY: table})
         self.at = START
         self.counts: Counter[str] = Counter()
 
@@ -84,7 +84,9 @@ def test_a_list_is_read_once_and_then_what_is_new_within_a_minute(scene: Scene) 
 
 def test_a_long_list_is_read_whole_over_pages(scene: Scene) -> None:
     for number in range(30):
-        writes = [Put(EdgeSuppressionRow(who=f"{number}-{i}-{'x' * 60}", at=i)) for i in range(100)]
+        writes = [
+            Put(SuppressionLogRow(target=f"{number}-{i}-{'x' * 60}", at=i)) for i in range(100)
+        ]
         scene.store.write(*writes)
 
     original = scene.query
@@ -155,7 +157,7 @@ def test_who_is_deleted_by_law_is_on_the_list_with_all_aliases(scene: Scene) -> 
         scene.at += 1
 
     assert scene.reading().current() == {"ada", "contact"}
-    rows = scene.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key())
+    rows = scene.store.query(SuppressionLogRow, SuppressionLogRow.partition_key())
     assert len(rows) == 2
 
 

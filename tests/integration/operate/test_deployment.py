@@ -11,7 +11,7 @@ from desireline.contracts import Table, parameter
 from desireline.errors import TerminalError
 from desireline.events import AliasType
 from desireline.identity.aliases import Fragments
-from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put
+from desireline.rows import AliasRow, PersonRow, Put, SuppressionLogRow
 from desireline_operate.cli.main import app
 from desireline_operate.compose import Redriving
 from desireline_operate.deployment import on_aws
@@ -49,7 +49,7 @@ def test_a_deployment_is_found_by_its_name(clients: Any, deployed: str) -> None:
     """When a command asks for the deployment, then it has Kafka's address, the dead letters, the
     secret and who is suppressed."""
     found = on_aws(deployed, clients)
-    found.store().write(Put(EdgeSuppressionRow(who="someone", at=1)))
+    found.store().write(Put(SuppressionLogRow(target="someone", at=1)))
 
     assert (found.bootstrap, found.auth) == ("broker:9098", "iam")
     assert found.region == "us-east-1"

@@ -211,7 +211,7 @@ def test_tables_that_never_speak_are_a_503_before_the_tightest_sender_gives_up(
         assert waits.read_timeout == waits.connect_timeout == QUICK_SECONDS
         wall, ports = WallClock(), Ports()
         suppressions = DynamoSuppressions(client, "table", wall, ports)
-        store = DynamoStore(client, {Table.STATES: "states"})
+        store = DynamoStore(client, {Table.ADMISSION: "admission"})
         throttle = Throttle(store, {ANY: Limit(rate=1, burst=EVENTS_LIMIT)}, wall, ports)
         producer = Patience(f"{LOOPBACK}:{silent}")
         receive = receiving(producer, suppressions, throttle)

@@ -138,8 +138,8 @@ CASES: list[tuple[Topic, Message, str, tuple[Any, ...]]] = [
     ),
     (
         Topic.EVENTS_QUARANTINED,
-        Quarantined(id="q-1", source="segment", stage="receive", reason="no_name", at=AT),
-        "quarantine_id, source, stage, reason, event_name, quarantined_at",
+        Quarantined(id="q-1", source="segment", component="receive", reason="no_name", at=AT),
+        "quarantine_id, source, component, reason, event_name, quarantined_at",
         ("q-1", "segment", "receive", "no_name", None, AT_TIME),
     ),
 ]

@@ -1,4 +1,4 @@
-"""KafkaPlaces where a real broker cannot be made to answer so."""
+"""KafkaPositions where a real broker cannot be made to answer so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from desireline.adapters import kafka_positions
-from desireline.adapters.kafka_positions import KafkaPlaces
+from desireline.adapters.kafka_positions import KafkaPositions
 from desireline.errors import UnavailableError
 
 
@@ -24,8 +24,8 @@ class Reader:
         return [TopicPartition(place.topic, place.partition, 7) for place in places]
 
 
-def places(reader: Reader) -> KafkaPlaces:
-    made = KafkaPlaces("127.0.0.1:1", "plaintext")
+def places(reader: Reader) -> KafkaPositions:
+    made = KafkaPositions("127.0.0.1:1", "plaintext")
     made._readers["g"] = cast(Any, reader)
     return made
 

@@ -40,8 +40,8 @@ from desireline.rows import (
     JourneyRow,
     Outcome,
     PersonRow,
-    QuarantineRow,
     Row,
+    SetAsideRow,
     SubjectRow,
 )
 
@@ -273,8 +273,8 @@ def test_a_claim_that_goes_on_is_not_queued_again() -> None:
 
 
 def test_a_quarantined_record_is_announced() -> None:
-    row = QuarantineRow(
-        topic="t", partition=1, offset=2, stage="intervene", source="x", reason="bad", at=3
+    row = SetAsideRow(
+        topic="t", partition=1, offset=2, component="intervene", source="x", reason="bad", at=3
     )
     (record,) = announcements(None, row, 5)
     assert isinstance(record, Outgoing)

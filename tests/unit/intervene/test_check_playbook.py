@@ -382,7 +382,7 @@ def test_a_stored_assignment_stands_when_the_percentage_changes() -> None:
 def test_suppressions_of_persons_and_accounts_count(who: str, channel: str, outcome: str) -> None:
     scene = Scene()
     running(scene)
-    scene.put(SuppressionRow(who=who, channel=channel, reason="asked", at=1))
+    scene.put(SuppressionRow(target=who, channel=channel, reason="asked", at=1))
     assert alert_row(scene)[0] == outcome
 
 
@@ -405,7 +405,7 @@ def test_a_claim_names_all_whose_suppression_is_to_cancel_it() -> None:
 def test_a_suppression_that_was_lifted_holds_no_more() -> None:
     scene = Scene()
     running(scene)
-    scene.put(SuppressionRow(who="s", reason="asked", at=1, lifted_at=2))
+    scene.put(SuppressionRow(target="s", reason="asked", at=1, lifted_at=2))
     assert alert_row(scene)[0] == "claimed"
 
 

@@ -188,7 +188,7 @@ def test_a_suppression_after_the_claim_cancels_the_message(target: str, channel:
     # Given a claim whose subject is suppressed while the message waits in its queue
     scene = Scene()
     claim = claimed(scene)
-    scene.put(SuppressionRow(who=target, channel=channel, reason="requested", at=1))
+    scene.put(SuppressionRow(target=target, channel=channel, reason="requested", at=1))
     # When the message comes
     state = scene.deliver(claim)
     # Then nobody is called, and the ledger says why
@@ -201,9 +201,9 @@ def test_suppressions_of_others_and_lifted_ones_and_of_other_channels_cancel_not
     scene = Scene()
     claim = claimed(scene)
     scene.put(
-        SuppressionRow(who="stranger", reason="requested", at=1),
-        SuppressionRow(who="s", reason="requested", at=1, lifted_at=2),
-        SuppressionRow(who="s2", channel="email", reason="requested", at=1),
+        SuppressionRow(target="stranger", reason="requested", at=1),
+        SuppressionRow(target="s", reason="requested", at=1, lifted_at=2),
+        SuppressionRow(target="s2", channel="email", reason="requested", at=1),
     )
     assert scene.deliver(claim) is ClaimState.SENT
 

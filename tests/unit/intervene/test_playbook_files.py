@@ -46,7 +46,7 @@ def test_a_good_playbook_is_read_with_durations_in_milliseconds() -> None:
     playbook = parse(GOOD)
     assert [step.after for step in playbook.steps] == [0, 4 * 3_600_000]
     assert playbook.entry_age_limit == 86_400_000
-    assert [branch.name for branch in playbook.steps[1].ways()] == ["always"]
+    assert [branch.name for branch in playbook.steps[1].all_branches()] == ["always"]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_good_playbook_is_read_with_durations_in_milliseconds() -> None:
     [
         ("    after: 4h", "    after: 4 hours", "steps[1].after: write a duration as a number"),
         ("version: 2", "", "version: is missing"),
-        ("title: Nudge", "titel: Nudge", "titel: is no field of this part"),
+        ("title: Nudge", "titel: Nudge", "titel: is not a field of this part"),
         ("name: nudge", "name: Nudge!", "name: use lower-case letters"),
         ("{event: trial_signup}", "{event: a, tier: hot}", "exactly one of event, tier, stage"),
         (
@@ -62,18 +62,26 @@ def test_a_good_playbook_is_read_with_durations_in_milliseconds() -> None:
             "      - name: no_way\n        when: {happened: x}",
             "last branch",
         ),
-        ("step: first, took", "step: zeroth, took", "only_if names zeroth, no earlier step"),
-        ("took: [no_way]", "took: [maybe]", "first has no maybe, but no_way, yes_way"),
+        (
+            "step: first, took",
+            "step: zeroth, took",
+            "only_if names zeroth, which must be an earlier step",
+        ),
+        (
+            "took: [no_way]",
+            "took: [maybe]",
+            "first has no branch maybe: use one of no_way, yes_way",
+        ),
         ("after: 0s", "after: 5h", "order of `after`"),
-        ("name: second", "name: first", "two steps are called first"),
-        ('title: "$name"', 'title: "$nmae"', "unknown placeholder $nmae; known are $name"),
+        ("name: second", "name: first", "two steps have the name first"),
+        ('title: "$name"', 'title: "$nmae"', "unknown placeholder $nmae: use one of $name"),
         ('title: "$name"', 'title: "5 $"', "write $$ for a dollar sign"),
         ("{score_below: 70}", "{score_under: 70}", "write one of: happened, score_at_least"),
         ("{score_below: 70}", "{score_below: 170}", "less than or equal to 100"),
-        (", value: b", "", "`value` goes with set_property"),
+        (", value: b", "", "write `value` with set_property"),
         ("reentry: 7d", "reentry: 0s", "a re-entry window needs a length"),
         ("channel: csm_alert", "channel: pigeon", "'csm_alert'"),
-        ("steps:", "steps: [", "not YAML"),
+        ("steps:", "steps: [", "not valid YAML"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_what_to_do(old: str, new: str, said: str) -> None:
@@ -95,7 +103,7 @@ def test_a_library_starts_the_newest_and_keeps_the_older_for_who_runs_in_it() ->
     library = Library([new, old])
     assert [playbook.version for playbook in library.current()] == [10]
     assert library.at("nudge", 2) is old
-    with pytest.raises(InvalidPlaybookError, match=r"ship nudge\.v3\.yaml"):
+    with pytest.raises(InvalidPlaybookError, match=r"add nudge\.v3\.yaml"):
         library.at("nudge", 3)
     with pytest.raises(InvalidPlaybookError, match="raise the version"):
         Library([old, old])
@@ -105,7 +113,7 @@ def test_a_file_is_called_as_its_playbook(tmp_path: Path) -> None:
     (tmp_path / "nudge.v2.yaml").write_text(GOOD)
     assert load(tmp_path).at("nudge", 2).title == "Nudge"
     (tmp_path / "other.yaml").write_text(GOOD.replace("version: 2", "version: 3"))
-    with pytest.raises(InvalidPlaybookError, match=r"call the file nudge\.yaml"):
+    with pytest.raises(InvalidPlaybookError, match=r"rename the file to nudge\.yaml"):
         load(tmp_path)
 
 

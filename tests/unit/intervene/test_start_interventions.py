@@ -31,7 +31,7 @@ from desireline.rows import (
     DecisionRow,
     EnrolmentRow,
     EnrolmentState,
-    QuarantineRow,
+    SetAsideRow,
     SlotRow,
     SubjectRow,
 )
@@ -367,9 +367,9 @@ def test_an_unreadable_record_is_set_aside_and_holds_up_nobody() -> None:
         assert len(result.done) == 1
     # Then the quarantine names it
     assert scene.metrics.counts["records_quarantined"] == 2
-    (row,) = scene.rows(QuarantineRow)
+    (row,) = scene.rows(SetAsideRow)
     assert row.expires == scene.wall.now() // 1000 + 30 * 86_400
-    assert (row.topic, row.partition, row.offset, row.stage) == (
+    assert (row.topic, row.partition, row.offset, row.component) == (
         "events.resolved",
         1,
         2,

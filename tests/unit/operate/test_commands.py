@@ -183,7 +183,7 @@ def test_names_that_look_like_markup_are_listed_as_they_are(monkeypatch: pytest.
     message = Quarantined(
         id=f"{1:032x}-0",
         source="segment",
-        stage="receive",
+        component="receive",
         reason="unmapped",
         event_name=name,
         raw=RawPointer(id=f"{1:032x}"),

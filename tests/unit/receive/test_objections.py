@@ -15,7 +15,7 @@ from desireline.receive.mapping.event_mapper import Arrival, Withheld, reports_o
 from desireline.receive.request import Answer
 from desireline.receive.senders import load_senders
 from desireline.receive.suppress import holding
-from desireline.rows import AliasRow, Check, EdgeSuppressionRow, PersonRow, Put, SuppressionRow
+from desireline.rows import AliasRow, Check, PersonRow, Put, SuppressionLogRow, SuppressionRow
 from tests.worlds.receiving import NOW, World, request
 
 SENDER = load_senders(["hubspot"])["hubspot"]
@@ -44,7 +44,7 @@ def with_ada() -> tuple[World, set[str]]:
 
 
 def suppressed(world: World) -> set[str]:
-    return set(holding(world.store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key())))
+    return set(holding(world.store.query(SuppressionLogRow, SuppressionLogRow.partition_key())))
 
 
 def sent(world: World, *events: dict[str, Any]) -> Answer:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from desireline.adapters.memory import MemoryStore
 from desireline.events import AliasType
 from desireline.receive.suppress import aliases_of, holding, lift, suppress
-from desireline.rows import AliasRow, EdgeSuppressionRow, PersonRow, Put, SuppressionRow
+from desireline.rows import AliasRow, PersonRow, Put, SuppressionLogRow, SuppressionRow
 
 
 def listed(store: MemoryStore) -> dict[str, int]:
-    return holding(store.query(EdgeSuppressionRow, EdgeSuppressionRow.partition_key()))
+    return holding(store.query(SuppressionLogRow, SuppressionLogRow.partition_key()))
 
 
 def test_who_is_suppressed_and_lifted_and_suppressed_again_is_suppressed() -> None:
@@ -60,4 +60,4 @@ def test_all_aliases_of_a_person_are_found_over_merges() -> None:
 
 
 def test_no_row_holds_more_than_a_fragment() -> None:
-    assert set(EdgeSuppressionRow.model_fields) == {"version", "expires", "who", "at", "lifted"}
+    assert set(SuppressionLogRow.model_fields) == {"version", "expires", "target", "at", "lifted"}

@@ -221,7 +221,9 @@ def test_tokens_that_were_never_taken_are_never_put_back() -> None:
     throttle._store = works
     row = scene.store.get(BucketRow.ref_to("segment"))
     assert row is not None
-    scene.store.rows[("states", "T#segment", "-")] = row.but(tokens=0, filled_at=scene.at + 2_000)
+    scene.store.rows[("admission", "T#segment", "-")] = row.but(
+        tokens=0, filled_at=scene.at + 2_000
+    )
     scene.at += 2_000
 
     assert not passes(throttle, 400)

@@ -151,7 +151,7 @@ def test_what_cannot_be_read_is_set_aside_and_stops_nobody(value: bytes, reason:
     assert [r.offset for r in result.done] == [8]
     assert not result.failed
     (one,) = set_aside(told)
-    assert (one.id, one.stage, one.reason) == ("events.received-3-7", "resolve", reason)
+    assert (one.id, one.component, one.reason) == ("events.received-3-7", "resolve", reason)
     assert "secret" not in one.detail
     assert one.record is not None
     assert told.flushed == 2

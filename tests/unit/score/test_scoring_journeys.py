@@ -9,7 +9,7 @@ from desireline.contracts import Topic
 from desireline.errors import ConflictError, TerminalError, ThrottledError
 from desireline.events import Lifecycle, ResolvedEvent, Stage, Stamps, Tier
 from desireline.journey.state import DAY
-from desireline.rows import JourneyRow, Put, QuarantineRow, StateRow, SubjectRow
+from desireline.rows import JourneyRow, Put, SetAsideRow, StateRow, SubjectRow
 from desireline.score.assess import assess
 from tests.worlds.scoring import (
     MODEL,
@@ -307,8 +307,8 @@ def test_an_unreadable_record_goes_to_quarantine_and_stops_nobody():
 
     results = [use_case(store)([poison, resolved(signup, offset=8)]) for _ in range(2)]
 
-    row = store.query(QuarantineRow, "Q#events.resolved#0#7")[0]
-    assert (row.stage, row.reason) == ("score", "unreadable_record")
+    row = store.query(SetAsideRow, "R#events.resolved#0#7")[0]
+    assert (row.component, row.reason) == ("score", "unreadable_record")
     for result in results:
         assert [(one.offset, why) for one, why in result.quarantined] == [(7, "unreadable_record")]
         assert [one.offset for one in result.done] == [8]
@@ -320,7 +320,7 @@ def test_a_record_too_large_for_a_row_is_set_aside_without_its_bytes():
 
     result = use_case(store)([poison])
 
-    row = store.query(QuarantineRow, "Q#events.resolved#0#7")[0]
+    row = store.query(SetAsideRow, "R#events.resolved#0#7")[0]
     assert [why for _, why in result.quarantined] == ["unreadable_record"]
     assert row.record == ""
     assert row.expires == row.at // 1000 + 30 * 86_400

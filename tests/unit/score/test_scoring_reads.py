@@ -49,10 +49,10 @@ def read_everything(patch: pytest.MonkeyPatch) -> None:
             row = (yield [ref]).get(ref)
             view = yield from viewing(subject)
             if view.root.subject == subject:
-                return scoring._Known(subject, row, view.state)
+                return scoring._Journey(subject, row, view.state)
             subject = view.root.subject
 
-    patch.setattr(scoring, "_knowing", knowing)
+    patch.setattr(scoring, "_reading_journey", knowing)
     patch.setattr(Link, "_followed", lambda self, linked: linked)
 
 

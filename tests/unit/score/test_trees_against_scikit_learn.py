@@ -85,7 +85,7 @@ def test_another_number_of_columns_is_refused():
     x, y = table(seed=5)
     trees, _ = runtime(boosted().fit(x, y))
 
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match="must have the shape"):
         trees.margin(np.zeros((1, 5)))
 
 

@@ -144,7 +144,7 @@ def test_breadth_counts_kinds_of_actions():
 
 
 def test_features_of_what_is_no_trial_are_refused():
-    with pytest.raises(ValueError, match="none has begun"):
+    with pytest.raises(ValueError, match="no trial has begun"):
         vector(fold(EMPTY, [event("page_viewed")]), SIGNUP)
 
 

@@ -17,7 +17,7 @@ class Reach(StrEnum):
 
 
 class ActionKind(StrEnum):
-    """The fields of a channel's actions; `playbook/playbooks.py` has one model a kind."""
+    """The kinds of actions. `playbook/playbooks.py` has a model of each kind's fields."""
 
     ALERT = "alert"
     MESSAGE = "message"
@@ -26,10 +26,9 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelSpec:
-    """name: as playbooks, rows, metrics and kill switches write it; the module has the same name.
-    opt_outs: events after which a person gets nothing from this channel; the first one that
-    happened is the reason.
-    topic: the SNS topic of the channel, without the deployment's name.
+    """A channel. name: in playbooks, rows, metrics and kill switches; its module has the same name.
+    opt_outs: events after which a person gets no message from this channel; the first one that
+    happened is the reason. topic: its SNS topic, without the deployment's name.
     """
 
     name: str
@@ -40,5 +39,5 @@ class ChannelSpec:
 
     @property
     def needs_identity(self) -> bool:
-        """Tell whether the receiver must be proven to be one person."""
+        """Whether messages need a person whose identity is not ambiguous."""
         return self.reach is not Reach.TEAM

@@ -1,1 +1,1 @@
-"""What a playbook is, as data: triggers, conditions, durations, schedule, texts."""
+"""Models of playbooks: triggers, conditions, durations, schedule and texts."""

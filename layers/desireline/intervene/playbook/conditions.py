@@ -1,12 +1,12 @@
-"""Conditions of playbooks: a small tree of data, no code.
+"""Conditions of playbooks, as trees of data.
 
     happened: integration_connected          an event, ever
     happened: integration_connected, by: 4h  at or before that offset from the entry
     score_at_least: 70   score_below: 70     the score as of the due time
     all: [...]   any: [...]   not: ...
 
-`happened` looks at everything that is known of these persons, whatever account the events name,
-so that "did not happen" is never said of somebody who did it elsewhere (delivery rule 12).
+`happened` includes the subject's events of all accounts. So an event under another account is not
+taken for an absence (delivery rule 12).
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ class _Node(BaseModel):
 
 
 class Happened(_Node):
-    """An event of that name occurred, at or before entry + `by` if given."""
+    """Holds if an event of this name occurred. by: the latest time, as an offset from the entry."""
 
     happened: str
     by: Duration | None = None
 
 
 class ScoreAtLeast(_Node):
-    """The score is there and at or above the level."""
+    """Holds if there is a score, at or above this level."""
 
     score_at_least: int = Field(ge=0, le=100)
 
 
 class ScoreBelow(_Node):
-    """The score is there and below the level."""
+    """Holds if there is a score, below this level."""
 
     score_below: int = Field(ge=0, le=100)
 
 
 class AllOf(_Node):
-    """Every one of them holds."""
+    """Holds if all of these conditions hold."""
 
     all: tuple[Condition, ...] = Field(min_length=1)
 
 
 class AnyOf(_Node):
-    """At least one of them holds."""
+    """Holds if at least one of these conditions holds."""
 
     any: tuple[Condition, ...] = Field(min_length=1)
 
 
 class Not(_Node):
-    """It does not hold."""
+    """Holds if the condition does not hold."""
 
     no: Condition = Field(alias="not")
 
@@ -91,7 +91,7 @@ Condition = Annotated[
         custom_error_message="write one of: " + ", ".join(dict.fromkeys(_KINDS.values())),
     ),
 ]
-"""Any node of the tree."""
+"""A node of the tree."""
 
 for _model in (AllOf, AnyOf, Not):
     _model.model_rebuild()
@@ -99,18 +99,18 @@ for _model in (AllOf, AnyOf, Not):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What conditions are judged on. known: all that these persons did. score: as of the due
-    time, None before a trial. entry_at: epoch milliseconds, the anchor of `by`."""
+    """The facts that conditions need. state: of the subject's events, of all accounts. score: as of
+    the due time; None before a trial. entry_at: the time of the entry, epoch ms."""
 
-    known: JourneyState
+    state: JourneyState
     score: int | None
     entry_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether it holds; evidence: event name -> time of its first occurrence or None, 'score' ->
-    the score. on_absence: something was looked for and was not there."""
+    """The result of a condition. evidence: for each event of the condition, the time of its first
+    occurrence in epoch ms, or None; for 'score', the score. on_absence: an event did not occur."""
 
     holds: bool
     evidence: Mapping[str, int | None] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Judgement:
 
 
 def judge(condition: Condition, of: Circumstances) -> Judgement:
-    """Judge the whole tree: no part is skipped, so the evidence shows all that was looked at."""
+    """Evaluate all nodes of the tree, so that the evidence is complete."""
     match condition:
         case Happened():
             return _judge_event(condition, of)
@@ -133,17 +133,17 @@ def judge(condition: Condition, of: Circumstances) -> Judgement:
             return Judgement(holds, {"score": of.score})
         case AllOf(all=parts):
             judged = [judge(part, of) for part in parts]
-            return Judgement(all(one.holds for one in judged), _together(judged))
+            return Judgement(all(part.holds for part in judged), _merged_evidence(judged))
         case AnyOf(any=parts):
             judged = [judge(part, of) for part in parts]
-            return Judgement(any(one.holds for one in judged), _together(judged))
+            return Judgement(any(part.holds for part in judged), _merged_evidence(judged))
         case Not(no=part):
             inner = judge(part, of)
             return Judgement(not inner.holds, inner.evidence)
 
 
 def event_names(condition: Condition) -> Iterator[str]:
-    """The events that the tree looks for."""
+    """Yield the names of the events in the tree."""
     match condition:
         case Happened(happened=name):
             yield name
@@ -157,7 +157,7 @@ def event_names(condition: Condition) -> Iterator[str]:
 
 
 def describe(condition: Condition) -> str:
-    """The condition as a sentence's part, for the documents and for `explain`."""
+    """Write the condition as text, for the docs and for `explain`."""
     match condition:
         case Happened(happened=name, by=by):
             return f"`{name}`" + (f" by {format_duration(by)}" if by is not None else "")
@@ -175,13 +175,13 @@ def describe(condition: Condition) -> str:
 
 def _judge_event(condition: Happened, of: Circumstances) -> Judgement:
     until = None if condition.by is None else of.entry_at + condition.by
-    holds = of.known.happened(condition.happened, by=until)
-    first = of.known.first[condition.happened][0] if holds else None
+    holds = of.state.happened(condition.happened, by=until)
+    first = of.state.first[condition.happened][0] if holds else None
     return Judgement(holds, {condition.happened: first})
 
 
-def _together(judged: list[Judgement]) -> dict[str, int | None]:
-    return {name: value for one in judged for name, value in one.evidence.items()}
+def _merged_evidence(judged: list[Judgement]) -> dict[str, int | None]:
+    return {name: value for part in judged for name, value in part.evidence.items()}
 
 
 def _bracketed(condition: Condition) -> str:

@@ -1,4 +1,4 @@
-"""Durations as playbooks write them: '90s', '5m', '4h', '14d'."""
+"""Read and write durations in playbooks: '90s', '5m', '4h', '14d'."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ _LEAST = {"d": 3 * 86_400_000}
 
 
 def parse_duration(text: object) -> int:
-    """Milliseconds of '90s', '5m', '4h' or '14d'. Raises ValueError for anything else."""
+    """Convert '90s', '5m', '4h' or '14d' to milliseconds. Raises ValueError for other values."""
     match = re.fullmatch(r"(\d+)([smhd])", text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f"write a duration as a number and one of s, m, h, d, say 4h: not {text}")
+        raise ValueError(
+            f"write a duration as a number and one of s, m, h, d, for example 4h: {text}"
+        )
     return int(match[1]) * _UNITS[match[2]]
 
 
 def format_duration(milliseconds: int) -> str:
-    """Text that `parse_duration` reads as these milliseconds; up to three days in hours."""
+    """Write milliseconds as `parse_duration` reads them. Less than three days are in hours."""
     for unit, size in _UNITS.items():
         if milliseconds % size == 0 and milliseconds >= _LEAST.get(unit, size):
             return f"{milliseconds // size}{unit}"
@@ -30,4 +32,4 @@ def format_duration(milliseconds: int) -> str:
 Duration = Annotated[
     int, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
 ]
-"""A field in milliseconds that YAML writes as text."""
+"""A field in milliseconds, written as text in YAML."""

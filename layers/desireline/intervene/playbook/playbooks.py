@@ -1,6 +1,6 @@
-"""Playbooks as data: what starts one, its timed steps with branches, what each does, its goal.
+"""Models of playbooks: trigger, steps with branches and actions, and goal.
 
-The shipped ones are YAML files in `desireline.resources.PLAYBOOKS`; `load` reads and validates.
+`load` reads and validates the YAML files in `desireline.resources.PLAYBOOKS`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from desireline.intervene.playbook.templates import Text
 from desireline.resources import PLAYBOOKS
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-"""Names are parts of keys: lower case, digits and underscores."""
+"""A name: lower-case letters, digits and underscores, because names are parts of keys."""
 
 
 class _Part(BaseModel):
@@ -41,7 +41,7 @@ class _Part(BaseModel):
 
 
 class Severity(StrEnum):
-    """How urgent an alert is: subscribers filter by it."""
+    """The urgency of an alert. Subscribers filter by it."""
 
     INFO = "info"
     WARNING = "warning"
@@ -50,7 +50,7 @@ class Severity(StrEnum):
 
 
 class _Action(_Part):
-    """not_after: offset from the step's due time; later it is neither decided nor sent."""
+    """An action. not_after: the latest time to decide and send it, after the step's due time."""
 
     name: Name
     not_after: Duration
@@ -58,7 +58,7 @@ class _Action(_Part):
 
 
 class AlertAction(_Action):
-    """An alert to the team that looks after the account."""
+    """An alert to the account's customer success team."""
 
     severity: Severity
     title: Text = Field(min_length=1)
@@ -66,14 +66,14 @@ class AlertAction(_Action):
 
 
 class MessageAction(_Action):
-    """A message to the customer, or to a team's room."""
+    """A message to a person or to a team's chat."""
 
     title: Text = Field(min_length=1)
     body: Text = Field(min_length=1)
 
 
 class CrmOperation(StrEnum):
-    """What is done to the contact in the CRM."""
+    """The operations on a contact in the CRM."""
 
     SET_PROPERTY = "set_property"
     ADD_TO_LIST = "add_to_list"
@@ -81,16 +81,18 @@ class CrmOperation(StrEnum):
 
 
 class CrmAction(_Action):
-    """A change in the CRM: `what` is the property, the list or the task's title."""
+    """A change in the CRM. target: the property, the list, or the task's title.
+
+    YAML names the target `what`, because published playbooks must not change."""
 
     operation: CrmOperation
-    what: Text = Field(min_length=1)
+    target: Text = Field(alias="what", min_length=1)
     value: Text = ""
 
     @model_validator(mode="after")
     def _has_value(self) -> Self:
         if (self.operation is CrmOperation.SET_PROPERTY) != bool(self.value):
-            raise ValueError("`value` goes with set_property, and only with it")
+            raise ValueError("write `value` with set_property, and with no other operation")
         return self
 
 
@@ -125,7 +127,7 @@ else:
 
 
 class Branch(_Part):
-    """One way on. Without `when` it is taken if no branch before it was; `leave` ends the run."""
+    """A branch of a step. when: its condition; the last branch has none. leave: it ends the run."""
 
     name: Name
     when: Condition | None = None
@@ -133,19 +135,19 @@ class Branch(_Part):
     leave: bool = False
 
 
-class Taken(_Part):
-    """An earlier step took one of these branches."""
+class EarlierBranch(_Part):
+    """Holds if an earlier step took one of these branches."""
 
     step: Name
     took: tuple[Name, ...] = Field(min_length=1)
 
 
 class Step(_Part):
-    """A checkpoint at entry + `after`: either plain actions or branches."""
+    """A step that is due at entry + `after`. It has either actions or branches."""
 
     name: Name
     after: Duration
-    only_if: Taken | None = None
+    only_if: EarlierBranch | None = None
     actions: tuple[Action, ...] = ()
     branches: tuple[Branch, ...] = ()
 
@@ -154,25 +156,27 @@ class Step(_Part):
         if bool(self.actions) == bool(self.branches):
             raise ValueError("give the step either `actions` or `branches`")
         if self.branches and self.branches[-1].when is not None:
-            raise ValueError("the last branch must have no `when`: it is what happens otherwise")
+            raise ValueError("the last branch must have no `when`, so that one branch always holds")
         if any(branch.when is None for branch in self.branches[:-1]):
-            raise ValueError("a branch without `when` must be the last: none after it is reached")
+            raise ValueError(
+                "a branch without `when` must be the last, because no later one is reached"
+            )
         _unique("branch", (branch.name for branch in self.branches))
         _unique("action", (action.name for action in self.all_actions()))
         return self
 
-    def ways(self) -> tuple[Branch, ...]:
-        """The branches; plain actions are one branch, named 'always'."""
+    def all_branches(self) -> tuple[Branch, ...]:
+        """Return the branches. Actions without branches are one branch, named 'always'."""
         return self.branches or (Branch(name="always", actions=self.actions),)
 
     def all_actions(self) -> Iterator[Action]:
-        """The actions of all branches."""
-        for branch in self.ways():
+        """Yield the actions of all branches."""
+        for branch in self.all_branches():
             yield from branch.actions
 
 
 class Trigger(_Part):
-    """What starts it: an event, a crossing up to a tier, or a change to a stage."""
+    """The trigger of a playbook: an event, a crossing up to a tier, or a change to a stage."""
 
     event: str | None = None
     tier: Tier | None = None
@@ -186,15 +190,15 @@ class Trigger(_Part):
 
 
 class Audience(StrEnum):
-    """Whom it is for: those who have not paid yet, or everyone."""
+    """The subjects of a playbook: those who have not paid yet, or everyone."""
 
     PROSPECTS = "prospects"
     EVERYONE = "everyone"
 
 
 class Playbook(_Part):
-    """entry_age_limit: an older trigger starts nothing. reentry: 'never', or the length of the
-    windows of which each admits a subject once. goal: when it holds, the run ends."""
+    """A playbook. entry_age_limit: an older trigger starts no run. reentry: 'never', or the length
+    of a window, in which a subject can enter once. goal: a run ends if it holds."""
 
     name: Annotated[Name, StringConstraints(max_length=PLAYBOOK_NAME_LIMIT)]
     version: int = Field(ge=1)
@@ -212,101 +216,111 @@ class Playbook(_Part):
         if [step.after for step in self.steps] != sorted(step.after for step in self.steps):
             raise ValueError("put the steps in the order of `after`")
         if self.reentry == 0:
-            raise ValueError("a re-entry window needs a length; write `never` for once only")
+            raise ValueError("a re-entry window needs a length: write `never` to allow one entry")
         before: dict[str, set[str]] = {}
         for step in self.steps:
             _refers_back(step, before)
-            before[step.name] = {branch.name for branch in step.ways()}
+            before[step.name] = {branch.name for branch in step.all_branches()}
         return self
 
     def slot(self, entry_at: int) -> str:
-        """The slot of an entry at that time: a subject is admitted once into each."""
+        """Return the slot of an entry at a time (epoch ms). A subject can enter each slot once."""
         return "once" if self.reentry == "never" else f"w{entry_at // self.reentry}"
 
 
 def parse(text: str, source: str = "playbook") -> Playbook:
-    """The playbook in a YAML text. Raises InvalidPlaybookError: where it is wrong, what to do."""
+    """Read a playbook from YAML. source: its name in errors.
+
+    Raises InvalidPlaybookError. Its detail lists the location and the correction of each error."""
     try:
         return Playbook.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise InvalidPlaybookError("invalid_playbook", f"{source}: not YAML: {error}") from error
+        raise InvalidPlaybookError(
+            "invalid_playbook", f"{source} is not valid YAML: {error}"
+        ) from error
     except ValidationError as error:
-        lines = [f"{source}: {_where(one['loc'])}: {_say(one)}" for one in error.errors()]
+        lines = [
+            f"{source}: {_path(detail['loc'])}: {_advice(detail)}" for detail in error.errors()
+        ]
         raise InvalidPlaybookError("invalid_playbook", "\n".join(lines)) from error
 
 
 class Library:
-    """Playbooks by name and version: the newest one starts, a running one keeps its own."""
+    """Playbooks by name and version. A run keeps the version that was the newest at its start."""
 
     def __init__(self, playbooks: Iterable[Playbook]) -> None:
-        """Raises InvalidPlaybookError when two have the same name and version."""
+        """Raises InvalidPlaybookError if two have the same name and version."""
         self._by_version: dict[tuple[str, int], Playbook] = {}
         for playbook in playbooks:
             key = (playbook.name, playbook.version)
             if key in self._by_version:
-                detail = f"two files hold {key[0]} version {key[1]}: raise the version of one"
+                detail = f"two files have {key[0]} version {key[1]}: raise the version of one"
                 raise InvalidPlaybookError("duplicate_playbook", detail)
             self._by_version[key] = playbook
 
     def current(self) -> list[Playbook]:
-        """The newest version of each, by name."""
+        """Return the newest version of each playbook, in the order of names."""
         newest = {name: self._by_version[name, v] for name, v in sorted(self._by_version)}
         return list(newest.values())
 
     def at(self, name: str, version: int) -> Playbook:
-        """That version. Raises InvalidPlaybookError when it is not shipped any more."""
+        """Return a version of a playbook. Raises InvalidPlaybookError if its file is missing."""
         playbook = self._by_version.get((name, version))
         if playbook is None:
-            detail = f"ship {name}.v{version}.yaml until the enrolments in it have ended"
+            detail = f"add {name}.v{version}.yaml again until all its enrolments have ended"
             raise InvalidPlaybookError("unknown_playbook_version", detail)
         return playbook
 
 
 def load(folder: Path = PLAYBOOKS) -> Library:
-    """The playbooks of a folder: `name.yaml`, and `name.v3.yaml` for a version that still runs.
+    """Read the playbooks of a folder: `name.yaml`, and `name.v3.yaml` of an older version.
 
     Raises InvalidPlaybookError."""
-    found = []
+    playbooks = []
     for path in sorted(folder.glob("*.yaml")):
         playbook = parse(path.read_text(encoding="utf-8"), path.name)
         if path.stem not in (playbook.name, f"{playbook.name}.v{playbook.version}"):
-            detail = f"{path.name}: name: call the file {playbook.name}.yaml, or the playbook so"
+            detail = f"{path.name}: name: rename the file to {playbook.name}.yaml, or the playbook"
             raise InvalidPlaybookError("invalid_playbook", detail)
-        found.append(playbook)
-    return Library(found)
+        playbooks.append(playbook)
+    return Library(playbooks)
 
 
 def _refers_back(step: Step, before: dict[str, set[str]]) -> None:
     if step.only_if is None:
         return
-    known = before.get(step.only_if.step)
-    if known is None:
-        raise ValueError(f"step {step.name}: only_if names {step.only_if.step}, no earlier step")
+    branches = before.get(step.only_if.step)
+    if branches is None:
+        raise ValueError(
+            f"step {step.name}: only_if names {step.only_if.step}, which must be an earlier step"
+        )
     for branch in step.only_if.took:
-        if branch not in known:
-            ways = ", ".join(sorted(known))
-            raise ValueError(f"step {step.name}: {step.only_if.step} has no {branch}, but {ways}")
+        if branch not in branches:
+            raise ValueError(
+                f"step {step.name}: {step.only_if.step} has no branch {branch}: "
+                f"use one of {', '.join(sorted(branches))}"
+            )
 
 
-def _unique(what: str, names: Iterator[str]) -> None:
-    seen: set[str] = set()
+def _unique(kind: str, names: Iterator[str]) -> None:
+    earlier: set[str] = set()
     for name in names:
-        if name in seen:
-            raise ValueError(f"two {what}s are called {name}: give each its own name")
-        seen.add(name)
+        if name in earlier:
+            raise ValueError(f"two {kind}s have the name {name}: rename one")
+        earlier.add(name)
 
 
-def _where(loc: tuple[int | str, ...]) -> str:
+def _path(loc: tuple[int | str, ...]) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
     return path.lstrip(".") or "playbook"
 
 
-def _say(error: Any) -> str:
+def _advice(error: Any) -> str:
     match error["type"]:
         case "missing":
             return "is missing: add it"
         case "extra_forbidden":
-            return "is no field of this part: remove it, or look for a misspelling"
+            return "is not a field of this part: remove it, or correct its spelling"
         case "string_pattern_mismatch":
             return "use lower-case letters, digits and underscores, a letter first"
         case _:

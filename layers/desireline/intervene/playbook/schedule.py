@@ -1,7 +1,7 @@
-"""Which step comes next: a pure function of the playbook and of the branches taken so far.
+"""Choose the next step of a run, and a step's branch, with pure functions.
 
-The enrolment's row is the cursor: a check needs no input but the enrolment, and a repeated check
-finds its step decided.
+The enrolment's row stores the branches of the decided steps. So a check needs no input other than
+the enrolment, and a repeated check finds its step decided.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from desireline.intervene.playbook.conditions import Circumstances, judge
 from desireline.intervene.playbook.playbooks import Branch, Playbook, Step
 
 SKIPPED = "skipped"
-"""What is remembered of a step whose `only_if` does not hold."""
+"""The branch that is stored for a step whose `only_if` does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next step to decide, None if there is none left, and those passed over on the way."""
+    """The next step, or None after the last one. skipped: steps before it whose `only_if` fails."""
 
     step: Step | None
     skipped: tuple[Step, ...] = ()
 
 
 def next_step(playbook: Playbook, branches: Mapping[str, str]) -> Next:
-    """The first step that is undecided and whose `only_if` holds."""
+    """Return the first undecided step whose `only_if` holds. branches: by decided step."""
     skipped: list[Step] = []
     for step in playbook.steps:
         if step.name in branches:
@@ -39,8 +39,8 @@ def next_step(playbook: Playbook, branches: Mapping[str, str]) -> Next:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The branch taken; evidence: what was looked at, by name; on_absence: the choice rests on
-    something that has not happened."""
+    """The chosen branch. evidence: as in `Judgement`, of all conditions that were evaluated.
+    on_absence: whether the choice depends on an event that did not occur."""
 
     branch: Branch
     evidence: Mapping[str, int | None]
@@ -48,10 +48,10 @@ class Choice:
 
 
 def choose(step: Step, of: Circumstances) -> Choice:
-    """The first branch whose condition holds; the last one has none."""
+    """Return the first branch whose condition holds. The last branch has no condition."""
     evidence: dict[str, int | None] = {}
     on_absence = False
-    for branch in step.ways():
+    for branch in step.all_branches():
         if branch.when is None:
             return Choice(branch, evidence, on_absence)
         judgement = judge(branch.when, of)
@@ -59,4 +59,6 @@ def choose(step: Step, of: Circumstances) -> Choice:
         on_absence = on_absence or judgement.on_absence
         if judgement.holds:
             return Choice(branch, evidence, judgement.on_absence)
-    raise AssertionError(f"step {step.name} has no last branch, which validation demands")
+    raise AssertionError(
+        f"step {step.name} has no branch without a condition, which validation rejects"
+    )

@@ -1,4 +1,4 @@
-"""Which playbooks a record starts: pure functions of the message and the playbooks."""
+"""Find the playbooks that a message triggers, with pure functions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from desireline.intervene.playbook.playbooks import Playbook, Trigger
 from desireline.journey.crossings import reaches
 
 ENROLMENTS = UUID("6f1c2f0a-7d5e-5a34-9c1b-2a3f0f6d9e41")
-"""Namespace of enrolment ids; fixed for ever, since the ids are what makes starts single."""
+"""The namespace of enrolment ids. It must never change: equal ids prevent a second start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One reason to start one playbook: `id` is the event's or the crossing's, `at` its journey
-    time, `subject` as the record names it."""
+    """A trigger of a playbook. id: of the event or the crossing. at: its journey time, epoch ms.
+    subject: as in the message; it may be a tombstone."""
 
     playbook: Playbook
     id: str
@@ -28,7 +28,7 @@ class Entry:
 
     @property
     def enrolment(self) -> str:
-        """The enrolment's id: the same trigger can only ever mean the same enrolment."""
+        """The enrolment's id. The same trigger always gives the same id."""
         return str(uuid5(ENROLMENTS, f"{self.playbook.name}|{self.id}"))
 
     @property
@@ -37,7 +37,7 @@ class Entry:
 
 
 def entries_of_event(message: ResolvedEvent, playbooks: Iterable[Playbook]) -> list[Entry]:
-    """Entries of the playbooks that this event triggers."""
+    """Return the entries of the playbooks that an event triggers."""
     event = message.event
     return [
         Entry(playbook, event.event_id, message.subject, event.occurred_at, event.stamps)
@@ -47,7 +47,7 @@ def entries_of_event(message: ResolvedEvent, playbooks: Iterable[Playbook]) -> l
 
 
 def entries_of_score(message: JourneyScored, playbooks: Iterable[Playbook]) -> list[Entry]:
-    """Entries of the playbooks that one of these crossings triggers."""
+    """Return the entries of the playbooks that a crossing of this message triggers."""
     return [
         Entry(playbook, message.id, message.subject, message.current.as_of, message.stamps)
         for playbook in playbooks
@@ -56,7 +56,9 @@ def entries_of_score(message: JourneyScored, playbooks: Iterable[Playbook]) -> l
 
 
 def execution_name(playbook: str, enrolment: str) -> str:
-    """The execution's name. Names are free again after 90 days: the enrolment row is the truth."""
+    """Return the name of an enrolment's execution.
+
+    Step Functions allows a name again after 90 days, so the enrolment's row prevents a restart."""
     return f"{playbook[:PLAYBOOK_NAME_LIMIT]}-{UUID(enrolment).hex}"[:EXECUTION_NAME_LIMIT]
 
 

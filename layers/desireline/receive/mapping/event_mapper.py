@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from desireline.contracts import Component
 from desireline.errors import IgnoredEventError, InvalidEventError, RefusedError, WithheldError
 from desireline.events import Alias, Quarantined, RawPointer, RawWebhook, Stamps
 from desireline.identity.aliases import Fragments
@@ -24,7 +25,6 @@ from desireline.receive.mapping.canonical import Canonical
 from desireline.receive.request import WebhookRequest, content
 from desireline.receive.senders.sender import NOTHING, WITHHELD, Sender, SenderReport
 
-STAGE = "receive"
 NAME_LIMIT = 200
 _UNREADABLE = SenderReport("", "", None, NOTHING, None, ())
 
@@ -154,7 +154,7 @@ class EventMapper:
         return Quarantined(
             id=f"{arrival.raw_id}-{rejected.position}",
             source=source,
-            stage=STAGE,
+            component=Component.RECEIVE,
             reason=error.reason,
             detail=error.detail,
             event_name=(report.event or report.call)[:NAME_LIMIT],

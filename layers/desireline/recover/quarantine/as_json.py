@@ -16,7 +16,7 @@ def group(count: CaseCount) -> dict[str, Any]:
     """Convert the counts of a group."""
     return {
         **count.group._asdict(),
-        "found": count.total,
+        "total": count.total,
         "repaired": count.repaired,
         "first": count.first,
         "last": count.last,

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from desireline.contracts import Component
 from desireline.errors import InvalidEventError, RefusedError
 from desireline.events import RawWebhook
 from desireline.plan.tracking_plan import SenderMapping, TrackingPlan
 from desireline.ports import KeptBodies
-from desireline.receive.mapping.event_mapper import STAGE, as_received, reports_of
+from desireline.receive.mapping.event_mapper import as_received, reports_of
 from desireline.receive.request import content
 from desireline.receive.senders.sender import Sender, SenderReport
 from desireline.rows import CaseRow
@@ -76,7 +77,7 @@ class ShowCase:
 
     def __call__(self, case: CaseRow) -> CaseDetails:
         """Read the details of a case. Raises UnavailableError."""
-        if case.stage != STAGE or case.raw is None:
+        if case.component != Component.RECEIVE or case.raw is None:
             return CaseDetails(case, body=case.record)
         raw = self._bodies.find({case.raw.id: case.arrived}).get(case.raw.id)
         sender = self._senders.get(case.source)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from desireline.errors import ConflictError
 from desireline.ports import Store
@@ -26,7 +27,7 @@ class Filters:
     wall time of the arrival, epoch ms; `until` is excluded."""
 
     sources: frozenset[str] | None = None
-    stages: frozenset[str] | None = None
+    components: frozenset[str] | None = None
     reasons: frozenset[str] | None = None
     events: frozenset[str] | None = None
     state: State | None = None
@@ -35,7 +36,7 @@ class Filters:
 
     def hold_group(self, group: Group) -> bool:
         """Tell whether the filters accept cases of a group."""
-        fields = (self.sources, self.stages, self.reasons, self.events)
+        fields = (self.sources, self.components, self.reasons, self.events)
         return all(
             allowed is None or value in allowed
             for allowed, value in zip(fields, group, strict=True)
@@ -56,6 +57,32 @@ class Filters:
         last = (self.until - 1) // DAY
         first = max(self.since // DAY, last - KEPT_SECONDS // 86_400 - 1)
         return range(last, first - 1, -1)
+
+
+class Cursor(NamedTuple):
+    """The place of a case in a list, newest first. Its text is 'arrived/id'."""
+
+    arrived: int
+    id: str
+
+    @classmethod
+    def of(cls, case: CaseRow) -> Cursor:
+        return cls(case.arrived, case.id)
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Parse the text of a cursor. Raises ValueError."""
+        arrived, slash, case_id = text.partition("/")
+        if not slash:
+            raise ValueError("write ARRIVED/ID, as the field `next` has it")
+        return cls(int(arrived), case_id)
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return (-self.arrived, self.id)
+
+    def __str__(self) -> str:
+        return f"{self.arrived}/{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +111,7 @@ class Cases:
             so_far = counts.get(row.group)
             counts[row.group] = CaseCount(
                 row.group,
-                row.found + (so_far.total if so_far else 0),
+                row.total + (so_far.total if so_far else 0),
                 row.replayed + (so_far.repaired if so_far else 0),
                 min(row.first, so_far.first) if so_far else row.first,
                 max(row.last, so_far.last) if so_far else row.last,
@@ -92,13 +119,17 @@ class Cases:
         selected = (count for count in counts.values() if _has_state(count, filters.state))
         return sorted(selected, key=lambda count: (count.repaired - count.total, count.group))
 
-    def cases(self, filters: Filters, limit: int) -> list[CaseRow]:
-        """List the selected cases, newest first. limit: the most cases to return."""
+    def cases(self, filters: Filters, limit: int, after: Cursor | None = None) -> list[CaseRow]:
+        """List the selected cases, newest first. limit: the most cases to return.
+
+        after: the last case of the page before; None for the first page."""
+        if after is not None:
+            filters = replace(filters, until=min(filters.until, after.arrived + 1))
         selected: list[CaseRow] = []
         for day in filters.days:
             rows = self._rows(day, filters)
-            of_day = [case for row in rows for case in self._of(row, filters, limit)]
-            selected += sorted(of_day, key=lambda case: (-case.arrived, case.id))
+            of_day = [case for row in rows for case in self._newest(row, filters, limit, after)]
+            selected += sorted(of_day, key=_order)
             if len(selected) >= limit:
                 break
         return selected[:limit]
@@ -145,17 +176,33 @@ class Cases:
         rows = self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day))
         return [row for row in rows if filters.hold_group(row.group)]
 
-    def _of(self, row: CaseGroupRow, filters: Filters, limit: int) -> Iterator[CaseRow]:
-        """Yield the cases of a group, page by page from the newest, until the limit."""
-        count = 0
-        for number in range((row.found - 1) // PAGE, -1, -1):
+    def _newest(
+        self, row: CaseGroupRow, filters: Filters, limit: int, after: Cursor | None
+    ) -> list[CaseRow]:
+        """Return the newest selected cases of a group and day, at most `limit`.
+
+        A case may be indexed later than a newer one. So the search ends only at a page that, with
+        all pages before it, holds no newer case than the last selected one."""
+        selected: list[CaseRow] = []
+        for number in range((row.total - 1) // PAGE, -1, -1):
             page = self._store.get(CasePageRow.ref_to(row.day, row.group, number))
-            for case in self.named(page.ids if page else ()):
-                if filters.hold(case):
-                    count += 1
-                    yield case
-            if count >= limit:
-                return
+            if page is None or page.oldest >= filters.until:
+                continue
+            enough = len(selected) == limit and page.newest < selected[-1].arrived
+            if enough or page.newest < filters.since:
+                break
+            selected += [
+                case
+                for case in self.named(page.ids)
+                if filters.hold(case) and (after is None or _order(case) > after.order)
+            ]
+            selected = sorted(selected, key=_order)[:limit]
+        return selected
+
+
+def _order(case: CaseRow) -> tuple[int, str]:
+    """Return the key that sorts the newest case first."""
+    return Cursor.of(case).order
 
 
 def _has_state(count: CaseCount, state: State | None) -> bool:

@@ -108,30 +108,37 @@ class IndexQuarantine:
         """Add new cases to a group: fill its last page, then add the rest to further pages.
 
         Raises ConflictError. `_write` then reads the written cases and adds the missing ones."""
-        source, stage, reason, event = group
+        source, component, reason, event = group
         counted = self._store.get(CaseGroupRow.ref_to(day, group)) or CaseGroupRow(
             day=day,
             source=source,
-            stage=stage,
+            component=component,
             reason=reason,
             event_name=event,
             first=new[0].arrived,
             expires=_expires(day),
         )
-        number, used = divmod(counted.found, PAGE)
+        number, used = divmod(counted.total, PAGE)
         fitting = new[: PAGE - used]
         page = self._store.get(CasePageRow.ref_to(day, group, number)) or CasePageRow(
             day=day, group_key="#".join(group), number=number, expires=_expires(day)
         )
         arrivals = [case.arrived for case in fitting]
+        newest = max(counted.last, *arrivals)
         self._store.write(
             *(Put(case) for case in fitting),
-            Put(page.but(ids=(*page.ids, *(case.id for case in fitting)))),
+            Put(
+                page.but(
+                    ids=(*page.ids, *(case.id for case in fitting)),
+                    oldest=min(arrivals) if page.oldest == 0 else min(page.oldest, *arrivals),
+                    newest=newest,
+                )
+            ),
             Put(
                 counted.but(
-                    found=counted.found + len(fitting),
+                    total=counted.total + len(fitting),
                     first=min(counted.first, *arrivals),
-                    last=max(counted.last, *arrivals),
+                    last=newest,
                 )
             ),
         )
@@ -149,7 +156,7 @@ def case_of(message: Quarantined, timestamp: int) -> CaseRow:
     return CaseRow(
         id=message.id,
         source=message.source,
-        stage=message.stage,
+        component=message.component,
         reason=message.reason,
         detail=message.detail,
         event_name=message.event_name or "",

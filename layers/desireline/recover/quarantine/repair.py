@@ -1,7 +1,7 @@
 """Repair cases of quarantine. A preview maps their events with the deployed and with the corrected
 plan. A replay produces the repaired events with their first ids and times, and marks the cases.
 
-A case of a later stage needs no mapping. After a correction of the code, a replay produces its
+A case of a later component needs no mapping. After a correction of the code, a replay produces its
 record to its topic again.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from desireline.contracts import SCHEMA_VERSION, Header, Topic
+from desireline.contracts import SCHEMA_VERSION, Component, Header, Topic
 from desireline.errors import RefusedError
 from desireline.events import (
     CanonicalEvent,
@@ -26,7 +26,6 @@ from desireline.events import (
 )
 from desireline.ports import Clock, KeptBodies, Producer
 from desireline.receive.mapping.event_mapper import (
-    STAGE,
     Arrival,
     EventMapper,
     Mapped,
@@ -198,7 +197,7 @@ class Repair:
 
 
 def _is_mapped(case: CaseRow) -> bool:
-    return case.stage == STAGE
+    return case.component == Component.RECEIVE
 
 
 def _repaired(results: Sequence[MappingResult], case: CaseRow) -> RepairResult:
@@ -231,7 +230,7 @@ def _original(case: CaseRow) -> RepairResult:
 
 
 def _resend(case: CaseRow) -> RepairResult:
-    """Return a later stage's record for its topic, or a reason if this code cannot read it."""
+    """Return a later component's record for its topic, or a reason if this code cannot read it."""
     topic = case.source
     reader: Any = _READERS.get(Topic(topic)) if topic in set(Topic) else None
     if reader is None:

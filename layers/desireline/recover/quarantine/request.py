@@ -7,14 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline.recover.quarantine.cases import Filters, State
+from desireline.recover.quarantine.cases import Cursor, Filters, State
 from desireline.recover.quarantine.index_quarantine import DAY
 from desireline.resources import TRACKING_PLAN
 
@@ -24,7 +24,7 @@ MOST = 500
 """The most cases of one request, which bounds the answer's size and time."""
 DEFAULT_DAYS = 7
 
-_SEVERAL = ("source", "stage", "reason", "event", "ids")
+_SEVERAL = ("source", "component", "reason", "event", "ids")
 _FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
 
 
@@ -36,22 +36,29 @@ class InvalidRequestError(ValueError):
     """The query or body cannot be read; the message names the field, without its value."""
 
 
+def _cursor(value: object) -> object:
+    return Cursor.parse(value) if isinstance(value, str) else value
+
+
 class QuarantineRequest(BaseModel):
     """A request to the quarantine API. ids: case ids; if empty, the filters select cases. since,
-    until: wall time of the arrival, epoch ms; by default the last seven days. plan: the changed
-    files of the tracking plan, by their path in it."""
+    until: wall time of the arrival, epoch ms; by default the last seven days. after: the field
+    `next` of the page before. plan: the changed files of the tracking plan, by their path in it.
+    replay: the id of the replay that this request continues."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ids: tuple[str, ...] = Field(default=(), max_length=MOST)
     source: frozenset[str] | None = None
-    stage: frozenset[str] | None = None
+    component: frozenset[str] | None = None
     reason: frozenset[str] | None = None
     event: frozenset[str] | None = None
     state: State | None = None
     since: int | None = None
     until: int | None = None
     limit: int = Field(default=SHOWN, ge=1, le=MOST)
+    after: Annotated[Cursor | None, BeforeValidator(_cursor)] = None
+    replay: str | None = Field(default=None, pattern=r"^repair-[0-9a-f]{12}$")
     plan: dict[str, str] = Field(default={}, max_length=50)
 
     def filters(self, now: int) -> Filters:
@@ -59,7 +66,7 @@ class QuarantineRequest(BaseModel):
         until = now + 1 if self.until is None else self.until
         return Filters(
             sources=self.source,
-            stages=self.stage,
+            components=self.component,
             reasons=self.reason,
             events=self.event,
             state=self.state,
@@ -69,15 +76,25 @@ class QuarantineRequest(BaseModel):
 
 
 def from_query(parameters: Mapping[str, str] | None) -> QuarantineRequest:
-    """Parse a query's parameters. Commas separate several values of a parameter.
+    """Parse a query's parameters. Several values of a parameter are a JSON array, or are separated
+    by commas.
 
     Raises InvalidRequestError."""
     return _request(
         {
-            name: value.split(",") if name in _SEVERAL else value
+            name: _values(name, value) if name in _SEVERAL else value
             for name, value in (parameters or {}).items()
         }
     )
+
+
+def _values(name: str, value: str) -> Any:
+    if not value.startswith("["):
+        return value.split(",")
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"{name}: write a JSON array, or values with commas") from error
 
 
 def from_body(body: str | None) -> QuarantineRequest:

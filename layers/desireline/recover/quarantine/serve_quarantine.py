@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from desireline.plan.tracking_plan import TrackingPlan
@@ -12,10 +13,23 @@ from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders.sender import Sender
 from desireline.recover.quarantine import as_json
 from desireline.recover.quarantine.case_details import ShowCase
-from desireline.recover.quarantine.cases import Cases, State
+from desireline.recover.quarantine.cases import Cases, Cursor, Filters, State
 from desireline.recover.quarantine.repair import Repair
 from desireline.recover.quarantine.request import QuarantineRequest, corrected
 from desireline.rows import CaseRow
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The cases of one answer. more: whether the list goes on after them."""
+
+    cases: Sequence[CaseRow]
+    more: bool = False
+
+    @property
+    def next(self) -> dict[str, str]:
+        """The field that asks for the next page, if there is one."""
+        return {"next": str(Cursor.of(self.cases[-1]))} if self.more else {}
 
 
 class ServeQuarantine:
@@ -44,12 +58,14 @@ class ServeQuarantine:
         self._name = name
 
     def list(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Return the counts by group, and the newest cases."""
+        """Return a page of cases, newest first, and with the first page the counts by group."""
         filters = request.filters(self._wall.now())
-        cases = self._cases.cases(filters, request.limit)
+        page = self._page(request, filters)
+        groups = self._cases.groups(filters) if request.after is None else []
         return {
-            "groups": [as_json.group(count) for count in self._cases.groups(filters)],
-            "cases": [as_json.case(case) for case in cases],
+            "groups": [as_json.group(count) for count in groups],
+            "cases": [as_json.case(case) for case in page.cases],
+            **page.next,
         }
 
     def show(self, case_id: str) -> dict[str, Any] | None:
@@ -62,21 +78,25 @@ class ServeQuarantine:
 
     def preview(self, request: QuarantineRequest) -> dict[str, Any]:
         """Return each case before and after. Raises InvalidPlanError, UnavailableError."""
-        differences = self._repair(request).preview(self._selected(request))
+        page = self._selected(request)
+        differences = self._repair(request).preview(page.cases)
         repaired = sum(not difference.after.reason for difference in differences)
         return {
             "repaired": repaired,
             "failing": len(differences) - repaired,
             "cases": [as_json.difference(difference) for difference in differences],
+            **page.next,
         }
 
     def replay(self, request: QuarantineRequest) -> dict[str, Any]:
         """Replay the repaired cases and mark them. Return the replay's id and its counts.
 
         Raises InvalidPlanError, RetryableError."""
-        name = self._name()
+        name = request.replay or self._name()
+        page = self._selected(request)
         answer: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
-        for counts in self._repair(request).replay(self._selected(request), name):
+        answer |= page.next
+        for counts in self._repair(request).replay(page.cases, name):
             answer |= {
                 "replayed": counts.replayed,
                 "already": counts.already,
@@ -84,12 +104,16 @@ class ServeQuarantine:
             }
         return answer
 
-    def _selected(self, request: QuarantineRequest) -> Sequence[CaseRow]:
+    def _selected(self, request: QuarantineRequest) -> _Page:
         """Return the cases named by id. Without ids, return the open cases of the filters."""
         if request.ids:
-            return self._cases.named(request.ids)
+            return _Page(self._cases.named(request.ids))
         waiting = request.model_copy(update={"state": request.state or State.OPEN})
-        return self._cases.cases(waiting.filters(self._wall.now()), request.limit)
+        return self._page(waiting, waiting.filters(self._wall.now()))
+
+    def _page(self, request: QuarantineRequest, filters: Filters) -> _Page:
+        cases = self._cases.cases(filters, request.limit + 1, request.after)
+        return _Page(cases[: request.limit], more=len(cases) > request.limit)
 
     def _repair(self, request: QuarantineRequest) -> Repair:
         deployed = self._mapper(self._plan)

@@ -1,1 +1,1 @@
-"""The runtime of packaged models: load, evaluate, explain."""
+"""Load packaged models, evaluate them, and explain their results."""

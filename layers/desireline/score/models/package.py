@@ -1,11 +1,11 @@
-"""A packaged model: a folder with arrays, manifest and golden rows, checked before first use.
+"""Load a packaged model: a folder with arrays, a manifest and golden rows.
 
 model.npz     the arrays of `trees.Trees` and `trees.Calibration`; read with allow_pickle=False
-golden.npz    about 50 rows (NaN where missing) with the probabilities that training computed
+golden.npz    about 50 rows (NaN if missing) with the probabilities that training computed
 manifest.json names, versions, hashes, metrics: `Manifest`
 
-Loading fails closed: a hash, a dtype, an index, a feature name or a golden row that is not as
-stated raises InvalidModelError, and nothing is scored.
+Loading checks every hash, dtype, index and feature name, and the golden rows. If a check fails, it
+raises InvalidModelError, and nothing is scored.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ FORMAT = 1
 
 
 class Manifest(BaseModel):
-    """What the model is and where it comes from.
+    """The description of a model and its training.
 
-    version: stamped on every score. features: names in the order of the columns. sha256: of the
-    other files, by name. data_sha256: of the training table. libraries: versions it was trained
-    with. metrics: measured on a later slice of time than it was trained on.
+    version: written with every score. features: names in the order of the columns. sha256: of the
+    other files, by name. data_sha256: of the training table. libraries: their versions in training.
+    metrics: measured on data of a later time than the training data.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -61,7 +61,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model that has passed its checks."""
+    """A model whose checks have passed."""
 
     manifest: Manifest
     trees: Trees
@@ -69,16 +69,18 @@ class Model:
 
     @property
     def version(self) -> str:
-        """The manifest's, as stamped on scores."""
+        """The version in the manifest, which every score has."""
         return self.manifest.version
 
     def probabilities(self, rows: Floats) -> Floats:
-        """Calibrated probability of each row of features (n, features)."""
+        """Return the calibrated probability of each row. rows: (n, features). Result: (n,)."""
         return self.calibration.probability(self.trees.margin(rows))
 
     def contributions(self, rows: Floats) -> Floats:
-        """What each feature adds to each row's log-odds (n, features), after calibration if it is
-        linear in the margin, before it otherwise."""
+        """Return what each feature adds to each row's log-odds: (n, features).
+
+        The log-odds are those after a calibration that is linear in the margin. For an isotonic
+        calibration they are those before it."""
         return self._explainer.contributions(rows) * self.calibration.slope
 
     @cached_property
@@ -87,7 +89,7 @@ class Model:
 
 
 def load_model(folder: Path, *, features: Sequence[str]) -> Model:
-    """Read and check the model in `folder`; `features` are the names that this code computes.
+    """Read and check the model in a folder. features: the names that this code computes, in order.
 
     Raises InvalidModelError.
     """
@@ -104,7 +106,7 @@ def load_model(folder: Path, *, features: Sequence[str]) -> Model:
 
 
 def assemble(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> Model:
-    """A model out of its parts, with every index checked. Raises InvalidModelError."""
+    """Build a model from its manifest and arrays, and check them. Raises InvalidModelError."""
     trees = Trees.from_arrays(
         arrays,
         depth=manifest.depth,
@@ -153,6 +155,6 @@ def _check_golden(model: Model, golden: Mapping[str, NDArray[Any]]) -> None:
     if rows.ndim != 2 or rows.shape != (len(expected), width) or not len(expected):
         raise InvalidModelError("model_golden_shape", str(rows.shape))
     difference = float(np.abs(model.probabilities(rows) - expected).max())
-    # Written so that a NaN fails too.
+    # `not <=` rejects NaN too.
     if not difference <= GOLDEN_TOLERANCE:
         raise InvalidModelError("model_golden_differs", f"by {difference:.3g}")

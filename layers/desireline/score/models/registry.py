@@ -1,4 +1,4 @@
-"""The registry of models: one entry each, and a folder of the same name in `desireline_models`."""
+"""The registry of models: one entry each, and a folder of its name in `desireline_models`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from desireline.score.models.package import Model, load_model
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """name: of the folder, and in the manifest. features: names in the order of the columns."""
+    """A model. name: of its folder and manifest. features: names in the order of the columns."""
 
     name: str
     features: tuple[str, ...]
@@ -27,9 +27,9 @@ MODELS: Mapping[str, ModelSpec] = {spec.name: spec for spec in (JOURNEY_MODEL,)}
 
 
 def load_models(root: Path) -> Mapping[str, Model]:
-    """Read and check every model of the registry; `root` has a folder for each.
+    """Read and check every model of the registry. root: has one folder per model.
 
-    Raises InvalidModelError if one of them is damaged or missing: then nothing is scored.
+    Raises InvalidModelError if a model is damaged or missing. Nothing is scored then.
     """
     return {name: _load(root / name, spec) for name, spec in MODELS.items()}
 

@@ -1,8 +1,8 @@
-"""Exact Shapley values of a tree ensemble: what each feature contributes to a row's margin.
+"""Compute exact Shapley values of a tree ensemble: what each feature contributes to a row's margin.
 
-The path-dependent TreeSHAP of Lundberg et al. (2020), in the form that looks at each leaf's path by
-itself (Mitchell et al., GPUTreeShap, 2022), since that form is the same for all leaves whose path
-has the same number of distinct features, and so vectorises over them.
+The algorithm is path-dependent TreeSHAP (Lundberg et al., 2020) in the form of GPUTreeShap
+(Mitchell et al., 2022), which treats each leaf's path separately. Paths with the same number of
+distinct features are computed together as arrays.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from desireline.score.models.trees import Bools, Floats, Trees
 
 CHUNK_ROWS = 16
-"""Rows explained at once: the arrays are rows x leaves x path length."""
+"""Rows to explain at a time. The arrays have rows x leaves x path length elements."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What a path demands of one feature, and the share of training rows that met it by chance."""
+    """A path's condition on one feature: low < value <= high.
+
+    missing: whether a missing value meets it. chance: the share of training rows that met it, of
+    those that reached its nodes."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -31,7 +34,9 @@ class _Span:
 
 @dataclass(frozen=True, eq=False)
 class _Paths:
-    """All leaves whose path has the same number of distinct features: arrays (leaves, features)."""
+    """The leaves whose paths have the same number of distinct features.
+
+    The arrays have the shape (leaves, features of the path); value has the shape (leaves,)."""
 
     feature: NDArray[np.intp]
     low: Floats
@@ -42,13 +47,13 @@ class _Paths:
 
 
 class TreeExplainer:
-    """Contributions per feature; for every row they add up to margin - expected."""
+    """Computes contributions of features. For each row they add up to margin - expected."""
 
     def __init__(self, trees: Trees) -> None:
         self._features = trees.features
         self._groups: list[_Paths] = []
         self.expected = trees.baseline
-        """The margin before anything is known: the average over the training rows by cover."""
+        """The average margin of the training rows, weighted by cover."""
         by_length: dict[int, list[tuple[float, dict[int, _Span]]]] = defaultdict(list)
         for root in trees.roots:
             for value, path in _leaf_paths(trees, int(root)):
@@ -62,7 +67,9 @@ class TreeExplainer:
             self._groups.append(group)
 
     def contributions(self, rows: Floats) -> Floats:
-        """Contribution of each feature to each row's margin: (n, features) for (n, features)."""
+        """Return the contribution of each feature to each row's margin, in log-odds.
+
+        rows: (n, features). Result: (n, features)."""
         rows = np.ascontiguousarray(rows, dtype=np.float64)
         starts = range(0, len(rows), CHUNK_ROWS)
         parts = [self._explain(rows[start : start + CHUNK_ROWS]) for start in starts]
@@ -80,12 +87,13 @@ class TreeExplainer:
 
 
 def _leaf_paths(trees: Trees, root: int) -> list[tuple[float, dict[int, _Span]]]:
-    found: list[tuple[float, dict[int, _Span]]] = []
+    """Return the value of each leaf of a tree, and the conditions on its path, by feature."""
+    leaves: list[tuple[float, dict[int, _Span]]] = []
     pending: list[tuple[int, dict[int, _Span]]] = [(root, {})]
     while pending:
         node, path = pending.pop()
         if trees.is_leaf[node]:
-            found.append((float(trees.value[node]), path))
+            leaves.append((float(trees.value[node]), path))
             continue
         feature, threshold = int(trees.feature[node]), float(trees.threshold[node])
         span = path.get(feature, _Span())
@@ -98,7 +106,7 @@ def _leaf_paths(trees: Trees, root: int) -> list[tuple[float, dict[int, _Span]]]
                 chance=span.chance * float(trees.cover[child] / cover) if cover else 0.0,
             )
             pending.append((child, {**path, feature: narrowed}))
-    return found
+    return leaves
 
 
 def _group(paths: list[tuple[float, dict[int, _Span]]]) -> _Paths:
@@ -114,7 +122,7 @@ def _group(paths: list[tuple[float, dict[int, _Span]]]) -> _Paths:
 
 
 def _contributions_of(group: _Paths, rows: Floats) -> Floats:
-    """(path features, rows, leaves): what each feature of each path adds to each row."""
+    """Return what each feature of each path adds to each row: (path features, rows, leaves)."""
     x = rows[:, group.feature]
     met = (x > group.low) & (x <= group.high)
     met = np.where(np.isnan(x), group.missing, met)
@@ -126,7 +134,9 @@ def _contributions_of(group: _Paths, rows: Floats) -> Floats:
 
 
 def _extended(met: Floats, chance: Floats) -> Floats:
-    """EXTEND of TreeSHAP, feature by feature: the permutation weights by number of features met."""
+    """Compute EXTEND of TreeSHAP for all features of the paths.
+
+    Returns the permutation weights by the number of met features: (length + 1, rows, leaves)."""
     length = len(met)
     weights = np.zeros((length + 1, *met.shape[1:]))
     weights[0] = 1.0
@@ -141,7 +151,9 @@ def _extended(met: Floats, chance: Floats) -> Floats:
 
 
 def _unwound(met: Bools, chance: Floats, weights: Floats) -> Floats:
-    """UNWIND of TreeSHAP: for each feature, the sum of the weights were it not in the path."""
+    """Compute UNWIND of TreeSHAP: for each feature, the sum of the weights of the path without it.
+
+    Result: (path features, rows, leaves)."""
     length = len(met)
     total = np.zeros(chance.shape)
     carried = np.broadcast_to(weights[length], chance.shape).copy()

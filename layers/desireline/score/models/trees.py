@@ -1,8 +1,8 @@
-"""Gradient-boosted trees and their calibration, evaluated by numpy alone.
+"""Evaluate gradient-boosted trees and their calibration with numpy.
 
-The arrays are those of scikit-learn's `HistGradientBoostingClassifier` and of the calibrator that
-`CalibratedClassifierCV(ensemble=False)` fits after it: probabilities agree to 1e-12. scikit-learn
-itself is too heavy for a function (docs/adr/0006); it stays on the training side.
+The arrays come from scikit-learn's `HistGradientBoostingClassifier` and from the calibrator of
+`CalibratedClassifierCV(ensemble=False)`. The probabilities agree with scikit-learn's to 1e-12.
+scikit-learn is too large for a function, so only training uses it (docs/adr/0006).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from desireline.errors import InvalidModelError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 BLOCK_ROWS = 128
-"""Rows that are walked at once: the arrays of a step then fit a core's cache."""
+"""Rows to evaluate at a time, so that the arrays of a step fit a core's cache."""
 
 _ARRAYS: Mapping[str, type[np.generic]] = {
     "feature": np.int32,
@@ -40,13 +40,15 @@ _ARRAYS: Mapping[str, type[np.generic]] = {
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """All trees' nodes one after the other; a leaf's children are the leaf itself.
+    """The nodes of all trees, one tree after the other. A leaf is its own child.
 
-    Per node: the feature it looks at, the threshold (at or below goes left; infinite where only
-    missing values go right), children as absolute
-    indices, whether a missing value goes left, the leaf's value in log-odds, and how many training
-    rows came by. roots: the first node of each tree. depth: steps that reach every leaf.
-    baseline: log-odds before any tree. features: number of columns.
+    Arrays by node: feature: its column. threshold: values at or below it go left; it is infinite if
+    only missing values go right. left, right: absolute indices of the children. missing_left:
+    whether a missing value goes left. value: of a leaf, in log-odds. cover: the number of training
+    rows that reached the node.
+
+    roots: the first node of each tree. depth: the steps that reach every leaf. baseline: log-odds
+    before the first tree. features: the number of columns.
     """
 
     feature: Ints
@@ -71,9 +73,9 @@ class Trees:
         baseline: float,
         features: int,
     ) -> Trees:
-        """Check dtypes, lengths and every index, so that no file can make it read out of bounds.
+        """Build trees after checking dtypes, lengths and every index.
 
-        Raises InvalidModelError.
+        The checks ensure that no file causes a read out of bounds. Raises InvalidModelError.
         """
         for name, dtype in _ARRAYS.items():
             if name not in arrays:
@@ -90,14 +92,16 @@ class Trees:
         return trees
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by name, as `from_arrays` takes them."""
+        """Return the arrays by name, as `from_arrays` reads them."""
         return {name: getattr(self, name) for name in _ARRAYS}
 
     def margin(self, rows: Floats) -> Floats:
-        """Log-odds of each row (n, features); NaN is a missing value. Bits do not depend on n."""
+        """Return the log-odds of each row: (n,). rows: (n, features); NaN is a missing value.
+
+        The result of a row is bit-identical for every n. Raises ValueError for another shape."""
         rows = np.ascontiguousarray(rows, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.features:
-            raise ValueError(f"expected (n, {self.features}), got {rows.shape}")
+            raise ValueError(f"rows must have the shape (n, {self.features}), not {rows.shape}")
         blocks = range(0, len(rows), BLOCK_ROWS)
         parts = [self._margin(rows[start : start + BLOCK_ROWS]) for start in blocks]
         return np.concatenate(parts) if parts else np.zeros(0)
@@ -111,11 +115,11 @@ class Trees:
         offset = (np.arange(count) * width)[:, None]
         node = np.repeat(roots[None, :], count, axis=0)
         for _ in range(self.depth):
-            place = feature.take(node)
-            place += offset
-            left = flat.take(place) <= self.threshold.take(node)
+            position = feature.take(node)
+            position += offset
+            left = flat.take(position) <= self.threshold.take(node)
             if has_missing:
-                left |= missing.take(place) & self.missing_left.take(node)
+                left |= missing.take(position) & self.missing_left.take(node)
             node *= 2
             node += 1
             node -= left
@@ -124,9 +128,10 @@ class Trees:
         return margin
 
     @cached_property
-    def _walk(self) -> tuple[Places, Places, Places]:
-        """Features, children as pairs (left, right), and roots, in numpy's own index type: other
-        types are converted anew at every step."""
+    def _walk(self) -> tuple[Indices, Indices, Indices]:
+        """Features, children as pairs (left, right), and roots.
+
+        They have numpy's index type, because numpy converts other types at every step."""
         children = np.empty(2 * len(self.left), np.intp)
         children[0::2], children[1::2] = self.left, self.right
         return self.feature.astype(np.intp), children, self.roots.astype(np.intp)
@@ -157,7 +162,7 @@ class Trees:
         finite = all(np.isfinite(a).all() for a in (self.value, self.cover))
         if not finite or np.isnan(self.threshold).any():
             raise InvalidModelError("model_value_not_finite")
-        # Masks, not np.unique: that one imports numpy.ma, ten megabytes for nothing.
+        # np.unique would import numpy.ma, which takes 10 MB of memory.
         reached = np.zeros(len(leaf), dtype=np.bool_)
         reached[self.roots] = True
         for _ in range(self.depth):
@@ -171,10 +176,11 @@ class Trees:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """From a margin to a probability.
+    """Converts margins to probabilities.
 
-    kind 'none': the logistic function. 'sigmoid' (Platt): logistic of -(a*margin + b), one number
-    in each of `a`, `b`. 'isotonic': linear between the points (a, b), constant beyond.
+    kind 'none': the logistic function. 'sigmoid' (Platt, 1999): the logistic function of
+    -(a*margin + b), with one number in each of `a` and `b`. 'isotonic': linear between the points
+    (a, b), and constant outside them.
     """
 
     kind: str
@@ -187,10 +193,12 @@ class Calibration:
         if self.kind != "none" and not (len(self.a) and np.isfinite([*self.a, *self.b]).all()):
             raise InvalidModelError("model_calibration", self.kind)
         if self.kind == "sigmoid" and self.a[0] >= 0:
-            raise InvalidModelError("model_calibration", "a higher margin must be more likely")
+            raise InvalidModelError(
+                "model_calibration", "a must be negative, so that a higher margin is more likely"
+            )
 
     def probability(self, margin: Floats) -> Floats:
-        """Probability of each margin, in the same order."""
+        """Return the probability of each margin, in the same order."""
         if self.kind == "isotonic":
             return np.interp(margin, self.a, self.b)
         if self.kind == "sigmoid":
@@ -199,11 +207,11 @@ class Calibration:
 
     @property
     def slope(self) -> float:
-        """What one unit of margin is worth in log-odds of the probability (1 for isotonic)."""
+        """The change of the probability's log-odds per unit of margin. 1 for isotonic."""
         return float(-self.a[0]) if self.kind == "sigmoid" else 1.0
 
 
 def logistic(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)) without overflow at either end."""
+    """Compute 1 / (1 + exp(-x)) without overflow."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0 / (1.0 + small), small / (1.0 + small))

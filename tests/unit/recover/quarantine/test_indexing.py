@@ -14,8 +14,9 @@ from desireline.contracts import Topic
 from desireline.errors import ConflictError, ThrottledError
 from desireline.events import Stamps
 from desireline.records import Record
+from desireline.recover.quarantine import cases as cases_module
 from desireline.recover.quarantine import index_quarantine
-from desireline.recover.quarantine.cases import Cases, State
+from desireline.recover.quarantine.cases import Cases, Cursor, State
 from desireline.recover.quarantine.index_quarantine import DAY, OTHERS, IndexQuarantine
 from desireline.rows import CasePageRow, CaseRow
 from desireline.rows.quarantine import PAGE
@@ -65,6 +66,34 @@ def test_counts_and_pages_are_exact_however_often_records_come(batches, rng):
     assert [case.arrived for case in found] == sorted((NOW + n for n in distinct), reverse=True)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 100), min_size=1, max_size=60, unique=True),
+    st.integers(1, 20),
+    st.randoms(use_true_random=False),
+)
+def test_pages_of_a_list_hold_every_case_once_newest_first(numbers, limit, rng):
+    """Given cases of several kinds that were indexed in any order, when a caller asks page by page,
+    then it gets each case once, newest first."""
+    store = MemoryStore()
+    rng.shuffle(numbers)
+    listed, after = [], None
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (index_quarantine, cases_module):
+            patch.setattr(module, "PAGE", 4)
+        for n in numbers:
+            indexed(store, quarantined(n, reason=f"r{n % 2}"))
+
+        while page := Cases(store).cases(make_filters(), limit, after):
+            assert len(page) <= limit
+            listed += page
+            after = Cursor.parse(str(Cursor.of(page[-1])))
+
+    assert [case.id for case in listed] == [
+        quarantined(n).id for n in sorted(numbers, reverse=True)
+    ]
+
+
 class Contested(MemoryStore):
     """Now and then somebody else was faster."""
 
@@ -94,13 +123,18 @@ def test_pages_are_filled_one_after_the_other():
     ("name", "value"),
     [
         ("sources", "stripe"),
-        ("stages", "resolve"),
+        ("components", "resolve"),
         ("reasons", "no_identity"),
         ("events", "Signed In"),
     ],
 )
 def test_only_what_is_asked_for_is_listed(name, value):
-    field = {"sources": "source", "stages": "stage", "reasons": "reason", "events": "event_name"}
+    field = {
+        "sources": "source",
+        "components": "component",
+        "reasons": "reason",
+        "events": "event_name",
+    }
     store = MemoryStore()
     indexed(store, quarantined(1), quarantined(2, **{field[name]: value}))
 
@@ -187,7 +221,7 @@ def test_what_is_no_message_is_set_aside_and_what_is_empty_skipped():
 @pytest.mark.parametrize("text", ["x" * 50_000, "not \ufffd text"])
 def test_a_record_that_its_row_cannot_hold_is_left_out(text):
     store = MemoryStore()
-    indexed(store, quarantined(1, stage="resolve", raw=None, record=text))
+    indexed(store, quarantined(1, component="resolve", raw=None, record=text))
     (case,) = Cases(store).cases(make_filters(), 5)
     assert case.record is None
 

@@ -112,11 +112,11 @@ def test_a_raw_body_that_is_gone_is_told():
     assert scene.replay().failing == {"raw_gone": 1}
 
 
-def set_aside(stage: str, topic: Topic, record: str | None, **fields: Any) -> Record:
+def set_aside(component: str, topic: Topic, record: str | None, **fields: Any) -> Record:
     message = Quarantined(
         id=f"{topic}-0-7",
         source=topic,
-        stage=stage,
+        component=component,
         reason="bad_luck",
         record=record,
         at=NOW,
