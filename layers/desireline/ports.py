@@ -57,7 +57,9 @@ class BatchStore(Store, Protocol):
 class Producer(Protocol):
     """Produces records to Kafka. They are durable after `flush` has returned."""
 
-    def produce(self, record: Outgoing) -> None: ...
+    def produce(self, record: Outgoing) -> None:
+        """Add a record to the producer's queue. Raises UnavailableError if the queue is full."""
+        ...
 
     def flush(self, timeout: float) -> None:
         """Wait until all in-sync replicas have all records. timeout: seconds.
@@ -77,7 +79,9 @@ class Workflow(Protocol):
 class Queue(Protocol):
     """The queue of a channel."""
 
-    def put(self, body: str) -> None: ...
+    def put(self, body: str) -> None:
+        """Put a message into the queue. Raises RetryableError, TerminalError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +185,15 @@ class Secrets(Protocol):
     """Secrets with their current and previous values, which are both valid during a rotation."""
 
     def current(self, name: str) -> Sequence[bytes]:
-        """Return the valid values of a secret, newest first."""
+        """Return the valid values of a secret, newest first.
+
+        Raises RetryableError, and TerminalError for an unknown secret."""
         ...
 
     def refresh(self, name: str) -> bool:
-        """Read a secret again, at most once a minute. Returns whether it was read."""
+        """Read a secret again, at most once a minute. Returns whether it was read.
+
+        Raises as `current` does."""
         ...
 
 
@@ -218,4 +226,6 @@ class Switches(Protocol):
 class Metrics(Protocol):
     """Counters. Dimensions never contain personal data."""
 
-    def count(self, name: str, value: int = 1, **dimensions: str) -> None: ...
+    def count(self, name: str, value: int = 1, **dimensions: str) -> None:
+        """Add a value to a counter."""
+        ...

@@ -163,13 +163,13 @@ class StartInterventions:
         absorbed the subject of that decision. Raises ConflictError if another environment has
         enrolled the trigger since the enrolment was read. It may fail before it starts the
         execution, so the caller must read the enrolment again."""
-        where = [
+        refs = [
             DecisionRow.ref_to(subject, entry.enrolment, "-", "-", "start") for subject in subjects
         ]
-        made = self._store.get_all(where).values()
-        if any(row.outcome is Outcome.ENROLLED for row in made):
-            raise ConflictError("enrolled meanwhile")
-        return bool(made)
+        decisions = self._store.get_all(refs).values()
+        if any(row.outcome is Outcome.ENROLLED for row in decisions):
+            raise ConflictError("another environment has enrolled the trigger")
+        return bool(decisions)
 
     def _refuse(self, entry: Entry, root: SubjectRow, reason: str, **evidence: object) -> bool:
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, reason)
@@ -183,11 +183,11 @@ class StartInterventions:
         Its key differs from that of a decision, so the original trigger can still be decided."""
         root, passed = trace_subject(self._store, entry.subject)
         row = self._decision(entry, root, Outcome.NOT_ENROLLED, "replay").but(step="replay")
-        where = [
+        refs = [
             DecisionRow.ref_to(subject, entry.enrolment, "replay", "-", "start")
             for subject in dict.fromkeys((*passed, *root.absorbed))
         ]
-        if not self._store.get_all(where):
+        if not self._store.get_all(refs):
             self._store.write(Check(root), Put(row))
         self._metrics.count("not_enrolled", playbook=entry.playbook.name, reason="replay")
 

@@ -137,6 +137,7 @@ class Link:
         ]
 
     def _alias_row(self, alias: Alias) -> AliasRow:
+        """Return the alias's row, or a new one that makes the alias its own root."""
         stored = self._store.get(AliasRow.ref_to(alias.type, alias.fragment))
         return stored or AliasRow(type=alias.type, fragment=alias.fragment, root=alias.fragment)
 

@@ -134,11 +134,13 @@ def _total(state: JourneyState, names: Iterable[str]) -> int:
 
 
 def _count(*names: str) -> FeatureFunction:
+    """Return a feature: the number of these events."""
     plain = _plain(*names)
     return lambda state, _now: float(_total(state, plain))
 
 
 def _per_day(*names: str) -> FeatureFunction:
+    """Return a feature: the number of these events per day of the trial, which has at least one."""
     plain = _plain(*names)
 
     def rate(state: JourneyState, now: int) -> float:
@@ -148,6 +150,7 @@ def _per_day(*names: str) -> FeatureFunction:
 
 
 def _used(state: JourneyState, days: Iterable[int]) -> int:
+    """Count the events of USAGE on these days."""
     return sum(state.days.get(day, {}).get(name, 0) for day in days for name in USAGE)
 
 
@@ -178,6 +181,7 @@ def _breadth(state: JourneyState, _now: int) -> float:
 
 
 def _usage_trend(state: JourneyState, now: int) -> float:
+    """Compare the usage of the last TREND_DAYS with that of the days before: -1 to 1."""
     if trial_age(state, now) < TREND_DAYS * DAY:
         return MISSING
     today = now // DAY

@@ -124,6 +124,7 @@ def show_event(event: Annotated[str, typer.Argument(metavar="EVENT")], plan: Fol
 
 
 def _checked(plan: Path, against: str | None) -> Report:
+    """Check the plan. Ends the command with 2 if there is no plan to check or to compare with."""
     if not (plan / "plan.yaml").is_file():
         raise fail(f"{plan} has no plan.yaml: name its folder with --plan", 2)
     try:

@@ -165,6 +165,7 @@ def _chunk_results(
 
 @contextmanager
 def _killed_as_unavailable() -> Iterator[None]:
+    """Raise UnavailableError if a worker process is killed, so that the import can be resumed."""
     try:
         yield
     except BrokenProcessPool as error:

@@ -164,10 +164,10 @@ class Redrive:
         return sending
 
     def record(self, sending: Sending, outcome: dict[str, int]) -> None:
-        """Store the order of a run and its counts by outcome."""
-        run = sending.order
-        note = {"id": run.id, "who": run.requested_by, "why": run.why, "began": sending.began}
-        self._bucket.note(f"{RUNS}{run.id}.json", orjson.dumps({**note, "outcome": outcome}))
+        """Store who requested a run, the reason, and the counts of its outcomes."""
+        order = sending.order
+        note = {"id": order.id, "who": order.requested_by, "why": order.why, "began": sending.began}
+        self._bucket.note(f"{RUNS}{order.id}.json", orjson.dumps({**note, "outcome": outcome}))
 
     def _selected(
         self, selection: Selection, survey: Survey, report: Report

@@ -154,6 +154,7 @@ class Trees:
         self._check_shape(np.arange(nodes, dtype=np.int32))
 
     def _check_shape(self, own: Ints) -> None:
+        """Check leaves, order of children, values and depth. own: the index of each node."""
         leaf = self.is_leaf
         if not ((self.left == own) == leaf).all() or not ((self.right == own) == leaf).all():
             raise InvalidModelError("model_leaves_inconsistent")
