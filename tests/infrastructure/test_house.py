@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("functions", "layers", "infra", "operate", "local")
 CHANNELS = ROOT / "layers" / "desireline" / "intervene" / "channels"
+BANNED_NAMES = frozenset(
+    {
+        *("told", "said", "asked", "found", "given", "wanted", "taken", "gone", "seen", "meant"),
+        *("known", "kept", "reported", "shown", "place", "places", "placed", "aside", "apart"),
+        *("again", "who", "whom", "what", "thing", "words"),
+    }
+)
+"""Names that say nothing without their context. Local variables may have them."""
 
 
 def sources() -> list[Path]:
@@ -121,3 +131,71 @@ def test_the_local_cloud_stays_small() -> None:
     paths = sorted((ROOT / "local").rglob("*.py"))
     lines = sum(len(path.read_text().splitlines()) for path in paths)
     assert 0 < lines <= 6_700
+
+
+def defined_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield the names of functions, classes, parameters and class fields, each with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, node.lineno
+            arguments = node.args
+            parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+            parameters += [arg for arg in (arguments.vararg, arguments.kwarg) if arg is not None]
+            yield from ((parameter.arg, parameter.lineno) for parameter in parameters)
+        elif isinstance(node, ast.ClassDef):
+            yield node.name, node.lineno
+            yield from class_fields(node)
+
+
+def class_fields(node: ast.ClassDef) -> Iterator[tuple[str, int]]:
+    """Yield the names that a class body assigns or annotates, each with its line."""
+    for statement in node.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        yield from (
+            (target.id, target.lineno) for target in targets if isinstance(target, ast.Name)
+        )
+
+
+def banned_names(source: str) -> list[tuple[str, int]]:
+    """List the banned names that a source defines. An underscore at either end is ignored."""
+    return [
+        (name, line)
+        for name, line in defined_names(ast.parse(source))
+        if name.strip("_").lower() in BANNED_NAMES
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def told(): ...",
+        "async def _told(): ...",
+        "def tell(place): ...",
+        "def tell(*, places=1): ...",
+        "def tell(*what): ...",
+        "def tell(**words): ...",
+        "class Known: ...",
+        "class Fact:\n    known: bool",
+        "class Fact:\n    kept = True",
+        "class Fact:\n    def tell(self, who_): ...",
+    ],
+)
+def test_a_banned_name_is_noticed(source: str) -> None:
+    assert len(banned_names(source)) == 1
+
+
+def test_local_variables_may_have_any_name() -> None:
+    assert banned_names("def read(ref):\n    found = ref\n    return found") == []
+
+
+def test_no_name_needs_its_context() -> None:
+    tracked = subprocess.check_output(["git", "ls-files", "*.py"], cwd=ROOT, text=True)
+    hits = [
+        f"{path}:{line} {name}"
+        for path in tracked.splitlines()
+        if not path.startswith("tests/") and (ROOT / path).exists()
+        for name, line in banned_names((ROOT / path).read_text())
+    ]
+    assert hits == []
