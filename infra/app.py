@@ -27,8 +27,8 @@ from infra.stacks.archive import ArchiveStack
 from infra.stacks.intervene import InterveneStack
 from infra.stacks.network import NetworkStack
 from infra.stacks.receive import ReceiveStack
-from infra.stacks.receive_sources import SourcesStack
-from infra.stacks.recover import QuarantineStack
+from infra.stacks.receive_sources import ReceiveSourcesStack
+from infra.stacks.recover import RecoverStack
 from infra.stacks.resolve import ResolveStack
 from infra.stacks.score import ScoreStack
 from infra.stacks.streaming import StreamingStack
@@ -78,11 +78,11 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
         # Deploy receive after the consumers of its events.
         ReceiveStack(app, deployment=deployment),
         *(
-            [SourcesStack(app, deployment=deployment)]
+            [ReceiveSourcesStack(app, deployment=deployment)]
             if deployment.settings.sources.functions
             else []
         ),
-        QuarantineStack(app, deployment=deployment),
+        RecoverStack(app, deployment=deployment),
         WatchStack(app, deployment=deployment),
     ]
     for earlier, later in zip(stacks, stacks[1:], strict=False):

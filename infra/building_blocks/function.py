@@ -37,7 +37,7 @@ class PythonFunction(Construct):
     layers: in addition to base and desireline. environment: the variables of its settings.
     produces: the topics that it writes; such a function is in the VPC, gets the brokers' addresses,
     and may write only these topics.
-    driven: whether it reads journey time, which the local cloud drives.
+    reads_journey_time: whether it reads journey time, which the local cloud drives.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PythonFunction(Construct):
         environment: Mapping[str, str],
         layers: Iterable[Layer] = (),
         produces: Iterable[Topic] = (),
-        driven: bool = False,
+        reads_journey_time: bool = False,
     ) -> None:
         super().__init__(stack, "".join(part.title() for part in function.split("_")))
         self._stack = stack
@@ -60,7 +60,11 @@ class PythonFunction(Construct):
         variables = {
             **environment,
             **(kafka_access.environment(stack) if topics else {}),
-            **({"CLOCK_URL": stack.learn("clock", "url")} if driven and self._local else {}),
+            **(
+                {"CLOCK_URL": stack.learn("clock", "url")}
+                if reads_journey_time and self._local
+                else {}
+            ),
         }
         self.lambda_function = self._function(description, variables, layers)
         if topics:

@@ -100,7 +100,7 @@ class InterveneStack(DeploymentStack):
                 "STATE_MACHINE_ARN": machine_arn(self),
                 "HOLDOUT_PERCENT": str(self.deployment.settings.holdout_percent),
             },
-            driven=True,
+            reads_journey_time=True,
         )
         function.allow(
             # The holdout is assigned once and stored with the subject.
@@ -128,7 +128,7 @@ class InterveneStack(DeploymentStack):
                 "SWITCHES_PARAMETER": self.switches.parameter_name,
                 "HOLDOUT_PERCENT": str(self.deployment.settings.holdout_percent),
             },
-            driven=True,
+            reads_journey_time=True,
         )
         function.allow(
             *use_rows(self, Do.GET, Do.BATCH_GET, rows=rows_of(Table.IDENTITY)),
@@ -153,7 +153,7 @@ class InterveneStack(DeploymentStack):
                     {name: topic.topic_arn for name, topic in self.topics.items()}
                 ),
             },
-            driven=True,
+            reads_journey_time=True,
         )
         function.allow(
             *use_rows(self, Do.GET, Do.PUT, Do.CHECK, rows=[DecisionRow, EnrolmentRow, ClaimRow]),

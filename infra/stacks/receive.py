@@ -108,7 +108,7 @@ class ReceiveStack(DeploymentStack):
                 **table_environment(self, Table.IDENTITY, Table.ADMISSION),
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
-            driven=True,
+            reads_journey_time=True,
         )
         function.allow(
             iam.PolicyStatement(

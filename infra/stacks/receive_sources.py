@@ -28,11 +28,11 @@ KEY_STAGE = "receive"
 """The stage whose key encrypts the senders' secrets."""
 
 
-class SourcesStack(DeploymentStack):
+class ReceiveSourcesStack(DeploymentStack):
     """The company's topics -> receive_topic -> Kafka; Mixpanel -> pull_exports -> our webhook."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
-        super().__init__(scope, "sources", deployment=deployment)
+        super().__init__(scope, "receive_sources", deployment=deployment)
         sources = deployment.settings.sources
         if sources.topics:
             self._receive_topics()
@@ -52,7 +52,7 @@ class SourcesStack(DeploymentStack):
                 **table_environment(self, Table.ADMISSION),
             },
             produces=[Topic.WEBHOOKS_RAW, Topic.EVENTS_RECEIVED, Topic.EVENTS_QUARANTINED],
-            driven=True,
+            reads_journey_time=True,
         )
         function.allow(
             *self._read_secrets(self.learn("secrets", "identity")),

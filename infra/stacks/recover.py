@@ -43,11 +43,11 @@ CASES = (CaseRow, CaseGroupRow, CasePageRow)
 """The rows of cases. publish_changes alone reads what was set aside."""
 
 
-class QuarantineStack(DeploymentStack):
+class RecoverStack(DeploymentStack):
     """events.quarantined -> index_quarantine -> quarantine; the API -> serve_quarantine."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
-        super().__init__(scope, "quarantine", deployment=deployment)
+        super().__init__(scope, "recover", deployment=deployment)
         self.index = self._index()
         self.serve = self._serve()
         self.api = self._api()

@@ -29,7 +29,7 @@ class ResolveStack(DeploymentStack):
                 **table_environment(self, Table.IDENTITY, Table.STATES),
             },
             produces=[Topic.EVENTS_RESOLVED, Topic.EVENTS_QUARANTINED],
-            driven=True,
+            reads_journey_time=True,
         )
         self.function.allow(
             *use_rows(self, Do.BATCH_GET, Do.PUT, Do.CHECK, rows=rows_of(Table.IDENTITY)),

@@ -53,7 +53,7 @@ def test_no_log_tells_a_path_or_an_address(dev: Assembly) -> None:
 
 
 def test_quarantine_is_served_to_whom_iam_lets_in_and_to_nobody_else(dev: Assembly) -> None:
-    routes = dev.of_type("AWS::ApiGatewayV2::Route", stack="quarantine")
+    routes = dev.of_type("AWS::ApiGatewayV2::Route", stack="recover")
     assert {route.properties["RouteKey"] for route in routes} == {
         "GET /quarantine",
         "GET /quarantine/{id}",
@@ -61,8 +61,8 @@ def test_quarantine_is_served_to_whom_iam_lets_in_and_to_nobody_else(dev: Assemb
         "POST /quarantine/replay",
     }
     assert {route.properties["AuthorizationType"] for route in routes} == {"AWS_IAM"}
-    (integration,) = dev.of_type("AWS::ApiGatewayV2::Integration", stack="quarantine")
+    (integration,) = dev.of_type("AWS::ApiGatewayV2::Integration", stack="recover")
     function = dev.functions()["serve_quarantine"]
     assert integration.properties["IntegrationUri"] == f"<{function.name}.Arn>"
-    (stage,) = dev.of_type("AWS::ApiGatewayV2::Stage", stack="quarantine")
+    (stage,) = dev.of_type("AWS::ApiGatewayV2::Stage", stack="recover")
     assert stage.properties["DefaultRouteSettings"]["ThrottlingRateLimit"] == 5

@@ -71,7 +71,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 def test_without_sources_there_is_neither_function_nor_mapping(bare: Assembly) -> None:
-    assert "sources" not in bare.templates
+    assert "receive-sources" not in bare.templates
     assert set(bare.functions()) == set(Function) - {Function.RECEIVE_TOPIC, Function.PULL_EXPORTS}
     assert not bare.of_type("AWS::Events::Rule")
     written = json.dumps([*bare.templates.values()])
@@ -182,7 +182,9 @@ def test_the_puller_reads_two_secrets_and_reaches_no_topic(dev: Assembly) -> Non
         if "secretsmanager:GetSecretValue" in statement.actions
         for resource in statement.resources
     }
-    [account] = [r for r in dev.of_type("AWS::SecretsManager::Secret") if r.stack == "sources"]
+    [account] = [
+        r for r in dev.of_type("AWS::SecretsManager::Secret") if r.stack == "receive-sources"
+    ]
     assert account.properties["Name"] == "desireline-dev/mixpanel_service_account"
     signing = "ssm:/desireline/desireline-dev/secrets/mixpanel_export"
     assert read == {signing, f"<{account.name}>"}

@@ -14,8 +14,8 @@ from tests.infrastructure.assembly import Assembly
 from tests.infrastructure.conftest import SOURCES, synthesise
 
 STAGES = {
-    "tables", "archive", "resolve", "score", "intervene", "announce", "receive", "sources",
-    "quarantine", "watch",
+    "tables", "archive", "resolve", "score", "intervene", "announce", "receive",
+    "receive-sources", "recover", "watch",
 }  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_stacks_hold_no_exports_that_would_lock_them(dev: Assembly) -> None:
 def test_a_parameter_is_written_before_it_is_read(dev: Assembly) -> None:
     order = [
         "network", "streaming", "tables", "archive", "resolve", "score", "intervene", "announce",
-        "receive", "sources", "quarantine", "watch",
+        "receive", "receive-sources", "recover", "watch",
     ]  # fmt: skip
     written: set[str] = set()
     for stack in order:
@@ -119,9 +119,9 @@ def test_the_manifest_deploys_the_stacks_in_that_order(dev: Assembly) -> None:
     assert "desireline-dev-tables" in needs["archive"]
     assert "desireline-dev-announce" in needs["receive"]
     assert "desireline-dev-archive" in needs["resolve"]
-    assert "desireline-dev-receive" in needs["sources"]
-    assert "desireline-dev-sources" in needs["quarantine"]
-    assert "desireline-dev-quarantine" in needs["watch"]
+    assert "desireline-dev-receive" in needs["receive-sources"]
+    assert "desireline-dev-receive-sources" in needs["recover"]
+    assert "desireline-dev-recover" in needs["watch"]
 
 
 def test_a_deployment_may_have_another_name(synthesised: Callable[..., Assembly]) -> None:

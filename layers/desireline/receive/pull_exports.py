@@ -124,7 +124,9 @@ class PullExport:
                 return
             row = self._pull(day, today, row, run)
             run.days += 1
-        self._write(row, through=today.isoformat(), since=row.sweep, sweep=None, day=None, taken=())
+        self._write(
+            row, through=today.isoformat(), since=row.sweep, sweep=None, day=None, posted=()
+        )
 
     def _current_sweep(self) -> PullRow:
         """Return the row of the current sweep, or begin a sweep."""
@@ -136,7 +138,7 @@ class PullExport:
         first = plan.first_day
         if row.settled:
             first = max(first, date.fromisoformat(row.settled) + timedelta(days=1))
-        return self._write(row, sweep=self._wall.now(), day=first.isoformat(), taken=())
+        return self._write(row, sweep=self._wall.now(), day=first.isoformat(), posted=())
 
     def _pull(self, day: date, today: date, row: PullRow, run: _Run) -> PullRow:
         """Pull one day. Return the written row, whose cursor is at the next day."""
@@ -144,7 +146,7 @@ class PullExport:
         pulled_before = day.isoformat() <= row.through and not settling
         lines = self._exports.lines(day)
         fresh = _processed_since(row.since - OVERLAP_MS, lines, run) if pulled_before else lines
-        posted, number = set(row.taken), 0
+        posted, number = set(row.posted), 0
         try:
             for number, chunk in enumerate(_chunks(fresh), 1):
                 digest = hashlib.blake2b(chunk, digest_size=8).hexdigest()
@@ -158,7 +160,7 @@ class PullExport:
             raise
         following = (day + timedelta(days=1)).isoformat()
         settled = day.isoformat() if settling else row.settled
-        return self._write(row, day=following, settled=settled, taken=())
+        return self._write(row, day=following, settled=settled, posted=())
 
     def _post(self, chunk: bytes, run: _Run) -> None:
         if run.remaining() < LEAST_SECONDS:
@@ -168,7 +170,7 @@ class PullExport:
 
     def _remember(self, row: PullRow, posted: set[str]) -> PullRow:
         """Write the digests of the day's posted chunks, if they changed."""
-        return row if posted == set(row.taken) else self._write(row, taken=tuple(sorted(posted)))
+        return row if posted == set(row.posted) else self._write(row, posted=tuple(sorted(posted)))
 
     def _write(self, row: PullRow, **changes: object) -> PullRow:
         """Write the row with changes. Raises ConflictError if another run moved the cursor."""

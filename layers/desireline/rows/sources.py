@@ -13,8 +13,8 @@ class PullRow(Row):
 
     settled: the last day that needs not be pulled again. through: the last day of the latest
     complete sweep, which began at since (wall time, 0: there was none). sweep: when the sweep that
-    is not yet complete began, and day: where it goes on; None between sweeps. taken: digests of the
-    chunks of that day that are durable.
+    is not yet complete began, and day: where it goes on; None between sweeps. posted: digests of
+    the chunks of that day that are durable.
     """
 
     table: ClassVar[Table] = Table.SOURCES
@@ -26,7 +26,7 @@ class PullRow(Row):
     since: int = 0
     sweep: int | None = None
     day: str | None = None
-    taken: tuple[str, ...] = ()
+    posted: tuple[str, ...] = ()
 
     @property
     def pk(self) -> str:

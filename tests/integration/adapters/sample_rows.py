@@ -231,7 +231,7 @@ def full(name: str) -> list[Row]:
             since=2**42,
             sweep=1,
             day="2026-01-02",
-            taken=("a", "b"),
+            posted=("a", "b"),
         ),
     ]
 

@@ -128,7 +128,7 @@ def test_a_broken_day_is_taken_again_from_there(
     assert scene.run() == ""
     assert scene.asked[0] == date(2026, 1, 2)
     assert scene.posted == ["a", "b", "c", "d", "e", "f"]
-    assert scene.row.taken == ()
+    assert scene.row.posted == ()
 
 
 def test_another_order_of_a_day_only_repeats(scene: Scene, small_chunks: None) -> None:
@@ -195,7 +195,7 @@ def test_of_two_runs_at_once_one_gives_way(scene: Scene) -> None:
 
     def overtaken(day: date) -> Iterator[bytes]:
         if day == date(2026, 1, 3):
-            scene.store.write(Put(scene.row.but(taken=("by another",))))
+            scene.store.write(Put(scene.row.but(posted=("by another",))))
         return original(day)
 
     scene.lines = overtaken  # type: ignore[method-assign]
