@@ -135,7 +135,7 @@ _ASKED_WRONGLY: Mapping[str, Any] = {
     "version": "2.0",
     "routeKey": "GET /quarantine",
     "rawPath": "/quarantine",
-    "queryStringParameters": {"limit": "0"},
+    "rawQueryString": "limit=0",
     "headers": {},
     "requestContext": {"http": {"method": "GET", "path": "/quarantine"}, "stage": "$default"},
 }

@@ -21,7 +21,15 @@ import psutil
 
 from desireline.contracts import TOPICS, Function, Table, parameter, table_name
 from desireline_local.assembly import cloud_assembly
-from desireline_local.aws.cloud import ACCOUNT, IDLE_SECONDS, REGION, Control, LocalAws, client
+from desireline_local.aws.cloud import (
+    ACCOUNT,
+    IDLE_SECONDS,
+    REGION,
+    Control,
+    LocalAws,
+    client,
+    credentials,
+)
 from desireline_local.deploy import Deployer
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics, free_port
 from desireline_local.poller.status import PollerStatus
@@ -91,10 +99,12 @@ class Addresses:
             name=self.deployment,
             bootstrap=self.kafka,
             auth="plaintext",
-            region="",
+            region=REGION,
             client=lambda service, **_: self.client(service),
             clock=self.clock(),
             connect=self.connect,
+            credentials=credentials,
+            quarantine=self.quarantine,
         )
 
     def connect(self) -> Any:

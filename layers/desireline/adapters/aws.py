@@ -86,6 +86,11 @@ def client(service: str, **waits: Any) -> Any:
     return _session().client(service, config=config(**waits))
 
 
+def credentials() -> Any:
+    """Return the session's credentials, which refresh themselves; None without any."""
+    return _session().get_credentials()
+
+
 def error_of(error: ClientError | BotoCoreError) -> Exception:
     """Translate an error of AWS.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote
 
 import orjson
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -13,6 +14,28 @@ from desireline.receive.request import Answer, WebhookRequest
 
 DIRECT = "direct"
 """The sender of the routes /v1/{call}: the company's own sites and servers."""
+
+
+class ApiRequest(NamedTuple):
+    """A request to an API of our own. query: the values of each parameter, in their order."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    body: str
+
+
+def api_request(event: Mapping[str, Any]) -> ApiRequest:
+    """Return the request in an event."""
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        body = base64.b64decode(body).decode(errors="replace")
+    return ApiRequest(
+        method=event["requestContext"]["http"]["method"],
+        path=unquote(event["rawPath"]),
+        query=parse_qs(event.get("rawQueryString", ""), keep_blank_values=True),
+        body=body,
+    )
 
 
 def webhook_request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest:

@@ -214,6 +214,11 @@ def client(endpoint: str, service: str, **settings: Any) -> Any:
     return made
 
 
+def credentials() -> Any:
+    """Return the credentials of the local AWS, which lets in every caller."""
+    return _session().get_credentials()
+
+
 _session_lock = threading.Lock()
 
 

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from heapq import nlargest
+from typing import NamedTuple
 
 from desireline.errors import ConflictError
 from desireline.ports import Store
 from desireline.recover.quarantine.index_quarantine import ATTEMPTS, DAY, KEPT_SECONDS
 from desireline.rows import CaseGroupRow, CasePageRow, CaseRow, Put
 from desireline.rows.quarantine import PAGE, Group
+
+DISORDER = 60_000
+"""Milliseconds by which arrivals may differ from the order in which a group's pages list them.
+Requests that end at the same time are indexed in any order; none takes longer than this."""
+
+
+class Position(NamedTuple):
+    """The position of a case in a list, which is newest first. arrived: wall time, epoch ms."""
+
+    arrived: int
+    id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Parse "arrived/id". Raises ValueError."""
+        arrived, slash, case_id = text.partition("/")
+        if not (slash and case_id and arrived.isascii() and arrived.isdigit()):
+            raise ValueError("must be <arrived>/<id>, as `next` of an earlier answer")
+        return cls(int(arrived), case_id)
+
+    def __str__(self) -> str:
+        return f"{self.arrived}/{self.id}"
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The key that sorts a list."""
+        return -self.arrived, self.id
 
 
 class State(StrEnum):
@@ -92,13 +121,17 @@ class Cases:
         selected = (count for count in counts.values() if _has_state(count, filters.state))
         return sorted(selected, key=lambda count: (count.repaired - count.total, count.group))
 
-    def cases(self, filters: Filters, limit: int) -> list[CaseRow]:
-        """List the selected cases, newest first. limit: the most cases to return."""
+    def cases(self, filters: Filters, limit: int, after: Position | None = None) -> list[CaseRow]:
+        """List the selected cases, newest first. limit: the most cases to return.
+
+        after: the position of the last case of the previous part of the list."""
         selected: list[CaseRow] = []
         for day in filters.days:
+            if after and day > after.arrived // DAY:
+                continue
             rows = self._rows(day, filters)
-            of_day = [case for row in rows for case in self._of(row, filters, limit)]
-            selected += sorted(of_day, key=lambda case: (-case.arrived, case.id))
+            of_day = [case for row in rows for case in self._of(row, filters, limit, after)]
+            selected += sorted(of_day, key=lambda case: position_of(case).order)
             if len(selected) >= limit:
                 break
         return selected[:limit]
@@ -145,17 +178,48 @@ class Cases:
         rows = self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day))
         return [row for row in rows if filters.hold_group(row.group)]
 
-    def _of(self, row: CaseGroupRow, filters: Filters, limit: int) -> Iterator[CaseRow]:
-        """Yield the cases of a group, page by page from the newest, until the limit."""
-        count = 0
-        for number in range((row.total - 1) // PAGE, -1, -1):
+    def _of(
+        self, row: CaseGroupRow, filters: Filters, limit: int, after: Position | None
+    ) -> list[CaseRow]:
+        """Return the newest selected cases of a group: all of them, or at least `limit`."""
+        latest = min(filters.until - 1, after.arrived if after else filters.until)
+        selected: list[CaseRow] = []
+        for number in range(self._newest_page(row, latest), -1, -1):
             page = self._store.get(CasePageRow.ref_to(row.day, row.group, number))
-            for case in self.named(page.ids if page else ()):
-                if filters.hold(case):
-                    count += 1
-                    yield case
-            if count >= limit:
-                return
+            cases = self.named(page.ids if page else ())
+            selected += (
+                case
+                for case in cases
+                if filters.hold(case) and (after is None or position_of(case).order > after.order)
+            )
+            oldest = filters.since
+            if len(selected) >= limit:
+                oldest = max(oldest, nlargest(limit, (case.arrived for case in selected))[-1])
+            if cases and max(case.arrived for case in cases) < oldest - DISORDER:
+                break
+        return selected
+
+    def _newest_page(self, row: CaseGroupRow, latest: int) -> int:
+        """Return the number of the newest page that may hold a case of this time or before.
+
+        It bisects, so that the last part of a long list costs as little as the first."""
+        low, high = 0, (row.total - 1) // PAGE
+        if row.last <= latest:
+            return high
+        while low < high:
+            middle = (low + high + 1) // 2
+            page = self._store.get(CasePageRow.ref_to(row.day, row.group, middle))
+            first = self.named(page.ids[:1] if page else ())
+            if first and first[0].arrived > latest + DISORDER:
+                high = middle - 1
+            else:
+                low = middle
+        return low
+
+
+def position_of(case: CaseRow) -> Position:
+    """Return the position of a case in a list."""
+    return Position(case.arrived, case.id)
 
 
 def _has_state(count: CaseCount, state: State | None) -> bool:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline.recover.quarantine.cases import Filters, State
+from desireline.recover.quarantine.cases import Filters, Position, State
 from desireline.recover.quarantine.index_quarantine import DAY
 from desireline.resources import TRACKING_PLAN
 
@@ -23,6 +23,8 @@ SHOWN = 50
 MOST = 500
 """The most cases of one request, which bounds the answer's size and time."""
 DEFAULT_DAYS = 7
+PLAN_FILES = 200
+"""The most files of a corrected plan; Lambda limits their size to 6 MB."""
 
 _SEVERAL = ("source", "component", "reason", "event", "ids")
 _FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
@@ -32,14 +34,27 @@ class InvalidPlanError(ValueError):
     """The corrected plan is not a valid plan; the message says where."""
 
 
+class UnknownCaseError(LookupError):
+    """No case has these ids, which the message lists."""
+
+
 class InvalidRequestError(ValueError):
     """The query or body cannot be read; the message names the field, without its value."""
 
 
+def _position(value: Any) -> Position | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    return Position.parse(value)
+
+
 class QuarantineRequest(BaseModel):
     """A request to the quarantine API. ids: case ids; if empty, the filters select cases. since,
-    until: wall time of the arrival, epoch ms; by default the last seven days. plan: the changed
-    files of the tracking plan, by their path in it."""
+    until: wall time of the arrival, epoch ms; by default the last seven days. after: the position
+    of the last case of an earlier answer. plan: the changed files of the tracking plan, by their
+    path in it. replay: the id of the replay that this request continues."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +67,9 @@ class QuarantineRequest(BaseModel):
     since: int | None = None
     until: int | None = None
     limit: int = Field(default=SHOWN, ge=1, le=MOST)
-    plan: dict[str, str] = Field(default={}, max_length=50)
+    after: Annotated[Position | None, BeforeValidator(_position)] = None
+    plan: dict[str, str] = Field(default={}, max_length=PLAN_FILES)
+    replay: str | None = Field(default=None, pattern=r"^repair-[0-9a-f]{1,40}$")
 
     def filters(self, now: int) -> Filters:
         """Make the filters of the request. now: wall time, epoch ms."""
@@ -68,15 +85,15 @@ class QuarantineRequest(BaseModel):
         )
 
 
-def from_query(parameters: Mapping[str, str] | None) -> QuarantineRequest:
-    """Parse a query's parameters. Commas separate several values of a parameter.
+def from_query(parameters: Mapping[str, Sequence[str]]) -> QuarantineRequest:
+    """Parse a query's parameters, each with its values. Repeat a parameter for several values.
 
     Raises InvalidRequestError."""
+    for name, values in parameters.items():
+        if len(values) > 1 and name not in _SEVERAL:
+            raise InvalidRequestError(f"{name[:100]}: give one value")
     return _request(
-        {
-            name: value.split(",") if name in _SEVERAL else value
-            for name, value in (parameters or {}).items()
-        }
+        {name: values if name in _SEVERAL else values[0] for name, values in parameters.items()}
     )
 
 

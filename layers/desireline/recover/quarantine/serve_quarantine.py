@@ -6,15 +6,24 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from desireline.errors import RetryableError
 from desireline.plan.tracking_plan import TrackingPlan
 from desireline.ports import Clock, KeptBodies, Producer
 from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders.sender import Sender
 from desireline.recover.quarantine import as_json
 from desireline.recover.quarantine.case_details import ShowCase
-from desireline.recover.quarantine.cases import Cases, State
+from desireline.recover.quarantine.cases import Cases, State, position_of
 from desireline.recover.quarantine.repair import Repair
-from desireline.recover.quarantine.request import QuarantineRequest, corrected
+from desireline.recover.quarantine.request import (
+    InvalidPlanError,
+    InvalidRequestError,
+    QuarantineRequest,
+    UnknownCaseError,
+    corrected,
+    from_body,
+    from_query,
+)
 from desireline.rows import CaseRow
 
 
@@ -43,40 +52,81 @@ class ServeQuarantine:
         self._wall = wall
         self._name = name
 
-    def list(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Return the counts by group, and the newest cases."""
-        filters = request.filters(self._wall.now())
-        cases = self._cases.cases(filters, request.limit)
-        return {
-            "groups": [as_json.group(count) for count in self._cases.groups(filters)],
-            "cases": [as_json.case(case) for case in cases],
-        }
+    def __call__(
+        self, method: str, path: str, query: Mapping[str, Sequence[str]], body: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Answer a request. Return the status and the body of the answer.
 
-    def show(self, case_id: str) -> dict[str, Any] | None:
-        """Return the details of a case; None for an unknown id. Raises UnavailableError."""
-        cases = self._cases.named([case_id])
-        if not cases:
-            return None
+        A caller may repeat an interrupted replay, which then continues with the rest."""
+        try:
+            return self._answer(method, path.strip("/").split("/"), query, body)
+        except InvalidRequestError as error:
+            return _refusal(400, "invalid_request", str(error))
+        except InvalidPlanError as error:
+            return _refusal(400, "invalid_plan", str(error)[:500])
+        except UnknownCaseError as error:
+            return _refusal(404, "unknown_case", str(error))
+        except RetryableError as error:
+            return _refusal(503, "unavailable", type(error).__name__)
+
+    def _answer(
+        self, method: str, path: Sequence[str], query: Mapping[str, Sequence[str]], body: str
+    ) -> tuple[int, dict[str, Any]]:
+        match method, path:
+            case "GET", ["quarantine"]:
+                return 200, self.list(from_query(query))
+            case "GET", ["quarantine", case_id]:
+                return 200, self.show(case_id)
+            case "POST", ["quarantine", "preview"]:
+                return 200, self.preview(from_body(body))
+            case "POST", ["quarantine", "replay"]:
+                return 200, self.replay(from_body(body))
+        return _refusal(404, "unknown_route", "docs/quarantine.md lists the routes")
+
+    def list(self, request: QuarantineRequest) -> dict[str, Any]:
+        """Return the newest cases. The first part of a list also has the counts by group."""
+        filters = request.filters(self._wall.now())
+        cases, following = self._part(request)
+        answer = {"cases": [as_json.case(case) for case in cases], "next": following}
+        if request.after:
+            return answer
+        return {"groups": [as_json.group(count) for count in self._cases.groups(filters)], **answer}
+
+    def show(self, case_id: str) -> dict[str, Any]:
+        """Return the details of a case. Raises UnknownCaseError, UnavailableError."""
+        (case,) = self._by_id([case_id])
         show = ShowCase(bodies=self._bodies, senders=self._senders, plan=self._plan)
-        return as_json.details(show(cases[0]))
+        return as_json.details(show(case))
 
     def preview(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Return each case before and after. Raises InvalidPlanError, UnavailableError."""
-        differences = self._repair(request).preview(self._selected(request))
+        """Return each case before and after.
+
+        Raises InvalidPlanError, UnknownCaseError, UnavailableError."""
+        repair = self._repair(request)
+        cases, following = self._selected(request)
+        differences = repair.preview(cases)
         repaired = sum(not difference.after.reason for difference in differences)
         return {
             "repaired": repaired,
             "failing": len(differences) - repaired,
             "cases": [as_json.difference(difference) for difference in differences],
+            "next": following,
         }
 
     def replay(self, request: QuarantineRequest) -> dict[str, Any]:
         """Replay the repaired cases and mark them. Return the replay's id and its counts.
 
-        Raises InvalidPlanError, RetryableError."""
-        name = self._name()
-        answer: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
-        for counts in self._repair(request).replay(self._selected(request), name):
+        Raises InvalidPlanError, UnknownCaseError, RetryableError."""
+        repair = self._repair(request)
+        cases, following = self._selected(request)
+        answer: dict[str, Any] = {
+            "replay": request.replay or self._name(),
+            "replayed": 0,
+            "already": 0,
+            "failing": {},
+            "next": following,
+        }
+        for counts in repair.replay(cases, answer["replay"]):
             answer |= {
                 "replayed": counts.replayed,
                 "already": counts.already,
@@ -84,12 +134,26 @@ class ServeQuarantine:
             }
         return answer
 
-    def _selected(self, request: QuarantineRequest) -> Sequence[CaseRow]:
-        """Return the cases named by id. Without ids, return the open cases of the filters."""
+    def _selected(self, request: QuarantineRequest) -> tuple[Sequence[CaseRow], str | None]:
+        """Return the cases named by id. Without ids, return a part of the open cases of the
+        filters, and the position that it ends at if there are more."""
         if request.ids:
-            return self._cases.named(request.ids)
-        waiting = request.model_copy(update={"state": request.state or State.OPEN})
-        return self._cases.cases(waiting.filters(self._wall.now()), request.limit)
+            return self._by_id(request.ids), None
+        return self._part(request.model_copy(update={"state": request.state or State.OPEN}))
+
+    def _part(self, request: QuarantineRequest) -> tuple[Sequence[CaseRow], str | None]:
+        filters = request.filters(self._wall.now())
+        cases = self._cases.cases(filters, request.limit + 1, request.after)
+        if len(cases) <= request.limit:
+            return cases, None
+        return cases[: request.limit], str(position_of(cases[request.limit - 1]))
+
+    def _by_id(self, ids: Sequence[str]) -> Sequence[CaseRow]:
+        cases = self._cases.named(ids)
+        unknown = sorted(set(ids) - {case.id for case in cases})
+        if unknown:
+            raise UnknownCaseError(", ".join(unknown)[:1_000])
+        return cases
 
     def _repair(self, request: QuarantineRequest) -> Repair:
         deployed = self._mapper(self._plan)
@@ -103,3 +167,7 @@ class ServeQuarantine:
             producer=self._producer,
             wall=self._wall,
         )
+
+
+def _refusal(status: int, reason: str, detail: str) -> tuple[int, dict[str, Any]]:
+    return status, {"reason": reason, "detail": detail}
