@@ -22,7 +22,7 @@ import orjson
 from bench import mature
 from bench.figures import say
 from bench.hot_leads import epoch, in_time
-from bench.load import post_calls
+from bench.load import behind, post_calls
 from desireline.contracts import Table, Topic
 from desireline.rows import EnrolmentRow
 from desireline_learning.simulator.company import Company
@@ -115,7 +115,7 @@ class Before:
 
 
 class CountedRun:
-    """Sends events, and returns what was counted of them with how many were taken."""
+    """Sends events, and returns what was counted of them with how many were accepted."""
 
     def __init__(self, cloud: LocalCloud, http: httpx.Client, world: CloudWorld) -> None:
         self._cloud = cloud
@@ -130,9 +130,9 @@ class CountedRun:
     ) -> tuple[Counted, int]:
         """All that these events cause."""
         before = self._begin()
-        taken = self.send(calls, batch=batch, rate=rate)
+        accepted = self.send(calls, batch=batch, rate=rate)
         self.settle()
-        return self._counted(before), taken
+        return self._counted(before), accepted
 
     def enrolments(self) -> tuple[Counted, int]:
         """Trials that begin now, and everything that their playbooks do until they end."""
@@ -149,7 +149,7 @@ class CountedRun:
         return counted, len(self._enrolled() - known)
 
     def send(self, calls: Sequence[dict[str, Any]], *, batch: int, rate: int) -> int:
-        """At this rate of events; how many were taken."""
+        """At this rate of events; how many were accepted."""
         bodies = [calls[start : start + batch] for start in range(0, len(calls), batch)]
         due = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
@@ -165,7 +165,7 @@ class CountedRun:
         self._world.settle()
         until = time.monotonic() + PATIENCE
         poller = self._cloud.at.polling()
-        while poller.behind():
+        while behind(poller):
             assert time.monotonic() < until, "the archive does not get through"
             time.sleep(0.5)
 
@@ -234,9 +234,9 @@ def _dollars(counted: Counted, times: int) -> float:
     return sum(_bill(counted).values()) / times
 
 
-def _events(name: str, counted: Counted, taken: int) -> Iterator[Row]:
+def _events(name: str, counted: Counted, accepted: int) -> Iterator[Row]:
     whole = f"cost.per_million_events{'' if name == 'ten' else '.one'}"
-    value, target = _dollars(counted, taken) * MILLION, TARGETS[name]
+    value, target = _dollars(counted, accepted) * MILLION, TARGETS[name]
     yield {
         "name": whole,
         "value": value,
@@ -247,12 +247,12 @@ def _events(name: str, counted: Counted, taken: int) -> Iterator[Row]:
     for component, dollars in _bill(counted).items():
         yield {
             "name": f"cost.per_million_events.{name}.{component}",
-            "value": dollars / taken * MILLION,
+            "value": dollars / accepted * MILLION,
             "unit": "$",
         }
 
 
-def _counts(name: str, counted: Counted, taken: int) -> Iterator[Row]:
+def _counts(name: str, counted: Counted, accepted: int) -> Iterator[Row]:
     """What weighs most, for an event."""
     for what, count, unit in (
         ("invocations", sum(counted.invocations.values()), ""),
@@ -264,4 +264,4 @@ def _counts(name: str, counted: Counted, taken: int) -> Iterator[Row]:
         ("write_units", sum(counted.write_units.values()), "units"),
         *((f"write_units.{table}", n, "units") for table, n in counted.write_units.items()),
     ):
-        yield {"name": f"cost.an_event.{name}.{what}", "value": count / taken, "unit": unit}
+        yield {"name": f"cost.an_event.{name}.{what}", "value": count / accepted, "unit": unit}

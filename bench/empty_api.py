@@ -73,13 +73,13 @@ def rate(call: Callable[[httpx.Client], None], seconds: float) -> float:
     end = time.monotonic() + seconds
     counts = [0] * CLIENTS
 
-    def work(place: int) -> None:
+    def work(client: int) -> None:
         with httpx.Client(timeout=30) as http:
             while time.monotonic() < end:
                 call(http)
-                counts[place] += 1
+                counts[client] += 1
 
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(CLIENTS)]
+    threads = [threading.Thread(target=work, args=(client,)) for client in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import orjson
 
+from bench.read_topic import read_topic
 from desireline.contracts import Table, Topic
 from desireline.errors import RetryableError
 from desireline.events import AliasType, CanonicalEvent
@@ -33,7 +34,6 @@ from desireline_local.cloud import LocalCloud
 from desireline_local.demo.ledger import all_rows
 from desireline_local.demo.run import MAILBOX, mail, prepare
 from desireline_local.demo.world import CloudWorld
-from desireline_local.kafka.read_all import read_topic
 from desireline_local.sender_side.signing import sign
 from desireline_operate.compose import Redriving
 
@@ -246,8 +246,8 @@ def _count(
         for row in all_rows(cloud.at, Table.STATES)
         if isinstance(row, StateRow)
     }
-    wanted = {place: fold(EMPTY, group.values()) for place, group in expected.items()}
-    over, under = _differences(states, wanted)
+    expected_states = {key: fold(EMPTY, group.values()) for key, group in expected.items()}
+    over, under = _differences(states, expected_states)
     claims = [r for r in all_rows(cloud.at, Table.INTERVENTIONS) if isinstance(r, ClaimRow)]
     messages = len(mail(cloud.at, _mailbox(cloud)))
     accepted = sum(row.state in (ClaimState.SENT, ClaimState.UNKNOWN) for row in claims)
@@ -255,7 +255,7 @@ def _count(
         events=len(ids),
         lost=under + len(ids) - len({e.event_id for e in events}),
         counted_twice=over,
-        wrong_states=sum(states.get(place) != state for place, state in wanted.items()),
+        wrong_states=sum(states.get(key) != state for key, state in expected_states.items()),
         wrong_persons=_wrong_persons(cloud, events),
         messages=messages,
         messages_twice=max(0, messages - accepted),
@@ -273,13 +273,14 @@ def _received(cloud: LocalCloud) -> list[CanonicalEvent]:
 
 
 def _differences(
-    states: dict[tuple[str, str], JourneyState], wanted: dict[tuple[str, str], JourneyState]
+    states: dict[tuple[str, str], JourneyState],
+    expected_states: dict[tuple[str, str], JourneyState],
 ) -> tuple[int, int]:
     """Events counted beyond, and short of, what they should be."""
     over = under = 0
-    for place in states.keys() | wanted.keys():
-        have = sum(states.get(place, EMPTY).counts.values())
-        want = sum(wanted.get(place, EMPTY).counts.values())
+    for key in states.keys() | expected_states.keys():
+        have = sum(states.get(key, EMPTY).counts.values())
+        want = sum(expected_states.get(key, EMPTY).counts.values())
         over += max(0, have - want)
         under += max(0, want - have)
     return over, under

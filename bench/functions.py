@@ -135,7 +135,7 @@ _ASKED_WRONGLY: Mapping[str, Any] = {
     "version": "2.0",
     "routeKey": "GET /quarantine",
     "rawPath": "/quarantine",
-    "rawQueryString": "limit=0",
+    "queryStringParameters": {"limit": "0"},
     "headers": {},
     "requestContext": {"http": {"method": "GET", "path": "/quarantine"}, "stage": "$default"},
 }

@@ -90,7 +90,7 @@ class Search:
 
     def _runs(self, tried: int, *, seconds: int, copies: int) -> bool:
         found = self._load.run(rate=tried, batch=self._batch, seconds=seconds, copies=copies)
-        say(f"  {self._batch} a webhook, {tried}/s for {seconds} s: {told(found)}")
+        say(f"  {self._batch} a webhook, {tried}/s for {seconds} s: {describe(found)}")
         if not found.held and tried <= self._lowest:
             self._lowest, self.saturates = tried, f"at {tried}/s: {saturation(found)}"
         return found.held
@@ -102,14 +102,14 @@ def _between(low: int, high: float) -> int:
     return round(low * 1.6 if math.isinf(high) else math.sqrt(low * high))
 
 
-def told(found: Loaded) -> str:
-    """A load in a line."""
-    if not found.whole:
+def describe(load: Loaded) -> str:
+    """Describe a load in a line."""
+    if not load.whole:
         return "not held, broken off: too much waits"
-    parts = [f"p99 {found.p99:.1f} s", f"lag at most {max(found.lag, default=0)}"]
-    parts += ["growing"] if found.grows else []
-    parts += [f"senders {found.late:.1f} s late"] if found.late >= 1 else []
-    return f"{'held' if found.held else 'not held'}, {', '.join(parts)}"
+    parts = [f"p99 {load.p99:.1f} s", f"lag at most {max(load.lag, default=0)}"]
+    parts += ["growing"] if load.grows else []
+    parts += [f"senders {load.late:.1f} s late"] if load.late >= 1 else []
+    return f"{'held' if load.held else 'not held'}, {', '.join(parts)}"
 
 
 def saturation(load: Loaded) -> str:

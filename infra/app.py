@@ -1,12 +1,12 @@
-"""The CDK application. Run as `python -m infra.app`, by the CDK command or on its own.
+"""The CDK application. The CDK command runs `python -m infra.app`; you can run it too.
 
     python -m infra.app --context stage=prod
     python -m infra.app --context local=true       # without network and streaming
     python -m infra.app --context example_sources=true   # with a topic and an export as sources
 
-It writes the cloud assembly to `cdk.out` (CDK_OUTDIR) and needs no credentials, no network and no
-Docker. Layers must have been built (`make layers`) and be no older than their sources. With
-`--unbuilt-layers` their sources stand for them: templates to be read and tested, not deployed.
+It writes the cloud assembly to `cdk.out` (CDK_OUTDIR), without credentials, network or Docker.
+Build the layers first (`make layers`); they must not be older than their sources. With
+`--unbuilt-layers` it uses the layers' sources instead: such templates are for reading and tests.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from infra.stacks.tables import TablesStack
 from infra.stacks.watch import WatchStack
 
 
-class AskedWronglyError(Exception):
-    """There is no such stage, or its settings are not as they must be."""
+class InvalidRequestError(Exception):
+    """cdk.json has no such settings, or they are invalid."""
 
 
 def deployment_from(app: cdk.App, *, unbuilt_layers: bool) -> Deployment:
-    """What the context asks for. Raises ValueError if it asks for what there is not."""
+    """Return the deployment that the context names. Raises ValueError for invalid settings."""
     settings = deployment_settings(
         app.node.get_context("stages"), str(app.node.get_context("stage"))
     )
@@ -60,7 +60,7 @@ def deployment_from(app: cdk.App, *, unbuilt_layers: bool) -> Deployment:
 
 
 def compose(app: cdk.App, deployment: Deployment) -> None:
-    """All stacks, in the order in which one needs the other."""
+    """Compose all stacks, each after the stacks that it needs."""
     before: list[DeploymentStack] = []
     if not deployment.local:
         before = [
@@ -75,7 +75,7 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
         ScoreStack(app, deployment=deployment),
         InterveneStack(app, deployment=deployment),
         AnnounceStack(app, deployment=deployment),
-        # Receiving comes last: whoever handles what comes in is there already.
+        # Deploy receive after the consumers of its events.
         ReceiveStack(app, deployment=deployment),
         *(
             [SourcesStack(app, deployment=deployment)]
@@ -86,18 +86,19 @@ def compose(app: cdk.App, deployment: Deployment) -> None:
         WatchStack(app, deployment=deployment),
     ]
     for earlier, later in zip(stacks, stacks[1:], strict=False):
-        # Parameters tie the stacks together, and CloudFormation does not see these ties.
+        # Stacks depend on parameters of others, which CloudFormation does not see.
         later.add_stack_dependency(earlier)
 
 
 def synthesise(overrides: Mapping[str, Any], *, outdir: str, unbuilt_layers: bool = False) -> None:
-    """Write the cloud assembly to `outdir`. Raises AskedWronglyError, NotBuiltError, and what a
-    check of cdk-nag finds."""
+    """Write the cloud assembly to `outdir`.
+
+    Raises InvalidRequestError, NotBuiltError, and an error for each finding of cdk-nag."""
     app = cdk.App(context={**context(), **overrides}, outdir=outdir, analytics_reporting=False)
     try:
         deployment = deployment_from(app, unbuilt_layers=unbuilt_layers)
     except ValueError as error:
-        raise AskedWronglyError(str(error)) from error
+        raise InvalidRequestError(str(error)) from error
     compose(app, deployment)
     if not deployment.local:
         hold_to_rules(app)
@@ -105,12 +106,12 @@ def synthesise(overrides: Mapping[str, Any], *, outdir: str, unbuilt_layers: boo
 
 
 def hold_to_rules(app: cdk.App) -> None:
-    """Let cdk-nag stop a synthesis in which it finds something."""
+    """Let cdk-nag fail a synthesis if it has findings."""
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command, and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.app", description=__doc__)
     parser.add_argument("--context", "-c", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--unbuilt-layers", action="store_true")
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NotBuiltError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except AskedWronglyError as error:
+    except InvalidRequestError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0

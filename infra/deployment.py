@@ -1,4 +1,4 @@
-"""What a stack must know of the deployment that it belongs to, and how things in it are named."""
+"""The deployment of a stack, and the names of its resources."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from infra.settings import DeploymentSettings
 class Deployment:
     """One deployment: its settings and whether it is for the local cloud.
 
-    local: no VPC, plaintext Kafka, host layers, no batching windows, a clock that is driven.
-    unbuilt_layers: let their sources stand for the layers, for templates that are only read.
+    local: no VPC, plaintext Kafka, host layers, no batching windows, a virtual clock.
+    unbuilt_layers: use the layers' sources instead of the built layers, for tests of templates.
     """
 
     settings: DeploymentSettings
@@ -46,11 +46,11 @@ class Deployment:
 
     @property
     def removal(self) -> cdk.RemovalPolicy:
-        """What becomes of data when its stack goes."""
+        """Whether data is retained when its stack is deleted."""
         return cdk.RemovalPolicy.RETAIN if self.settings.retain_data else cdk.RemovalPolicy.DESTROY
 
     def named(self, *parts: str) -> str:
-        """A physical name: 'desireline-dev-receive-webhook'."""
+        """Build a physical name, such as 'desireline-dev-receive-webhook'."""
         return "-".join([self.name, *parts]).replace("_", "-").replace(".", "-")
 
     def parameter(self, *path: str) -> str:
@@ -73,25 +73,24 @@ class Deployment:
         )
 
     def bucket_name(self, purpose: str) -> str:
-        """Bucket names are global, hence the account's number."""
+        """Build a bucket's name, with the account's number because bucket names are global."""
         return f"{self.named(purpose)}-{cdk.Aws.ACCOUNT_ID}"
 
 
 class DeploymentStack(cdk.Stack):
-    """Base of the stacks: one for each stage of the pipeline, tied together by parameters.
+    """Base of the stacks.
 
-    Stacks tell one another ARNs through SSM parameters, resolved at deployment. So `network` and
-    `streaming` can be left out where the local cloud stands in for them, and no stack is locked
-    by another's import of its outputs.
+    Stacks share ARNs through SSM parameters, which CloudFormation resolves at deployment. So the
+    local cloud can replace `network` and `streaming`, and no import of outputs locks a stack.
     """
 
     def __init__(
-        self, scope: Construct, stage: str, *, deployment: Deployment, **kwargs: Any
+        self, scope: Construct, name: str, *, deployment: Deployment, **kwargs: Any
     ) -> None:
         super().__init__(
             scope,
-            deployment.named(stage),
-            stack_name=deployment.named(stage),
+            deployment.named(name),
+            stack_name=deployment.named(name),
             env=cdk.Environment(region=deployment.settings.region),
             analytics_reporting=False,
             **kwargs,
@@ -101,7 +100,7 @@ class DeploymentStack(cdk.Stack):
         cdk.Tags.of(self).add("desireline:deployment", deployment.name)
 
     def publish(self, *path: str, value: str) -> ssm.StringParameter:
-        """Write a parameter for other stacks to read."""
+        """Publish a parameter for other stacks."""
         self._published[path] = value
         name = self.deployment.parameter(*path)
         return ssm.StringParameter(
@@ -109,15 +108,17 @@ class DeploymentStack(cdk.Stack):
         )
 
     def publish_list(self, *path: str, values: list[str]) -> ssm.StringListParameter:
-        """Write a list for other stacks to read."""
+        """Publish a list for other stacks."""
         name = self.deployment.parameter(*path)
         return ssm.StringListParameter(
             self, f"Parameter{_identifier(*path)}", parameter_name=name, string_list_value=values
         )
 
     def learn(self, *path: str) -> str:
-        """What this stack or another one published; the latter as a token that CloudFormation
-        resolves before it makes anything, so that a stack cannot learn its own so."""
+        """Return a parameter that this stack or another one published.
+
+        Another stack's parameter is a token, which CloudFormation resolves before it creates any
+        resource. So a stack cannot read its own parameters this way."""
         if path in self._published:
             return self._published[path]
         return ssm.StringParameter.value_for_string_parameter(
@@ -125,7 +126,7 @@ class DeploymentStack(cdk.Stack):
         )
 
     def learn_list(self, *path: str) -> list[str]:
-        """A list that another stack published, as a token."""
+        """Return a list that another stack published, as a token."""
         return ssm.StringListParameter.value_for_typed_list_parameter(
             self, self.deployment.parameter(*path)
         )

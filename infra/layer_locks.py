@@ -1,7 +1,7 @@
-"""Lock what the layers of third-party packages hold: `python -m infra.layer_locks`.
+"""Lock the packages of the third-party layers: `python -m infra.layer_locks`.
 
-Compiles `layers/runtime/*/requirements.in` to `requirements.txt`, for all platforms at once, with
-hashes, at the versions of uv.lock: what is deployed is what the tests run with.
+It compiles `layers/runtime/*/requirements.in` to `requirements.txt`, for all platforms, with hashes
+and the versions of uv.lock. So the deployed versions are those that the tests run with.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import sys
 from infra.layers import ROOT, Layer, run_uv
 
 IN_LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "python-dateutil", "six", "urllib3")
-"""What the runtime brings along; with it the layers would be twice the size."""
+"""Packages of the Lambda runtime. With them the layers would be twice as large."""
 
 NEVER_IMPORTED = ("click", "pycparser")
-"""Dependencies of command lines that a function does not run (the MSK signer's), and of building
-bindings to C (cffi's)."""
+"""Dependencies that functions never import: of the MSK signer's command, and of cffi's build."""
 
 log = logging.getLogger("infra.layer_locks")
 
@@ -48,7 +47,7 @@ def _locked_names(layer: Layer) -> list[str]:
 
 
 def main() -> int:
-    """Lock all layers; returns the exit code."""
+    """Lock all layers, and return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for layer in (layer for layer in Layer if not layer.is_ours):
         lock(layer)

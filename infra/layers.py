@@ -1,8 +1,8 @@
 """Build the Lambda layers with uv: for arm64, or for the host and the local cloud. No Docker.
 
 `python -m infra.layers --platform arm64|host --out build/layers` writes
-`build/layers/<platform>/<layer>/python`, does nothing for a layer whose inputs have not changed,
-and prints the sizes. What goes into them is locked by `python -m infra.layer_locks`.
+`build/layers/<platform>/<layer>/python` and prints the sizes. It skips layers whose inputs have not
+changed. `python -m infra.layer_locks` locks the third-party packages.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RUNTIME_PYTHON = "3.13"
 
 AWS_PLATFORM = "aarch64-manylinux_2_28"
 _RECIPE = 1
-"""Part of every stamp: raise it when this module would build something else."""
+"""Part of every stamp. Raise it if a change of this module changes the built layers."""
 
 _UNUSED_FOLDERS = frozenset({"tests", "__pycache__", "f2py", "include"})
 _UNUSED_SUFFIXES = frozenset({".a", ".c", ".cpp", ".h", ".pxd", ".pyi", ".pyx"})
@@ -40,21 +40,21 @@ log = logging.getLogger("infra.layers")
 
 
 class Platform(StrEnum):
-    """What a layer is built for: Lambda on Graviton, or this machine and this interpreter."""
+    """The target of a layer: Lambda on Graviton, or this machine and this interpreter."""
 
     ARM64 = "arm64"
     HOST = "host"
 
     @property
     def target(self) -> str:
-        """What tells one build from another: operating system, processor, Python."""
+        """The identity of a build: operating system, processor, Python."""
         if self is Platform.ARM64:
             return f"{AWS_PLATFORM}-{RUNTIME_PYTHON}"
         return f"{sys.platform}-{host.machine()}-{sys.implementation.cache_tag}"
 
     @property
     def uv_options(self) -> list[str]:
-        """How uv is told to resolve wheels for this target."""
+        """The options with which uv resolves wheels for this target."""
         if self is Platform.ARM64:
             return ["--python-platform", AWS_PLATFORM, "--python-version", RUNTIME_PYTHON]
         return ["--python", sys.executable]
@@ -77,7 +77,7 @@ class Layer(StrEnum):
 
     @property
     def source(self) -> Path:
-        """The package that is copied, or the folder with the lock file that is installed."""
+        """The package to copy, or the folder with the lock file to install."""
         match self:
             case Layer.DESIRELINE:
                 return ROOT / "layers/desireline"
@@ -91,12 +91,12 @@ class Layer(StrEnum):
         return self in {Layer.DESIRELINE, Layer.MODELS}
 
     def folder(self, platform: Platform, out: Path = OUT) -> Path:
-        """Where the built layer lies; its `python` folder ends up on the import path."""
+        """Return the folder of the built layer. Its `python` folder will be on the import path."""
         return out / platform.value / self.value
 
 
 class NotBuiltError(Exception):
-    """A layer is missing, or older than what it is built from."""
+    """A layer is missing, or older than its sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class Built:
 
 
 def stamp(layer: Layer, platform: Platform) -> str:
-    """A hash of all that goes into the layer, as 64 hexadecimal digits."""
+    """Return a hash of the layer's inputs, 64 hexadecimal digits."""
     digest = hashlib.sha256(f"{_RECIPE} {platform.target}".encode())
     for path in _inputs(layer):
         digest.update(str(path.relative_to(layer.source)).encode() + b"\0")
@@ -119,9 +119,9 @@ def stamp(layer: Layer, platform: Platform) -> str:
 
 
 def fingerprint(layer: Layer, platform: Platform, out: Path = OUT) -> str:
-    """A hash of what lies on disk. Raises NotBuiltError if that is nothing, or stale.
+    """Return a hash of the built layer. Raises NotBuiltError if it is missing or stale.
 
-    Other than the stamp it tells layers with byte code from those built without an interpreter.
+    Unlike the stamp, it differs between layers with and without byte code.
     """
     folder = layer.folder(platform, out)
     if _recorded(folder) != stamp(layer, platform):
@@ -135,8 +135,8 @@ def fingerprint(layer: Layer, platform: Platform, out: Path = OUT) -> str:
 def build(
     platform: Platform, out: Path = OUT, layers: Iterable[Layer] = tuple(Layer)
 ) -> list[Built]:
-    """Build the layers that are not current. Two processes that build into one folder wait for each
-    other. Raises CalledProcessError if uv fails; uv has printed why."""
+    """Build the layers that are not current. Processes that build into one folder wait for each
+    other. Raises CalledProcessError if uv fails, after uv has printed the reason."""
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / "lock"):
         return _build(platform, out, layers)
@@ -146,20 +146,20 @@ def _build(platform: Platform, out: Path, layers: Iterable[Layer]) -> list[Built
     results = []
     for layer in layers:
         folder = layer.folder(platform, out)
-        wanted = stamp(layer, platform)
-        rebuild = _recorded(folder) != wanted
+        digest = stamp(layer, platform)
+        rebuild = _recorded(folder) != digest
         if rebuild:
-            _build_one(layer, platform, folder, wanted)
+            _build_one(layer, platform, folder, digest)
         results.append(Built(layer=layer, folder=folder, size=size(folder), rebuilt=rebuild))
     return results
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files below the folder, as they count against Lambda's limit."""
+    """Return the bytes of all files below the folder, which count against Lambda's limit."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _build_one(layer: Layer, platform: Platform, folder: Path, wanted: str) -> None:
+def _build_one(layer: Layer, platform: Platform, folder: Path, digest: str) -> None:
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     target = fresh / "python"
@@ -172,12 +172,12 @@ def _build_one(layer: Layer, platform: Platform, folder: Path, wanted: str) -> N
     compiled = _compile(target, platform)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
-    _stamp_file(folder).write_text(f"{wanted} {'compiled' if compiled else 'source'}\n")
+    _stamp_file(folder).write_text(f"{digest} {'compiled' if compiled else 'source'}\n")
 
 
 def _copy_package(source: Path, target: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-    # Follows links: in the repository `resources` points to the folders at its top.
+    # copytree follows links: `resources` links to folders at the top of the repository.
     shutil.copytree(source, target / source.name, ignore=ignored)
 
 
@@ -203,10 +203,12 @@ def _prune(target: Path) -> None:
 
 
 def _compile(target: Path, platform: Platform) -> bool:
-    """Byte code that is never checked against its source: a layer is read-only."""
+    """Write byte code that Python never checks against its source, because layers are read-only."""
     compiler = platform.compiler
     if compiler is None:
-        log.warning("no Python %s here: %s gets no byte code", RUNTIME_PYTHON, target.parent.name)
+        log.warning(
+            "no Python %s on this machine: %s gets no byte code", RUNTIME_PYTHON, target.parent.name
+        )
         return False
     subprocess.run(
         [compiler, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
@@ -269,12 +271,12 @@ def _recorded(folder: Path) -> str | None:
 
 
 def run_uv(*arguments: str) -> None:
-    """Run uv in the repository. Raises CalledProcessError; uv has said why."""
+    """Run uv in the repository. Raises CalledProcessError, after uv has printed the reason."""
     subprocess.run([find_uv_bin(), *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command, and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.layers", description=__doc__)
     parser.add_argument("--platform", type=Platform, choices=list(Platform), default=Platform.ARM64)
     parser.add_argument("--out", type=Path, default=OUT)

@@ -1,4 +1,4 @@
-"""What may differ between two deployments: the stage's part of cdk.json's context, validated."""
+"""The settings of a deployment: its part of cdk.json's context (dev or prod), validated."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ PRODUCERS = frozenset(
         Function.SERVE_QUARANTINE,
     }
 )
-"""Functions that hold connections to every broker; only these live in the VPC."""
+"""Functions that connect to every broker. Only these are in the VPC."""
 
 PRODUCER_CONCURRENCY_LIMIT = 1000
-"""MSK admits 3,000 IAM connections a broker and 100 new ones a second."""
+"""MSK allows 3,000 IAM connections per broker and 100 new ones per second."""
 
 LOCAL_ARCHIVE_WINDOW = 5
 LOCAL_RETRIES = 8
-"""Some ten seconds of the local poller's back-off: what is set aside is seen while one watches."""
+"""About 10 s of the local poller's back-off, so that a user soon sees dead letters."""
 
 ACCOUNT_CONCURRENCY = 1000
 UNRESERVED_CONCURRENCY = 100
-"""Lambda's default for an account, and what it keeps unreserved in any case."""
+"""Lambda's default for an account, and the part that always stays unreserved."""
 
 
 class _Part(BaseModel):
@@ -45,7 +45,7 @@ class _Part(BaseModel):
 
 
 class FunctionSettings(_Part):
-    """Size of one function. A `reserved_concurrency` of null leaves it to the account's pool."""
+    """The size of a function. reserved_concurrency: null to use the account's unreserved pool."""
 
     memory_mb: Annotated[int, Field(ge=128, le=10240)]
     timeout_seconds: Annotated[int, Field(ge=1, le=900)]
@@ -53,7 +53,7 @@ class FunctionSettings(_Part):
 
 
 class KafkaSettings(_Part):
-    """The cluster. Express brokers manage their storage: `storage_gb` is null for them."""
+    """The cluster. storage_gb: null for express brokers, which manage their storage."""
 
     version: str
     broker_type: str
@@ -72,11 +72,11 @@ class KafkaSettings(_Part):
 
 
 class EventSourceSettings(_Part):
-    """Event source mappings: batches, windows, pollers, and how long a record is tried.
+    """Event source mappings: batches, windows, pollers, and retries.
 
-    Windows are in seconds. A stream's retries must end before the stream forgets (24 hours).
-    queue_visibility_timeouts: for how many times the function's time-out a message that is being
-    handled stays invisible; Lambda's advice is six, so that a throttled batch is not doubled.
+    Windows are in seconds. A stream's retries must end before its records expire (24 hours).
+    queue_visibility_timeouts: the visibility time-out of a queue, in time-outs of its function.
+    Lambda recommends six, so that a throttled batch is not delivered twice.
     """
 
     poller_group: str
@@ -99,22 +99,22 @@ class EventSourceSettings(_Part):
 
 
 class WebhookSettings(_Part):
-    """Throttle of a route: requests a second, and how many at once."""
+    """The throttle of a route: requests per second, and the burst."""
 
     rate: Annotated[int, Field(ge=1)]
     burst: Annotated[int, Field(ge=1)]
 
 
 class DirectSettings(WebhookSettings):
-    """The same of the API that sites and servers send to. origins: the sites whose browsers may
-    read its answers; "*" for all."""
+    """The throttle of the API for sites and servers. origins: the sites whose browsers may read its
+    answers; "*" for all."""
 
     origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")], ...] = ()
 
 
 class DeploymentSettings(_Part):
-    """All settings of one deployment. `deployment` prefixes every name in the account; `limits` are
-    events a second by sender, 'sender/name of its key', or '*' for senders without one."""
+    """All settings of one deployment. deployment: the prefix of every name in the account. limits:
+    events per second by sender, 'sender/name of its key', or '*' for senders without a limit."""
 
     deployment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,24}$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
@@ -142,7 +142,7 @@ class DeploymentSettings(_Part):
 
     @field_validator("senders")
     @classmethod
-    def _known(cls, senders: frozenset[str]) -> frozenset[str]:
+    def _has_known_senders(cls, senders: frozenset[str]) -> frozenset[str]:
         load_senders(senders)
         return senders
 
@@ -158,21 +158,21 @@ class DeploymentSettings(_Part):
         if sum(reserved[f] or 0 for f in PRODUCERS) >= PRODUCER_CONCURRENCY_LIMIT:
             raise ValueError("the producers' reserved concurrency exceeds the brokers' limit")
         if self.sources.mixpanel_export and "mixpanel_export" not in self.senders:
-            raise ValueError("what is pulled is posted by the sender mixpanel_export: name it")
+            raise ValueError("sources.mixpanel_export needs the sender mixpanel_export in senders")
         if sum(r or 0 for r in reserved.values()) > ACCOUNT_CONCURRENCY - UNRESERVED_CONCURRENCY:
             raise ValueError("the reserved concurrency exceeds an account's default")
         return self
 
     def with_example_sources(self) -> Self:
-        """The same with a topic and an export as sources, unless it has some."""
+        """Return the settings with a topic and an export as sources, unless they have sources."""
         if self.sources.functions:
             return self
         return self.model_copy(update={"sources": EXAMPLE})
 
     def without_windows(self) -> Self:
-        """The same for the local cloud: nothing waits to be batched but the archive, which nobody
-        waits for, and which would else write a file for every event; and a delivery that was cut
-        off comes again soon."""
+        """Return the settings for the local cloud: no batching windows, and soon retries.
+
+        Only the archive has a window, because else it would write a file for every event."""
         none = {
             name: 0 for name in EventSourceSettings.model_fields if name.endswith("window_seconds")
         }
@@ -183,19 +183,21 @@ class DeploymentSettings(_Part):
 
 
 class Synthesis(BaseSettings):
-    """Where the cloud assembly goes; the CDK command sets it, and `cdk.out` is its default."""
+    """The folder of the cloud assembly. The CDK command sets it."""
 
     cdk_outdir: str = "cdk.out"
 
 
 def context() -> dict[str, Any]:
-    """The context of cdk.json, which only the CDK command would pass on by itself."""
+    """Read the context of cdk.json, which otherwise only the CDK command passes on."""
     loaded: dict[str, Any] = json.loads(CDK_JSON.read_text())["context"]
     return loaded
 
 
 def deployment_settings(stages: Mapping[str, Any], stage: str) -> DeploymentSettings:
-    """The settings of a stage. Raises ValueError (pydantic's) if they are not as they must be."""
+    """Return the settings of dev or prod. Raises ValueError if they are missing or invalid."""
     if stage not in stages:
-        raise ValueError(f"cdk.json knows no stage '{stage}', but {', '.join(sorted(stages))}")
+        raise ValueError(
+            f"cdk.json has no stage '{stage}': choose one of {', '.join(sorted(stages))}"
+        )
     return DeploymentSettings.model_validate(stages[stage])

@@ -1,6 +1,6 @@
-"""What a deployment takes besides webhooks: topics of the company's own, and exports it pulls.
+"""The sources of a deployment besides webhooks: the company's own topics, and pulled exports.
 
-Both are data in cdk.json, and none of either is the default: then there is no function for it.
+Both are configured in cdk.json. By default there are none, and then no functions for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from desireline.receive.senders._topic import topic_senders
 SOURCE_FUNCTIONS = frozenset({Function.RECEIVE_TOPIC, Function.PULL_EXPORTS})
 
 REQUESTS_AN_HOUR = 60
-"""Mixpanel's limit for a project."""
+"""Mixpanel's limit of a project."""
 
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z]+:[a-z0-9-]*:[0-9]*:.+$")]
 Broker = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:[0-9]+$")]
@@ -30,15 +30,15 @@ class _Part(BaseModel):
 
 
 class OtherMsk(_Part):
-    """Another MSK cluster of this account, by IAM."""
+    """Another MSK cluster of this account, with IAM."""
 
     arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:kafka:[a-z0-9-]+:\d{12}:cluster/[^/]+/[^/]+$")]
 
 
 class SelfManaged(_Part):
-    """Any other cluster, by TLS and SASL. secret: its ARN, with `username` and `password`.
+    """Any other cluster, with TLS and SASL. secret: its ARN; it has `username` and `password`.
     authority: the ARN of a secret with the certificate of a private authority. subnets and
-    security_groups: from where the brokers can be reached; none for brokers in the open."""
+    security_groups: of the pollers; empty for public brokers."""
 
     brokers: Annotated[tuple[Broker, ...], Field(min_length=1)]
     auth: Literal["SASL_SCRAM_512_AUTH", "SASL_SCRAM_256_AUTH", "BASIC_AUTH"]
@@ -56,8 +56,8 @@ class SelfManaged(_Part):
 
 
 class TopicSource(_Part):
-    """A topic as a source. source: its name, and that of its file in the tracking plan.
-    starting_position: for a group that has read nothing yet; a time begins there."""
+    """A topic as a source. source: its name, and the name of its file in the tracking plan.
+    starting_position: where a new group starts; a time starts there."""
 
     source: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
@@ -73,23 +73,25 @@ class TopicSource(_Part):
     @model_validator(mode="after")
     def _of_theirs(self) -> Self:
         if self.topic in set(Topic):
-            # Elsewhere too: dead letters are known by their topic's name.
-            raise ValueError(f"{self.topic} is the name of a topic of ours, not a source")
+            # This also holds for other clusters, because dead letters are found by topic.
+            raise ValueError(
+                f"{self.topic} is a topic of Desireline: choose a topic of the company"
+            )
         if self.source in NAMES:
-            raise ValueError(f"{self.source} is a sender of webhooks: take another name")
+            raise ValueError(f"{self.source} is a sender of webhooks: choose another name")
         known = topic_senders(load_plan())
         if self.source not in known:
             raise ValueError(
                 f"tracking_plan/senders/{self.source}.yaml with `message` is missing: "
-                f"there are {', '.join(sorted(known)) or 'none'}"
+                f"the existing ones are {', '.join(sorted(known)) or 'none'}"
             )
         return self
 
 
 class MixpanelExport(_Part):
     """A Mixpanel project whose raw events are pulled. time_zone: UTC for projects since 2023, the
-    project's for older ones. first_day: where history begins; it is not pulled twice. window_days:
-    for how many days events may be late; Mixpanel's mobile libraries queue for up to five."""
+    project's zone for older ones. first_day: the first day to pull. window_days: how many days late
+    events may arrive; Mixpanel's mobile libraries queue events for up to five days."""
 
     project: Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
     residency: Literal["us", "eu", "in"] = "us"
@@ -109,15 +111,17 @@ class MixpanelExport(_Part):
     @classmethod
     def _known_zone(cls, name: str) -> str:
         if name not in available_timezones():
-            raise ValueError(f"no time zone {name!r}")
+            raise ValueError(f"unknown time zone {name!r}")
         return name
 
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
         if self.requests < self.window_days + 2:
-            raise ValueError("a run could never pull its window: requests >= window_days + 2")
+            raise ValueError(
+                "requests must be at least window_days + 2, or no run could pull its window"
+            )
         if self.requests * 60 / self.interval_minutes > REQUESTS_AN_HOUR:
-            raise ValueError(f"Mixpanel takes {REQUESTS_AN_HOUR} requests an hour for a project")
+            raise ValueError(f"Mixpanel allows {REQUESTS_AN_HOUR} requests an hour for a project")
         return self
 
 
@@ -129,19 +133,19 @@ class Sources(_Part):
 
     @property
     def functions(self) -> frozenset[Function]:
-        """The functions that they need."""
+        """The functions that the sources need."""
         needed = {
             Function.RECEIVE_TOPIC: bool(self.topics),
             Function.PULL_EXPORTS: self.mixpanel_export is not None,
         }
-        return frozenset(function for function, wanted in needed.items() if wanted)
+        return frozenset(function for function, is_needed in needed.items() if is_needed)
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for what in ("source", "topic"):
-            values = [getattr(one, what) for one in self.topics]
+        for field in ("source", "topic"):
+            values = [getattr(topic, field) for topic in self.topics]
             if len(set(values)) < len(values):
-                raise ValueError(f"two sources have one {what}")
+                raise ValueError(f"two sources have the same {field}")
         return self
 
 
@@ -151,4 +155,4 @@ EXAMPLE = Sources(
         project="1", first_day=date(2026, 1, 1), account_property="company_id"
     ),
 )
-"""For the local cloud, and to see the templates: `--context example_sources=true`."""
+"""The sources of the local cloud, and of templates with `--context example_sources=true`."""

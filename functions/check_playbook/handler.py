@@ -1,13 +1,12 @@
 """check_playbook: one checkpoint of one enrolment, for the state machine run-playbook.
 
-In: {"enrolment": id}. Out: {"done": bool, "due": timestamp of the next checkpoint}; when done,
-`due` is the epoch. Errors reach the machine by the name of their class.
+In: {"enrolment": id}. Out: {"done": bool, "due": timestamp of the next checkpoint}. When done,
+`due` is the epoch. The machine retries errors by the names of their classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -21,6 +20,7 @@ from desireline.adapters.clock import WallClock, journey_clock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.packaged_models import journey_model
+from desireline.adapters.stepfunctions import timestamp
 from desireline.adapters.switches import ParameterSwitches
 from desireline.contracts import METRICS_NAMESPACE
 from desireline.intervene.check_playbook import CheckPlaybook
@@ -33,8 +33,9 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 @cache
 def use_case() -> CheckPlaybook:
-    """The composition root. Raises InvalidPlaybookError, InvalidModelError: then nobody is sent
-    anything."""
+    """Compose the use case.
+
+    Raises InvalidPlaybookError, InvalidModelError. Then the function sends no message."""
     settings = Settings()
     return CheckPlaybook(
         store=DynamoStore(client("dynamodb"), settings.tables),
@@ -57,8 +58,3 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     result = use_case()(event["enrolment"])
     logger.info("checked", enrolment=event["enrolment"], done=result.done)
     return {"done": result.done, "due": timestamp(result.due or 0)}
-
-
-def timestamp(milliseconds: int) -> str:
-    """As Step Functions demands it: RFC 3339 with T and Z. milliseconds: whole seconds."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,7 @@
 """deliver_action: messages of a channel's queue -> at most one call to the provider for each.
 
-In: an SQS event whose bodies name claims. Out: a partial batch response that leaves in the queue
-what is to come again, and what cannot be handled, which ends among the dead letters.
+In: an SQS event whose bodies name claims. Out: a partial batch response. Messages to retry stay in
+the queue; those that cannot be handled become dead letters.
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import ValidationError
 
 from deliver_action.settings import CONNECT_TIMEOUT, LONGEST_INVOCATION_MS, Settings
 from desireline.adapters.aws import client
 from desireline.adapters.clock import WallClock, journey_clock
 from desireline.adapters.dynamodb import DynamoStore
-from desireline.adapters.lambda_events import queue_failures
+from desireline.adapters.lambda_events import queue_answer
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.sns import READ_TIMEOUT, SnsSender, alert_client
 from desireline.adapters.switches import ParameterSwitches
 from desireline.contracts import METRICS_NAMESPACE
-from desireline.errors import DesirelineError
 from desireline.events import ClaimReference
 from desireline.intervene.channels import CHANNELS
 from desireline.intervene.deliver_action import DeliverAction
@@ -36,7 +33,7 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 @cache
 def use_case() -> DeliverAction:
-    """The composition root."""
+    """Compose the use case."""
     settings, sns = Settings(), alert_client()
     return DeliverAction(
         store=DynamoStore(client("dynamodb"), settings.tables),
@@ -55,14 +52,8 @@ def use_case() -> DeliverAction:
 @metrics.log_metrics
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Deliver each message of the batch."""
-    metrics.add_metric("messages", MetricUnit.Count, len(event["Records"]))
-    failed = []
-    for message in event["Records"]:
-        try:
-            reference = ClaimReference.decode(message["body"].encode())
-            state = use_case()(reference, context.get_remaining_time_in_millis)
-            logger.info("handled", id=message["messageId"], state=state)
-        except (DesirelineError, ValidationError) as error:
-            logger.warning("left in the queue", id=message["messageId"], why=type(error).__name__)
-            failed.append(message["messageId"])
-    return queue_failures(failed)
+
+    def deliver(body: bytes) -> str:
+        return use_case()(ClaimReference.decode(body), context.get_remaining_time_in_millis)
+
+    return queue_answer(event, deliver, logger, metrics)

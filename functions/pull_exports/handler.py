@@ -22,8 +22,8 @@ from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.mixpanel import MixpanelExports
 from desireline.adapters.secrets import SecretsManager
 from desireline.contracts import METRICS_NAMESPACE
-from desireline.receive.pull_exports import PullExport, PullPlan
-from desireline.receive.senders import mixpanel_export
+from desireline.receive.pull_exports import PullExport
+from desireline.receive.senders.mixpanel_export import SENDER
 from pull_exports.settings import Settings
 
 logger = Logger()
@@ -35,22 +35,14 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 def use_case() -> PullExport:
     """Compose the use case."""
     settings = Settings()
-    project, sender = settings.mixpanel_export, mixpanel_export.SENDER
+    project = settings.mixpanel_export
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
-    headers = {mixpanel_export.TIME_ZONE: project.time_zone}
-    if project.account_property:
-        headers[mixpanel_export.ACCOUNT_PROPERTY] = project.account_property
     return PullExport(
-        PullPlan(
-            source=sender.name,
-            project=project.project,
-            time_zone=project.time_zone,
-            first_day=project.first_day,
-            window_days=project.window_days,
-            requests=project.requests,
-        ),
+        project.plan(),
         exports=MixpanelExports(project.url, project.project, secrets),
-        inbox=WebhookInbox(settings.webhooks_url, sender, secrets, WallClock(), headers=headers),
+        inbox=WebhookInbox(
+            settings.webhooks_url, SENDER, secrets, WallClock(), headers=project.headers()
+        ),
         store=DynamoStore(client("dynamodb"), settings.tables),
         wall=WallClock(),
         metrics=EmfMetrics(metrics),

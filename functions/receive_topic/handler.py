@@ -17,7 +17,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from desireline.adapters import compose
 from desireline.adapters.aws import client
-from desireline.adapters.clock import WallClock, journey_clock
 from desireline.adapters.lambda_events import kafka_failures, kafka_records
 from desireline.adapters.metrics import EmfMetrics
 from desireline.adapters.secrets import SecretsManager
@@ -38,17 +37,11 @@ def use_case() -> ReceiveTopic:
     """Compose the use case."""
     settings = Settings()
     secrets = SecretsManager(client("secretsmanager"), settings.deployment)
-    wall, counted = WallClock(), EmfMetrics(metrics)
-    suppressed = compose.suppressions(settings.tables, counted, client("dynamodb"))
-    plan = load_plan()
+    plan, rows = load_plan(), client("dynamodb")
     senders = topic_senders(plan)
+    ports = compose.receiver_ports(settings, plan, secrets, EmfMetrics(metrics), rows)
     return ReceiveTopic(
-        sources={topic: senders[source] for topic, source in settings.topics.items()},
-        mapper=compose.mapper(plan, secrets, suppressed),
-        producer=compose.producer(settings),
-        clock=journey_clock(settings.clock_url),
-        wall=wall,
-        metrics=counted,
+        sources={topic: senders[source] for topic, source in settings.topics.items()}, **ports
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from desireline.adapters.settings import ClockSettings, KafkaSettings, TableSettings
+from desireline.adapters.settings import ReceiverSettings
 
 
-class Settings(TableSettings, KafkaSettings, ClockSettings):
-    """deployment: the prefix of secret names. topics: the source of each topic."""
+class Settings(ReceiverSettings):
+    """topics: the source of each topic."""
 
-    deployment: str
     topics: dict[str, str]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from desireline.adapters.settings import ClockSettings, KafkaSettings, TableSettings
+from desireline.adapters.settings import ReceiverSettings
 from desireline.throttle import Limit
 
 
-class Settings(TableSettings, KafkaSettings, ClockSettings):
-    """deployment: the prefix of secret names, `<deployment>/<sender>`. senders: those to accept.
+class Settings(ReceiverSettings):
+    """senders: those to accept. limits: of events, by sender, '<sender>/<key name>' or '*'."""
 
-    limits: of events, by sender, '<sender>/<key name>' or '*'.
-    """
-
-    deployment: str
     senders: frozenset[str]
     limits: dict[str, Limit]

@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that are meant to be: each with its reason, at the construct concerned."""
+"""Accept findings of cdk-nag at the construct concerned, each with its reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SHORTEST_REASON = 30
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Accept findings on a construct and what is below it; rule id -> reason.
+    """Accept findings on a construct and its children. reasons: by id of the rule.
 
-    Raises ValueError for a reason too short to be one.
+    Raises ValueError for a reason shorter than SHORTEST_REASON.
     """
     for rule, reason in reasons.items():
         if len(reason) < SHORTEST_REASON:

@@ -1,4 +1,4 @@
-"""The stage of an HTTP API: throttled, measured, with an access log that tells no path."""
+"""Create the stage of an HTTP API, with throttles, metrics, and an access log without paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.deployment import DeploymentStack
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "requestTime": "$context.requestTime",
-    # The route's key, not the path, and no address: neither belongs into a log.
+    # Log the route's key, because paths and addresses must not be in a log.
     "routeKey": "$context.routeKey",
     "status": "$context.status",
     "responseLength": "$context.responseLength",
@@ -31,8 +31,8 @@ def api_stage(
     burst: int,
     route_settings: Mapping[str, Mapping[str, object]] | None = None,
 ) -> apigateway.CfnStage:
-    """The stage `$default`. name: of the API. rate, burst: requests a second of each route that
-    has no settings of its own."""
+    """Create the stage `$default`. name: of the API. rate, burst: requests per second of each route
+    without its own settings."""
     settings = stack.deployment.settings
     group = log_group(stack, "AccessLogs", settings, name=f"/aws/apigateway/{name}")
     return apigateway.CfnStage(

@@ -1,4 +1,4 @@
-"""The queue of a channel with its dead letters, and its mapping to the function that delivers."""
+"""The queue of a channel, its dead-letter queue, and its event source mapping."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def send_statements(
 
 
 class ChannelQueue(Construct):
-    """Messages that could not be handled `queue_receives` times lie in `dead`."""
+    """A queue. Messages that failed `queue_receives` times go to `dead`."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class ChannelQueue(Construct):
         stack.publish("queues", channel.name, value=self.queue.queue_url)
 
     def deliver_to(self, function: PythonFunction) -> lambda_.CfnEventSourceMapping:
-        """Let the function handle the messages, a partial batch at a time."""
+        """Let the function handle the messages, with partial batch responses."""
         settings = self._stack.deployment.settings
         function.allow(
             iam.PolicyStatement(
@@ -110,7 +110,7 @@ class ChannelQueue(Construct):
             batch_size=settings.event_sources.queue_batch_size,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(
-                # As many as the function may be at once: more would be received in vain.
+                # The function's own concurrency: it would be throttled for more batches.
                 maximum_concurrency=max(
                     2, settings.functions[function.function].reserved_concurrency or 2
                 )

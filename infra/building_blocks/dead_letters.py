@@ -1,4 +1,4 @@
-"""Where mappings put what they give up on: one bucket, which redrive reads."""
+"""The dead-letter bucket as the destination of event source mappings. Redrive reads it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ PURPOSE = "dead-letters"
 def dead_letter_destination(
     stack: DeploymentStack, function: PythonFunction
 ) -> lambda_.CfnEventSourceMapping.DestinationConfigProperty:
-    """The dead-letter bucket as a mapping's destination; the function, whose role Lambda uses for
-    it, may write and list it from now on, not read and not empty it."""
+    """Return the dead-letter bucket as a mapping's destination.
+
+    Lambda writes there with the function's role, so this allows the role to write and to list."""
     arn = f"arn:{stack.partition}:s3:::{stack.deployment.bucket_name(PURPOSE)}"
     acknowledge(
         function.role,

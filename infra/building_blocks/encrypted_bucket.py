@@ -1,4 +1,4 @@
-"""A bucket that nobody outside can read, and nobody reads or writes without TLS."""
+"""Private buckets that accept only TLS."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ABANDONED_UPLOADS = cdk.Duration.days(2)
 
 
 class EncryptedBucket(s3.Bucket):
-    """Private, encrypted with the stage's key, TLS only, with a lifecycle.
+    """A private bucket, encrypted with the stack's key, TLS only, with a lifecycle.
 
-    Other than the resource's default it never empties itself: a bucket that holds anything
-    survives its stack's end in a failed deletion, and someone has to decide.
+    CloudFormation does not empty it. So the deletion of a stack with a bucket that is not empty
+    fails, and an operator has to decide.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class EncryptedBucket(s3.Bucket):
 
 
 class AccessLogBucket(s3.Bucket):
-    """Where the other buckets' access logs go. S3 writes these under its own key only."""
+    """The bucket of the other buckets' access logs. S3 writes them only under its own key."""
 
     def __init__(self, scope: Construct, stack: DeploymentStack) -> None:
         super().__init__(

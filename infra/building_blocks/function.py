@@ -1,4 +1,4 @@
-"""A Lambda function of ours, with everything that all of them share."""
+"""A Lambda function with the settings that all functions share."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _IN_VPC = (
 
 
 class PythonFunction(Construct):
-    """One folder under `functions/` as a Lambda function, with a role of its own.
+    """One folder under `functions/` as a Lambda function with its own role.
 
-    layers: besides base and desireline, which all need. environment: what its settings ask for.
-    produces: topics it writes; a function that writes any is put into the VPC, told the brokers'
-    address, and allowed these topics only.
-    driven: it reads journey time, which the local cloud drives.
+    layers: in addition to base and desireline. environment: the variables of its settings.
+    produces: the topics that it writes; such a function is in the VPC, gets the brokers' addresses,
+    and may write only these topics.
+    driven: whether it reads journey time, which the local cloud drives.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class PythonFunction(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"What {self._stack.deployment.named(self.function)} may do",
+            description=f"Rights of {self._stack.deployment.named(self.function)}",
         )
         self.log_group.grant_write(role)
         acknowledge(
@@ -161,7 +161,7 @@ class PythonFunction(Construct):
 
 
 def layer_versions(stack: DeploymentStack) -> LayerVersions:
-    """The stack's layers, made when the first function asks."""
+    """Return the stack's layers, created by the first call."""
     existing = stack.node.try_find_child("Layers")
     if isinstance(existing, LayerVersions):
         return existing
@@ -169,7 +169,7 @@ def layer_versions(stack: DeploymentStack) -> LayerVersions:
 
 
 def _code(function: Function) -> lambda_.Code:
-    """The import root `functions/`, with this function's folder and no other."""
+    """Return the import root `functions/` with only this function's folder."""
     return lambda_.Code.from_asset(
         str(FUNCTIONS),
         exclude=["/*", f"!/{function}", "__pycache__", "*.pyc", ".*_cache"],

@@ -1,4 +1,4 @@
-"""Statements for MSK's data plane, written by hand: no grant method knows `kafka-cluster`."""
+"""Statements for MSK's data plane. CDK has no grant methods for `kafka-cluster`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLLER_INTERFACES = (
 
 
 def environment(stack: DeploymentStack) -> dict[str, str]:
-    """How a function finds the brokers."""
+    """Return the variables with the brokers' addresses and authentication."""
     return {
         "KAFKA_BOOTSTRAP": stack.learn("kafka", "bootstrap"),
         "KAFKA_AUTH": "plaintext" if stack.deployment.local else "iam",
@@ -29,7 +29,7 @@ def environment(stack: DeploymentStack) -> dict[str, str]:
 
 
 def cluster_arn(stack: DeploymentStack) -> str:
-    """The cluster, by the parameter that `streaming` or the local cloud wrote."""
+    """Return the cluster's ARN, which `streaming` or the local cloud published."""
     return stack.learn("kafka", "cluster-arn")
 
 
@@ -42,7 +42,7 @@ def group_arn(stack: DeploymentStack, group: str, cluster: str | None = None) ->
 
 
 def produce(stack: DeploymentStack, topics: Iterable[Topic]) -> list[iam.PolicyStatement]:
-    """What an idempotent producer to these topics needs."""
+    """Make the statements of an idempotent producer to these topics."""
     return [
         iam.PolicyStatement(
             actions=["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
@@ -56,8 +56,8 @@ def produce(stack: DeploymentStack, topics: Iterable[Topic]) -> list[iam.PolicyS
 
 
 def read(stack: DeploymentStack, topic: Topic) -> list[iam.PolicyStatement]:
-    """What a reader needs that assigns partitions and commits nothing: it looks for its group's
-    coordinator, and may not change what a group stands at."""
+    """Make the statements of a reader that assigns partitions and commits no offsets. It needs its
+    group's coordinator, but may not change offsets."""
     return [
         iam.PolicyStatement(
             actions=["kafka-cluster:Connect"],
@@ -77,9 +77,9 @@ def read(stack: DeploymentStack, topic: Topic) -> list[iam.PolicyStatement]:
 def consume(
     stack: DeploymentStack, *, topic: str, group: str, cluster: str | None = None
 ) -> list[iam.PolicyStatement]:
-    """What the pollers of an event source mapping do with the function's role.
+    """Make the statements of an event source mapping's pollers, which use the function's role.
 
-    cluster: its ARN, if it is not ours."""
+    cluster: the ARN of another cluster."""
     return [
         iam.PolicyStatement(
             actions=[

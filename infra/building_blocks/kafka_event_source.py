@@ -18,12 +18,12 @@ METRICS = ("EventCount", "ErrorCount", "KafkaMetrics")
 
 
 class KafkaEventSource(Construct):
-    """One topic to one function: retried, bisected, and at last put into the dead-letter bucket.
+    """The mapping of one topic to one function, with retries, bisection and dead letters.
 
-    Bisecting, partial responses and the limits of retries work only with provisioned pollers; all
-    mappings of a poller group share them. The group is explicit and stable, so that a mapping
-    that is replaced goes on where its predecessor was, and only a new one starts at the oldest
-    record (delivery rule 17).
+    Bisection, partial responses and limits of retries work only with provisioned pollers, which all
+    mappings of a poller group share. The consumer group is explicit and stable. So a replaced
+    mapping continues at its predecessor's offsets, and only a new one starts at the oldest record
+    (delivery rule 17).
     """
 
     def __init__(self, stack: DeploymentStack, function: PythonFunction, topic: Topic) -> None:
@@ -54,7 +54,7 @@ class KafkaEventSource(Construct):
             ),
             **delivery(stack, function, poller_group=settings.poller_group),
         )
-        # Lambda tries the role before it takes the mapping.
+        # Lambda checks the role when it creates the mapping.
         self.event_source.node.add_dependency(function.role)
         stack.publish("event_sources", function.function, topic, value=self.event_source.attr_id)
 
@@ -62,7 +62,7 @@ class KafkaEventSource(Construct):
 def delivery(
     stack: DeploymentStack, function: PythonFunction, *, poller_group: str
 ) -> dict[str, Any]:
-    """What all Kafka mappings have: how often records are tried, by whom, and where they end."""
+    """Return the settings of all Kafka mappings: retries, pollers and dead letters."""
     settings = stack.deployment.settings.event_sources
     return {
         "bisect_batch_on_function_error": True,

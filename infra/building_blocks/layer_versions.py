@@ -1,4 +1,4 @@
-"""The layers as a stack sees them. Each stack has its own: exports of layers lock stacks."""
+"""The layer versions of a stack. Each stack has its own, because exports would lock stacks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 
 
 class LayerVersions(Construct):
-    """Layer versions of one stack, made when first asked for."""
+    """The layer versions of one stack, each created by the first `get`."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, "Layers")
-        # The builder has laid the files out already; a copy into cdk.out would only take time.
+        # The layers are already built in a folder, so CDK need not copy them to cdk.out.
         self.node.set_context("aws:cdk:disable-asset-staging", True)
         self._deployment = deployment
         self._made: dict[Layer, lambda_.LayerVersion] = {}
 
     def get(self, layer: Layer) -> lambda_.LayerVersion:
-        """The version of a layer. Raises NotBuiltError when it is missing or stale."""
+        """Return the version of a layer. Raises NotBuiltError if it is missing or stale."""
         if layer not in self._made:
             self._made[layer] = lambda_.LayerVersion(
                 self,
@@ -41,7 +41,7 @@ class LayerVersions(Construct):
             return lambda_.Code.from_asset(
                 str(layer.source),
                 follow_symlinks=cdk.SymlinkFollowMode.NEVER,
-                # Compiled files would change the template when something was imported in between.
+                # Byte code would change the template after an import.
                 exclude=["**/__pycache__"],
             )
         platform = self._deployment.platform

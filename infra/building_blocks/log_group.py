@@ -1,4 +1,4 @@
-"""A log group that keeps what the stage's settings say, and goes with its stack."""
+"""Create log groups with the deployment's retention, which are deleted with their stack."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from infra.settings import DeploymentSettings
 def log_group(
     scope: Construct, identifier: str, settings: DeploymentSettings, *, name: str | None = None
 ) -> logs.LogGroup:
-    """name: of the group; CloudFormation makes one up where nobody has to know it.
+    """Create a log group. name: None to let CloudFormation choose it.
 
-    Raises KeyError if CloudWatch knows no retention of so many days."""
+    Raises KeyError if CloudWatch does not support the retention."""
     return logs.LogGroup(
         scope,
         identifier,

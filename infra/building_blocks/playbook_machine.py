@@ -1,4 +1,4 @@
-"""The generic state machine that waits for playbooks' due times."""
+"""The state machine that waits for the due times of all playbooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFINITION = Path(__file__).parents[1] / "workflows" / "run-playbook.asl.json"
 
 
 def machine_arn(stack: DeploymentStack) -> str:
-    """By name: functions that start and stop executions are made before the machine."""
+    """Return the machine's ARN by its name: the function that starts executions is made first."""
     return stack.format_arn(
         service="states",
         resource="stateMachine",
@@ -29,24 +29,13 @@ def machine_arn(stack: DeploymentStack) -> str:
 
 
 def may_start(stack: DeploymentStack) -> iam.PolicyStatement:
-    """Start an execution."""
+    """Allow starting an execution."""
     return iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine_arn(stack)])
 
 
-def may_stop(stack: DeploymentStack) -> iam.PolicyStatement:
-    """Stop an execution by its name."""
-    executions = stack.format_arn(
-        service="states",
-        resource="execution",
-        resource_name=f"{stack.deployment.named(STATE_MACHINE)}:*",
-        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-    )
-    return iam.PolicyStatement(actions=["states:StopExecution"], resources=[executions])
-
-
 class PlaybookMachine(Construct):
-    """Check and wait. Its log tells which states were entered, never with what data: inputs hold
-    ids only, and yet a log is read by more people than a table (delivery rule 15)."""
+    """The machine that checks and waits. Its log lists the entered states without their data: more
+    people read a log than a table (delivery rule 15)."""
 
     def __init__(self, stack: DeploymentStack, *, check: PythonFunction) -> None:
         super().__init__(stack, "RunPlaybook")
@@ -55,7 +44,7 @@ class PlaybookMachine(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
-            description=f"What {name} may do",
+            description=f"Rights of {name}",
         )
         role.add_to_principal_policy(
             iam.PolicyStatement(
@@ -88,7 +77,7 @@ class PlaybookMachine(Construct):
         acknowledge(
             role,
             {
-                "IAM5[Resource::*]": "Delivery of logs and X-Ray's segments belong to no resource "
-                "that a statement could name",
+                "IAM5[Resource::*]": "Log delivery and X-Ray's segments belong to no resource that "
+                "a statement could name",
             },
         )

@@ -1,4 +1,4 @@
-"""The event source mapping from a topic of the company's own to receive_topic."""
+"""The event source mapping from one of the company's own topics to receive_topic."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _EventSource = lambda_.CfnEventSourceMapping
 
 
 class TopicMapping(Construct):
-    """One source: our cluster, another MSK cluster, or any other that speaks TLS and SASL.
+    """The mapping of one source: our cluster, another MSK cluster, or any with TLS and SASL.
 
-    Whoever polls our cluster shares the pollers of our other mappings; another cluster has its
-    own, since a poller group works within one network.
+    Mappings of our cluster share a poller group. Another cluster has its own poller group, because
+    a poller group works within one network.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class TopicMapping(Construct):
         own = source.cluster == "own"
         group = settings.poller_group if own else f"source-{source.source}"
         if isinstance(source.cluster, SelfManaged):
-            place = self._self_managed(stack, function, source, source.cluster)
+            location = self._self_managed(stack, function, source, source.cluster)
         else:
-            place = self._msk(stack, function, source)
+            location = self._msk(stack, function, source)
         if not stack.deployment.local:
             function.allow(
                 iam.PolicyStatement(actions=list(kafka_access.POLLER_INTERFACES), resources=["*"])
@@ -48,7 +48,7 @@ class TopicMapping(Construct):
             topics=[source.topic],
             batch_size=source.batch_size,
             maximum_batching_window_in_seconds=settings.window_seconds,
-            **place,
+            **location,
             **_position(source),
             **delivery(stack, function, poller_group=group),
         )

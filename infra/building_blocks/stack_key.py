@@ -1,4 +1,4 @@
-"""The KMS key of a stage: one for what the stage owns, so that grants stay within it."""
+"""The KMS key of a stack. Each stack has its own key, so that rights do not span stacks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ WRITE = ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncry
 
 
 class StackKey(kms.Key):
-    """A rotated key, whose ARN other stacks learn from the parameter `<stage>/key`.
+    """A rotated key. The parameter `<name>/key` publishes its ARN to other stacks.
 
-    services: AWS services that must encrypt with it by themselves, to publish to a topic, say.
+    services: AWS services that encrypt with the key themselves, for example to publish to a topic.
     """
 
-    def __init__(self, stack: DeploymentStack, stage: str, *, services: Sequence[str] = ()) -> None:
+    def __init__(self, stack: DeploymentStack, name: str, *, services: Sequence[str] = ()) -> None:
         super().__init__(
             stack,
             "Key",
-            alias=f"alias/{stack.deployment.named(stage)}",
-            description=f"What the stage {stage} of {stack.deployment.name} stores",
+            alias=f"alias/{stack.deployment.named(name)}",
+            description=f"Data of the stack {stack.deployment.named(name)}",
             enable_key_rotation=True,
             removal_policy=stack.deployment.removal,
         )
@@ -37,13 +37,13 @@ class StackKey(kms.Key):
                     conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
                 )
             )
-        stack.publish(stage, "key", value=self.key_arn)
+        stack.publish(name, "key", value=self.key_arn)
 
 
 def key_use(
     stack: DeploymentStack, key_arn: str, *, service: str, write: bool = False
 ) -> iam.PolicyStatement:
-    """Use of a key by way of one service only: 'dynamodb', 's3', 'sqs', 'sns', 'secretsmanager'."""
+    """Allow use of a key by one service: 'dynamodb', 's3', 'sqs', 'sns', 'secretsmanager'."""
     return iam.PolicyStatement(
         actions=[*READ, *(WRITE if write else ())],
         resources=[key_arn],

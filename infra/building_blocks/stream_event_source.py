@@ -18,9 +18,9 @@ from infra.deployment import DeploymentStack
 
 
 class StreamEventSource(Construct):
-    """One table's stream to one function; retries end before the stream forgets a record.
+    """The mapping of a table's stream to a function. Retries end before a record expires.
 
-    The filter passes rows that are announced. A change of any other row, and a removal, invokes
+    The filter passes rows that are announced. A change of another row, and a removal, invokes
     nothing.
     """
 

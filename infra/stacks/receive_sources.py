@@ -70,7 +70,7 @@ class SourcesStack(DeploymentStack):
             environment={
                 "DEPLOYMENT": self.deployment.name,
                 "WEBHOOKS_URL": self._webhooks_url(),
-                "MIXPANEL_EXPORT": self.to_json_string(self._told(export)),
+                "MIXPANEL_EXPORT": self.to_json_string(self._export_settings(export)),
                 **table_environment(self, Table.SOURCES),
             },
         )
@@ -80,9 +80,9 @@ class SourcesStack(DeploymentStack):
         )
         self._schedule(function, export)
 
-    def _told(self, export: MixpanelExport) -> dict[str, Any]:
-        """The export as the function's settings have it. On a laptop Mixpanel is somebody who
-        plays it."""
+    def _export_settings(self, export: MixpanelExport) -> dict[str, Any]:
+        """Return the export in the form of the function's settings. The local cloud serves a
+        stand-in of Mixpanel."""
         return {
             "url": self.learn("mixpanel", "url") if self.deployment.local else export.url,
             "project": export.project,

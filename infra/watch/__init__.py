@@ -1,1 +1,1 @@
-"""Watch: the alarms and the dashboard of a deployment, as one tested list each."""
+"""The alarms and the dashboard of a deployment."""

@@ -1,7 +1,7 @@
-"""Every alarm, one row each: what is measured, when it is too much, who is told, what to do.
+"""Every alarm as one row: metric, threshold, severity and runbook.
 
-No customer is ever a dimension. `page` wakes someone, `ticket` waits for the morning; `runbook` is
-a heading of docs/operations.md.
+No dimension is a customer. `page` calls an operator at once, `ticket` waits for the morning.
+`runbook` is a heading of docs/operations.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NO_SOURCES = Sources()
 
 
 class Severity(StrEnum):
-    """How soon a human should look."""
+    """How soon an operator has to react."""
 
     PAGE = "page"
     TICKET = "ticket"
@@ -36,11 +36,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmRow:
-    """One alarm: it sounds when `statistic` over `period` seconds is at or above `threshold` in
-    `datapoints` of the last `periods` periods (below it, if `below`).
+    """One alarm. It fires if `statistic` over `period` seconds is at or above `threshold` in
+    `datapoints` of the last `periods` periods.
 
-    dimensions: values may contain `{deployment}`; one of the form `mapping:<function>/<source>`
-    is the id of that event source mapping.
+    dimensions: values may contain `{deployment}`. A value `mapping:<function>/<source>` stands for
+    the id of that event source mapping.
     """
 
     name: str
@@ -57,20 +57,20 @@ class AlarmRow:
 
 
 LAG_SECONDS = 20
-"""A third of the minute in which an alert is promised."""
+"""A third of the minute within which alerts are delivered."""
 
 ARCHIVE_LAG_SECONDS = 900
-"""Nobody waits for the archive, but what Kafka forgets after a week it has to have by then."""
+"""The archive may lag, but it must read records before Kafka deletes them after a week."""
 
 BROKER_IDS = ("1", "2", "3")
 
 
-SENDS_GONE_WRONG = {
+FAILED_SENDS = {
     "sends_unknown": "The outcome of a send is unknown",
     "sends_refused": "A send is refused",
 }
 
-STAGES_BEHIND_THE_EDGE = (
+INTERNAL_CONSUMERS = (
     Function.RESOLVE_IDENTITY,
     Function.SCORE_JOURNEY,
     Function.START_INTERVENTIONS,
@@ -78,11 +78,11 @@ STAGES_BEHIND_THE_EDGE = (
 
 PULLS_INTERRUPTED = 3
 PULLS_WATCHED = 6 * 3600
-"""So many within six hours. The next run goes on, so that one or two are nothing to tell."""
+"""3 interrupted pulls in 6 hours. The next run continues, so fewer need no alarm."""
 
 
 def alarm_rows(sources: Sources = NO_SOURCES) -> tuple[AlarmRow, ...]:
-    """The list, the same for every deployment with the same sources."""
+    """Return all alarms. They depend only on the sources of a deployment."""
     return (
         *_functions(sources),
         *_mappings(sources),
@@ -98,7 +98,7 @@ def alarm_rows(sources: Sources = NO_SOURCES) -> tuple[AlarmRow, ...]:
 
 
 def deployed(sources: Sources) -> list[Function]:
-    """The functions that there are."""
+    """Return the deployed functions."""
     return [one for one in Function if one not in SOURCE_FUNCTIONS - sources.functions]
 
 
@@ -110,8 +110,7 @@ def _functions(sources: Sources) -> Iterator[AlarmRow]:
             dimensions={"FunctionName": "{deployment}-" + function.replace("_", "-")},
             statistic="Sum",
         )
-        # What runs once an hour, and one at a time on purpose, is measured by hours, and wakes
-        # nobody.
+        # pull_exports runs hourly and never twice at once, so its alarms look at hours.
         seldom = function is Function.PULL_EXPORTS
         yield of_function(
             name=f"{function}-errors",
@@ -134,7 +133,7 @@ def _functions(sources: Sources) -> Iterator[AlarmRow]:
 
 
 def mapping_sources(sources: Sources = NO_SOURCES) -> Iterator[tuple[Function, str]]:
-    """Every event source mapping that may give up on records, by function and source."""
+    """Yield function and source of every event source mapping with dead letters."""
     for source in sources.topics:
         yield Function.RECEIVE_TOPIC, source.source
     for function, topics in CONSUMED_TOPICS.items():
@@ -181,7 +180,7 @@ def _lag(sources: Sources) -> Iterator[AlarmRow]:
     for function, topics in CONSUMED_TOPICS.items():
         for topic in topics:
             yield _behind(function, topic.value, consumer_group(function, topic))
-    # By function: Lambda documents no pair of function and mapping for it, and the oldest counts.
+    # Lambda has IteratorAge only by function; its maximum is that of the oldest record.
     yield AlarmRow(
         name=f"{Function.PUBLISH_CHANGES}-age",
         namespace="AWS/Lambda",
@@ -197,7 +196,7 @@ def _lag(sources: Sources) -> Iterator[AlarmRow]:
 
 
 def _behind(function: Function, topic: str, group: str) -> AlarmRow:
-    # Nobody waits within the minute for what these write.
+    # The results of these functions are not needed within a minute.
     patient = function in (Function.ARCHIVE_HISTORY, Function.INDEX_QUARANTINE)
     return AlarmRow(
         name=f"{function}-{topic}-lag",
@@ -233,7 +232,7 @@ def _pulls() -> Iterator[AlarmRow]:
 
 def _channels() -> Iterator[AlarmRow]:
     for channel, spec in sorted(CHANNELS.items()):
-        for metric, runbook in SENDS_GONE_WRONG.items():
+        for metric, runbook in FAILED_SENDS.items():
             yield AlarmRow(
                 name=f"{channel}-{metric.replace('_', '-')}",
                 namespace=METRICS_NAMESPACE,
@@ -340,8 +339,8 @@ def _workflow() -> Iterator[AlarmRow]:
 
 
 def _quarantine() -> Iterator[AlarmRow]:
-    """What a stage behind the edge sets aside is a bug of ours, and nobody is told elsewhere."""
-    for function in STAGES_BEHIND_THE_EDGE:
+    """Watch quarantined records of internal consumers, which always mean a bug."""
+    for function in INTERNAL_CONSUMERS:
         yield AlarmRow(
             name=f"{function}-quarantined",
             namespace=METRICS_NAMESPACE,

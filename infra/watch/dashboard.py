@@ -1,4 +1,4 @@
-"""The graphs of the operations dashboard, from left to right along the pipeline."""
+"""The graphs of the operations dashboard, in the order of the pipeline."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ WIDTH = 8
 def rows_of_graphs(
     deployment: str, *, region: str, api: str, sources: Sources
 ) -> list[list[cloudwatch.IWidget]]:
-    """What goes side by side: how much and how late, what failed, what was decided, what it costs.
+    """Return the rows of graphs: traffic and lag, failures, decisions, dead letters and capacity.
 
-    api: the id of the HTTP API. Metrics are searched for where their dimensions are only known
-    once something happened.
+    api: the id of the HTTP API. The graphs find our own metrics by a search, because their
+    dimensions are not known in advance.
     """
     names = {
         function: f"{deployment}-{function.replace('_', '-')}" for function in deployed(sources)
@@ -81,7 +81,7 @@ def _graph(
 
 
 def _ours(metric: str) -> list[cloudwatch.IMetric]:
-    """One of our own counts, a line for each value of its dimensions."""
+    """Return one of our own metrics, with a line for each value of its dimensions."""
     expression = f'SEARCH(\'Namespace="{METRICS_NAMESPACE}" MetricName="{metric}"\', "Sum", 60)'
     return [cloudwatch.MathExpression(expression=expression, label="", using_metrics={})]
 

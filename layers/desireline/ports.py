@@ -73,10 +73,6 @@ class Workflow(Protocol):
         """Start an execution. It does nothing if one of this name runs or has run."""
         ...
 
-    def stop(self, *, name: str, cause: str) -> None:
-        """Stop an execution. It does nothing if none of this name runs."""
-        ...
-
 
 class Queue(Protocol):
     """The queue of a channel."""

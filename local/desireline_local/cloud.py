@@ -6,8 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -17,23 +15,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
+from botocore.credentials import Credentials
 
 from desireline.contracts import TOPICS, Function, Table, parameter, table_name
 from desireline_local.assembly import cloud_assembly
-from desireline_local.aws.cloud import (
-    ACCOUNT,
-    IDLE_SECONDS,
-    REGION,
-    Control,
-    LocalAws,
-    client,
-    credentials,
-)
+from desireline_local.aws.cloud import ACCOUNT, IDLE_SECONDS, REGION, Control, LocalAws, client
 from desireline_local.deploy import Deployer
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics, free_port
 from desireline_local.poller.status import PollerStatus
-from desireline_local.processes import spawn, stop
+from desireline_local.processes import resident_bytes, spawn, stop, wait_until
 from desireline_local.warehouse.connection import connect
 from desireline_local.warehouse.part import WarehousePart
 from desireline_operate.deployment import Deployment
@@ -59,9 +49,8 @@ class CloudError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of a running cloud. called: the webhooks' address as the function sees it. Some
-    senders sign that address; on AWS it equals the public one. alert_topics: ARN of the SNS topic,
-    by channel."""
+    """The addresses of a running cloud. called: the webhooks' address as the function sees it,
+    which some senders sign. alert_topics: ARN of the SNS topic, by channel."""
 
     webhooks: str
     called: str
@@ -103,7 +92,7 @@ class Addresses:
             client=lambda service, **_: self.client(service),
             clock=self.clock(),
             connect=self.connect,
-            credentials=credentials,
+            credentials=lambda: Credentials("test", "test"),
             quarantine=self.quarantine,
         )
 
@@ -117,10 +106,7 @@ class Addresses:
 
     def secret(self, name: str) -> bytes:
         """Return the current value of a sender's secret."""
-        answer = self.client("secretsmanager").get_secret_value(
-            SecretId=f"{self.deployment}/{name}"
-        )
-        return str(answer["SecretString"]).strip().encode()
+        return self.as_deployment().secret(name)
 
 
 class LocalCloud:
@@ -128,8 +114,7 @@ class LocalCloud:
 
     home: a folder for its files only, which stop removes. bootstrap: address of an existing Kafka;
     None to start one. nodes: of the started Kafka, 1 or 3. auth: whether the local AWS checks
-    rights. warm: whether functions start with the cloud, or with their first work. idle: see
-    LocalAws.
+    rights. warm: start functions with the cloud, not with their first work. idle: see LocalAws.
     """
 
     def __init__(
@@ -189,13 +174,11 @@ class LocalCloud:
         self.aws.launch(self._report)
         if self.warehouse:
             self.warehouse.launch()
-        if self.kafka:
-            with ThreadPoolExecutor(2) as pool:
-                building = pool.submit(cloud_assembly, self._report)
+        with ThreadPoolExecutor(1) as pool:
+            building = pool.submit(cloud_assembly, self._report)
+            if self.kafka:
                 self.kafka.start()
-                assembly = building.result()
-        else:
-            assembly = cloud_assembly(self._report)
+            assembly = building.result()
         self.aws.wait()
         partitions = {topic.value: spec.partitions_dev for topic, spec in TOPICS.items()}
         partitions |= COMPANY_TOPICS
@@ -222,14 +205,15 @@ class LocalCloud:
         ]
         self._parts["poller"] = spawn(command, log=self.home / "poller.log")
         poller = self.at.polling()
-        end = time.monotonic() + POLLER_SECONDS
-        while time.monotonic() < end:
+
+        def answers() -> bool:
             self.check()
             with suppress(httpx.TransportError):
-                if poller.ready():
-                    return
-            time.sleep(0.05)
-        raise CloudError(f"the pollers do not answer: read {self.home / 'poller.log'}")
+                return poller.ready()
+            return False
+
+        if not wait_until(answers, POLLER_SECONDS):
+            raise CloudError(f"the pollers do not answer: read {self.home / 'poller.log'}")
 
     def kill_poller(self) -> None:
         """Kill the pollers, as a power cut would, for tests."""
@@ -247,14 +231,7 @@ class LocalCloud:
 
     def memory(self) -> int:
         """Return the resident bytes of all parts and their children."""
-        total = 0
-        for process in self._processes().values():
-            with suppress(psutil.NoSuchProcess):
-                head = psutil.Process(process.pid)
-                for member in (head, *head.children(recursive=True)):
-                    with suppress(psutil.NoSuchProcess):
-                        total += member.memory_info().rss
-        return total
+        return resident_bytes(process.pid for process in self._processes().values())
 
     def stop(self) -> None:
         """End all parts and remove their files."""
@@ -318,52 +295,45 @@ class LocalCloud:
 
         Raises CloudError."""
         lambdas = self.aws.client("lambda")
-        failures: list[str] = []
 
-        def invoke(function: Function) -> None:
+        def invoke(function: Function) -> str:
             name = f"{DEPLOYMENT}-{function.replace('_', '-')}"
-            answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(WARM[function]).encode())
+            answer = lambdas.invoke(
+                FunctionName=name, Payload=json.dumps(WARM[function][1]).encode()
+            )
             body = answer["Payload"].read().decode()
             if answer.get("FunctionError") and function is not Function.CHECK_PLAYBOOK:
-                failures.append(f"{function}: {body[:800]}")
+                return f"{function}: {body[:800]}"
+            return ""
 
-        copies = [function for function in WARM for _ in range(COPIES.get(function, 1))]
-        threads = [threading.Thread(target=invoke, args=(function,)) for function in copies]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        copies = [function for function, (count, _) in WARM.items() for _ in range(count)]
+        with ThreadPoolExecutor(len(copies)) as pool:
+            failures = list(filter(None, pool.map(invoke, copies)))
         if failures:
             raise CloudError("a function does not initialise: " + "; ".join(failures))
 
 
 _NO_RECORDS: dict[str, Any] = {"records": {}}
-WARM: dict[Function, dict[str, Any]] = {
-    Function.RECEIVE_WEBHOOK: {
-        "version": "2.0",
-        "headers": {},
-        "body": "",
-        "isBase64Encoded": False,
-        "pathParameters": {"source": "nobody"},
-        "requestContext": {"http": {"sourceIp": LOOPBACK}},
-    },
-    Function.RESOLVE_IDENTITY: _NO_RECORDS,
-    Function.SCORE_JOURNEY: _NO_RECORDS,
-    Function.START_INTERVENTIONS: _NO_RECORDS,
-    Function.ARCHIVE_HISTORY: _NO_RECORDS,
-    Function.PUBLISH_CHANGES: {"Records": []},
-    Function.DELIVER_ACTION: {"Records": []},
-    Function.CHECK_PLAYBOOK: {"enrolment": "00000000-0000-0000-0000-000000000000"},
+WARM: dict[Function, tuple[int, dict[str, Any]]] = {
+    Function.RECEIVE_WEBHOOK: (
+        3,
+        {
+            "version": "2.0",
+            "headers": {},
+            "body": "",
+            "isBase64Encoded": False,
+            "pathParameters": {"source": "nobody"},
+            "requestContext": {"http": {"sourceIp": LOOPBACK}},
+        },
+    ),
+    Function.RESOLVE_IDENTITY: (2, _NO_RECORDS),
+    Function.SCORE_JOURNEY: (2, _NO_RECORDS),
+    Function.START_INTERVENTIONS: (2, _NO_RECORDS),
+    Function.ARCHIVE_HISTORY: (1, _NO_RECORDS),
+    Function.PUBLISH_CHANGES: (1, {"Records": []}),
+    Function.DELIVER_ACTION: (1, {"Records": []}),
+    Function.CHECK_PLAYBOOK: (2, {"enrolment": "00000000-0000-0000-0000-000000000000"}),
 }
-"""An event without work for each function on the way to an alert. The other functions initialise
-when they are needed, to save memory."""
-
-
-COPIES = {
-    Function.RECEIVE_WEBHOOK: 3,
-    Function.RESOLVE_IDENTITY: 2,
-    Function.SCORE_JOURNEY: 2,
-    Function.START_INTERVENTIONS: 2,
-    Function.CHECK_PLAYBOOK: 2,
-}
-"""The number of environments to warm, if several mappings or clients invoke a function at once."""
+"""For each function on the way to an alert, the number of environments to warm, because several
+event sources or clients may invoke it at once, and an event without work. The other functions
+initialise when they are needed, to save memory."""

@@ -45,7 +45,7 @@ class Deployer:
         self._endpoint = self._s3.meta.endpoint_url
         self._cloudformation = clients("cloudformation")
         self._ssm = clients("ssm")
-        self._buckets: set[str] = set()
+        self._published: set[tuple[str, str]] = set()
 
     def parameters(self, values: Mapping[str, str]) -> None:
         """Write the parameters that the stacks without a local deployment would publish."""
@@ -70,23 +70,12 @@ class Deployer:
         for asset in manifest.get("files", {}).values():
             for destination in asset["destinations"].values():
                 bucket, key = _literal(destination["bucketName"]), destination["objectKey"]
-                self._bucket(bucket)
-                if not self._exists(bucket, key):
+                if (bucket, key) not in self._published:
                     source = assembly / asset["source"]["path"]
                     body = _zipped(source) if source.is_dir() else source.read_bytes()
+                    self._s3.create_bucket(Bucket=bucket)
                     self._s3.put_object(Bucket=bucket, Key=key, Body=body)
-
-    def _bucket(self, name: str) -> None:
-        if name not in self._buckets:
-            self._s3.create_bucket(Bucket=name)
-            self._buckets.add(name)
-
-    def _exists(self, bucket: str, key: str) -> bool:
-        try:
-            self._s3.head_object(Bucket=bucket, Key=key)
-        except ClientError:
-            return False
-        return True
+                    self._published.add((bucket, key))
 
     def _deploy(self, stack: Stack) -> dict[str, str]:
         arguments = {
@@ -94,12 +83,11 @@ class Deployer:
             "TemplateURL": f"{self._endpoint}/{stack.template}",
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         }
-        status = self._status(stack.name)
+        status = self._describe(stack.name)["StackStatus"]
         if status in NEVER_CREATED:
             self._cloudformation.delete_stack(StackName=stack.name)
-            self._settled(stack.name)
-            status = None
-        if status is None:
+            status = self._settled(stack.name)["StackStatus"]
+        if status == DELETED:
             self._cloudformation.create_stack(**arguments)
         elif not self._update(arguments):
             return _outputs(self._settled(stack.name))
@@ -118,23 +106,20 @@ class Deployer:
             raise DeployError(f"{arguments['StackName']}: {error}") from error
         return True
 
-    def _status(self, name: str) -> str | None:
+    def _describe(self, name: str) -> dict[str, Any]:
+        """Return the description of a stack; one that does not exist counts as deleted."""
         try:
-            stack = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            return dict(self._cloudformation.describe_stacks(StackName=name)["Stacks"][0])
         except ClientError:
-            return None
-        return None if stack["StackStatus"] == DELETED else str(stack["StackStatus"])
+            return {"StackStatus": DELETED}
 
     def _settled(self, name: str) -> dict[str, Any]:
         """Wait until no operation on the stack is in progress, and return its description."""
         end = time.monotonic() + STACK_SECONDS
         while time.monotonic() < end:
-            try:
-                answer: dict[str, Any] = self._cloudformation.describe_stacks(StackName=name)
-            except ClientError:
-                return {"StackStatus": DELETED}
-            if not answer["Stacks"][0]["StackStatus"].endswith("IN_PROGRESS"):
-                return dict(answer["Stacks"][0])
+            stack = self._describe(name)
+            if not stack["StackStatus"].endswith("IN_PROGRESS"):
+                return stack
             time.sleep(0.05)
         raise DeployError(f"{name}: not deployed after {STACK_SECONDS:.0f} s")
 

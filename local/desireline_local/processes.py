@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -120,15 +121,42 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], *, seconds: float = 8.0) 
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=seconds)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(alive, timeout=30)
+    kill(alive)
     for process in processes:
         process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         _watcher.send("-", process.pid)
+
+
+def kill(members: Sequence[psutil.Process]) -> None:
+    """Kill processes, and wait until they have ended."""
+    for member in members:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(members, timeout=30)
+
+
+def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition holds, and return whether it did within `seconds`."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Return the resident bytes of processes and their children."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            head = psutil.Process(pid)
+            for member in (head, *head.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    total += member.memory_info().rss
+    return total
 
 
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

@@ -24,13 +24,12 @@ import psutil
 from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses, LocalCloud
 from desireline_local.paths import STATE, cache
-from desireline_local.processes import stop
+from desireline_local.processes import kill, stop
 from desireline_operate.deployment import NotRunningError
 
 PROGRESS = STATE / "progress.log"
 RUNNING = STATE / "running.json"
 PID = STATE / "supervisor.pid"
-FAILED = "failed: "
 START_SECONDS = 600.0
 """The first start may download files."""
 END_SECONDS = 120.0
@@ -69,7 +68,7 @@ def running() -> Running:
 def last_failure() -> str | None:
     """Return the reason why the last cloud ended by itself; None if it did not."""
     file = cache() / "last-failure.txt"
-    return file.read_text() if file.exists() else None
+    return file.read_text().strip() if file.exists() else None
 
 
 def start(
@@ -115,11 +114,7 @@ def end() -> None:
         try:
             process.wait(END_SECONDS)
         except psutil.TimeoutExpired:
-            family = [*process.children(recursive=True), process]
-            for member in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
-            psutil.wait_procs(family, timeout=END_SECONDS)
+            kill([*process.children(recursive=True), process])
     shutil.rmtree(STATE, ignore_errors=True)
 
 
@@ -129,8 +124,6 @@ def _wait(process: subprocess.Popen[bytes], report: Callable[[str], None]) -> Ru
     while time.monotonic() < until:
         lines = PROGRESS.read_text().splitlines() if PROGRESS.exists() else []
         for line in lines[reported:]:
-            if line.startswith(FAILED):
-                raise StartError("\n".join(lines[reported:]).removeprefix(FAILED))
             report(line)
         reported = len(lines)
         if RUNNING.exists():
@@ -173,7 +166,7 @@ def main() -> None:
                 bootstrap=arguments.bootstrap,
                 warm=arguments.warm,
                 idle=arguments.idle,
-                report=lambda line: _write_line(progress.write, line),
+                report=lambda line: print(line, file=progress),
             ) as cloud,
         ):
             _write_running(cloud.at)
@@ -185,19 +178,12 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 — any error is recorded, and ends the cloud
         message = str(error) or type(error).__name__
         failure.write_text(f"{message}\n")
-        with contextlib.suppress(OSError), PROGRESS.open("a") as progress:
-            progress.write(f"{FAILED}{message}\n")
         RUNNING.unlink(missing_ok=True)
-        time.sleep(0.5)
         raise SystemExit(1) from error
     finally:
         shutil.rmtree(STATE / "parts", ignore_errors=True)
         if RUNNING.exists():
             shutil.rmtree(STATE, ignore_errors=True)
-
-
-def _write_line(write: Callable[[str], int], line: str) -> None:
-    write(line + "\n")
 
 
 def _write_running(addresses: Addresses) -> None:

@@ -58,11 +58,11 @@ class QuarantineClient:
         fields, left = _fields(filters), limit
         while True:
             part = max(1, min(left, LIST_PART))
-            query = urlencode({**fields, "limit": part}, doseq=True, quote_via=quote)
+            query = urlencode({**_query(fields), "limit": part}, quote_via=quote)
             answer = self._call("GET", f"?{query}")
             yield {**answer, "cases": answer["cases"][:left]}
             left -= part
-            if answer["next"] is None or left <= 0:
+            if "next" not in answer or left <= 0:
                 return
             fields["after"] = answer["next"]
 
@@ -110,7 +110,7 @@ class QuarantineClient:
         while left > 0:
             answer = post(limit=min(left, REPAIR_PART))
             yield answer
-            if answer["next"] is None:
+            if "next" not in answer:
                 return
             fields["after"] = answer["next"]
             left -= REPAIR_PART
@@ -187,6 +187,14 @@ class QuarantineClient:
 
 def _fields(filters: QuarantineRequest) -> dict[str, Any]:
     return filters.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+
+def _query(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Write lists as JSON, because names may have commas."""
+    return {
+        name: orjson.dumps(value).decode() if isinstance(value, list) else value
+        for name, value in fields.items()
+    }
 
 
 def plan_files(folder: Path) -> dict[str, str]:

@@ -18,13 +18,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from bench.fault_run import PATIENCE, Sender
+from bench.read_topic import read_topic
 from desireline.contracts import Header, Table, Topic
 from desireline.events import AliasType, CanonicalEvent, JourneyScored
 from desireline.rows import DecisionRow, EnrolmentRow, StateRow
 from desireline_local.cloud import LocalCloud
 from desireline_local.demo.ledger import all_rows
 from desireline_local.demo.world import CloudWorld
-from desireline_local.kafka.read_all import read_topic
 from desireline_operate import deployment
 from desireline_operate.cli.main import app
 from desireline_operate.compose import Redriving

@@ -15,15 +15,16 @@ from urllib.parse import urlsplit
 import pytest
 from confluent_kafka import Producer
 
+from bench.read_topic import read_topic
 from desireline.adapters.mixpanel import SECRET
 from desireline.contracts import Topic
 from desireline.events import AliasType, CanonicalEvent, Quarantined
 from desireline.rows import StateRow
 from desireline.rows.sources import PullRow
 from desireline_local.cloud import COMPANY_TOPICS, LocalCloud
-from desireline_local.kafka.read_all import read_topic
-from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, MixpanelStandIn
+from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER
 from infra.source_settings import EXAMPLE
+from tests.worlds.failing_mixpanel import FailingMixpanel
 
 pytestmark = pytest.mark.e2e
 
@@ -117,7 +118,7 @@ def test_an_export_is_pulled_through_our_own_webhook(cloud: LocalCloud) -> None:
         SecretId=f"{at.deployment}/{SECRET}",
         SecretString=json.dumps({"username": USER, "secret": PASSWORD}),
     )
-    mixpanel = MixpanelStandIn(urlsplit(at.mixpanel).port or 0)
+    mixpanel = FailingMixpanel(urlsplit(at.mixpanel).port or 0)
     for name, insert_id in (("Trial Started", "m1"), ("Project Created", "m2")):
         given = {
             "time": moment,

@@ -105,3 +105,19 @@ def test_no_module_imports_from_a_test_module() -> None:
         if pattern.search(path.read_text())
     ]
     assert importing == []
+
+
+@pytest.mark.parametrize(
+    "handler",
+    sorted((ROOT / "functions").glob("*/handler.py")),
+    ids=lambda handler: handler.parent.name,
+)
+def test_a_handler_has_at_most_60_lines(handler: Path) -> None:
+    lines = len(handler.read_text().splitlines())
+    assert lines <= 60
+
+
+def test_the_local_cloud_stays_small() -> None:
+    paths = sorted((ROOT / "local").rglob("*.py"))
+    lines = sum(len(path.read_text().splitlines()) for path in paths)
+    assert 0 < lines <= 6_700

@@ -90,7 +90,7 @@ def test_for_the_local_cloud_nothing_but_the_windows_changes() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("stage=nope", "cdk.json knows no stage 'nope', but dev, prod"),
+        ("stage=nope", "cdk.json has no stage 'nope': choose one of dev, prod"),
         ("deployment", "--context deployment: write KEY=VALUE"),
     ],
 )

@@ -209,8 +209,8 @@ def test_data_stays_where_it_resides(residency: Any, server: str) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"topic": "events.received"}, "a topic of ours"),
-        ({"topic": "events.received", "cluster": {"arn": OTHER}}, "a topic of ours"),
+        ({"topic": "events.received"}, "a topic of Desireline"),
+        ({"topic": "events.received", "cluster": {"arn": OTHER}}, "a topic of Desireline"),
         ({"source": "segment"}, "a sender of webhooks"),
         ({"source": "nobody_knows"}, "tracking_plan/senders/nobody_knows.yaml"),
         ({"cluster": {"arn": "arn:aws:s3:::bucket"}}, "arn"),
@@ -226,18 +226,18 @@ def test_a_topic_that_cannot_be_is_refused(change: dict[str, Any], why: str) -> 
 
 
 def test_a_topic_belongs_to_one_source() -> None:
-    with pytest.raises(ValidationError, match="two sources have one source"):
+    with pytest.raises(ValidationError, match="two sources have the same source"):
         Sources.model_validate({"topics": [TOPIC, {**TOPIC, "topic": "other"}]})
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"time_zone": "Mars/Olympus"}, "no time zone"),
+        ({"time_zone": "Mars/Olympus"}, "unknown time zone"),
         ({"project": "acme"}, "project"),
         ({"interval_minutes": 5}, "interval_minutes"),
         ({"interval_minutes": 15, "requests": 20}, "60 requests an hour"),
-        ({"window_days": 10, "requests": 11}, "never pull its window"),
+        ({"window_days": 10, "requests": 11}, "no run could pull its window"),
         ({"residency": "mars"}, "residency"),
     ],
 )
@@ -249,7 +249,7 @@ def test_an_export_that_cannot_be_is_refused(change: dict[str, Any], why: str) -
 def test_what_is_pulled_needs_its_sender() -> None:
     stages = copy.deepcopy(context()["stages"])
     stages["dev"] |= {"sources": {"mixpanel_export": EXPORT}, "senders": ["segment"]}
-    with pytest.raises(ValidationError, match="name it"):
+    with pytest.raises(ValidationError, match="needs the sender mixpanel_export"):
         deployment_settings(stages, "dev")
 
 

@@ -51,7 +51,7 @@ def test_it_warns_of_nothing(again: Path) -> None:
 def test_an_unknown_stage_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
     done, _ = synthesise(tmp_path / "unknown", "--context", "stage=staging")
     assert done.returncode != 0
-    assert "no stage 'staging', but dev, prod" in done.stderr
+    assert "no stage 'staging': choose one of dev, prod" in done.stderr
 
 
 def test_the_local_cloud_leaves_out_only_what_it_replaces(dev: Assembly, local: Assembly) -> None:

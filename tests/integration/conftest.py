@@ -11,10 +11,10 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from bench.read_topic import wait_for_coordinators
 from desireline.adapters.aws import config
 from desireline_local.aws.cloud import REGION, Control, LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics
-from desireline_local.kafka.read_all import wait_for_coordinators
 
 HERE = Path(__file__).parent
 Clients = Callable[..., Any]

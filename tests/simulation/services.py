@@ -235,9 +235,6 @@ class Executions:
             raise UnavailableError("no answer")
         scheduler.pause("started")
 
-    def stop(self, *, name: str, cause: str) -> None:
-        raise NotImplementedError("nothing stops executions yet")
-
     def _check(self, enrolment: str, attempt: int) -> None:
         scheduler = self._scheduler
 

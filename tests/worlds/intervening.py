@@ -74,9 +74,6 @@ class Workflows:
             raise self.failing
         self.started.setdefault(name, payload)
 
-    def stop(self, *, name: str, cause: str) -> None:
-        raise NotImplementedError
-
 
 class SettableSwitches:
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 from botocore.auth import SigV4Auth
@@ -77,7 +77,7 @@ def serve(scene: Scene) -> Answer:
         url = urlsplit(target)
         event = {
             "rawPath": unquote(url.path),
-            "rawQueryString": url.query,
+            "queryStringParameters": dict(parse_qsl(url.query)),
             "requestContext": {"http": {"method": method}},
             "body": body.decode(),
         }

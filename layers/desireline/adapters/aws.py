@@ -62,6 +62,9 @@ DENIALS = frozenset(
 """Codes of denied calls. Codes of a KMS key, which begin with KMS, count too."""
 
 
+QUICK_SECONDS = 0.7
+
+
 def config(*, attempts: int = 4, read_timeout: float = 5.0, connect_timeout: float = 2.0) -> Config:
     """Return a configuration whose waits end before a function does. Timeouts are in seconds.
 
@@ -89,6 +92,13 @@ def client(service: str, **waits: Any) -> Any:
 def credentials() -> Any:
     """Return the session's credentials, which refresh themselves; None without any."""
     return _session().get_credentials()
+
+
+def quick_client(service: str) -> Any:
+    """Make a client that fails before a sender's deadline.
+
+    It tries once, because a request may need several clients in turn, and the sender retries."""
+    return client(service, attempts=1, read_timeout=QUICK_SECONDS, connect_timeout=QUICK_SECONDS)
 
 
 def error_of(error: ClientError | BotoCoreError) -> Exception:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import orjson
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from desireline.receive.receive_webhook import RETRY_AFTER, UNKNOWN_SENDER
 from desireline.receive.request import Answer, WebhookRequest
 
 DIRECT = "direct"
@@ -17,11 +21,12 @@ DIRECT = "direct"
 
 
 class ApiRequest(NamedTuple):
-    """A request to an API of our own. query: the values of each parameter, in their order."""
+    """A request to an API of our own. query: the parameters, of which the gateway joins repeated
+    ones by commas."""
 
     method: str
     path: str
-    query: Mapping[str, list[str]]
+    query: Mapping[str, str]
     body: str
 
 
@@ -33,7 +38,7 @@ def api_request(event: Mapping[str, Any]) -> ApiRequest:
     return ApiRequest(
         method=event["requestContext"]["http"]["method"],
         path=unquote(event["rawPath"]),
-        query=parse_qs(event.get("rawQueryString", ""), keep_blank_values=True),
+        query=event.get("queryStringParameters") or {},
         body=body,
     )
 
@@ -54,6 +59,35 @@ def webhook_request(event: Mapping[str, Any], context: LambdaContext) -> Webhook
         url=_url(event),
         method=event["requestContext"]["http"].get("method", "POST"),
     )
+
+
+def webhook_answer(
+    event: Mapping[str, Any],
+    context: LambdaContext,
+    compose: Callable[[], Callable[[WebhookRequest], Answer]],
+    logger: Logger,
+    metrics: Metrics,
+) -> dict[str, Any]:
+    """Call the use case with the request in an event, and return the gateway's response.
+    compose: returns the use case.
+
+    Count an unexpected error, log it without the sender's data, and answer 503, so that the sender
+    retries."""
+    source = ""
+    try:
+        request = webhook_request(event, context)
+        source = request.source
+        answer = compose()(request)
+    except Exception as error:
+        metrics.add_metric("webhooks_failed", MetricUnit.Count, 1)
+        frames = [f"{at.filename}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)]
+        logger.error("failed", source=source, error=type(error).__name__, frames=frames)
+        answer = Answer(503, "internal", retry_after=RETRY_AFTER)
+    if answer.status >= 400:
+        # The path of an unknown sender may contain any data, such as a key or an address.
+        logged = "" if answer.reason == UNKNOWN_SENDER else source
+        logger.warning("refused", source=logged, status=answer.status, why=answer.reason)
+    return webhook_response(answer)
 
 
 def webhook_response(answer: Answer) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from pydantic import ValidationError
 
 from desireline.adapters.dynamodb import row_of
+from desireline.errors import DesirelineError
 from desireline.records import BatchResult, Record
 from desireline.rows import Change
 
@@ -84,9 +86,23 @@ def stream_failure(sequence_number: str | None) -> dict[str, Any]:
     return {"batchItemFailures": failed}
 
 
-def queue_failures(message_ids: Iterable[str]) -> dict[str, Any]:
-    """Return the partial batch response that keeps these messages in their queue."""
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}
+def queue_answer(
+    event: Event, use_case: Callable[[bytes], str], logger: Logger, metrics: Metrics
+) -> dict[str, Any]:
+    """Call the use case with each body of an SQS event, and return the partial batch response.
+
+    A message whose body the use case cannot decode or handle stays in the queue. use_case: returns
+    a word for the log."""
+    metrics.add_metric("messages", MetricUnit.Count, len(event["Records"]))
+    failed = []
+    for message in event["Records"]:
+        try:
+            state = use_case(message["body"].encode())
+            logger.info("handled", id=message["messageId"], state=state)
+        except (DesirelineError, ValidationError) as error:
+            logger.warning("left in the queue", id=message["messageId"], why=type(error).__name__)
+            failed.append({"itemIdentifier": message["messageId"]})
+    return {"batchItemFailures": failed}
 
 
 def _change(record: Mapping[str, Any]) -> Change:

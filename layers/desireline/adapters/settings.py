@@ -28,3 +28,9 @@ class ClockSettings(BaseSettings):
     """clock_url: address of the journey clock of the local cloud; None on AWS."""
 
     clock_url: str | None = None
+
+
+class ReceiverSettings(TableSettings, KafkaSettings, ClockSettings):
+    """deployment: the prefix of secret names, `<deployment>/<sender>`."""
+
+    deployment: str

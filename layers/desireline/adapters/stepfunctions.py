@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -37,16 +38,10 @@ class StateMachine:
                 if error.response["Error"].get("Code") != "ExecutionAlreadyExists":
                     raise
 
-    def stop(self, *, name: str, cause: str) -> None:
-        with _translated():
-            try:
-                self._client.stop_execution(
-                    executionArn=f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}",
-                    cause=cause,
-                )
-            except ClientError as error:
-                if error.response["Error"].get("Code") != "ExecutionDoesNotExist":
-                    raise
+
+def timestamp(milliseconds: int) -> str:
+    """Return a time in the form of a Wait state: RFC 3339 with T and Z, in whole seconds."""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager

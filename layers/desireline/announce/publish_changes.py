@@ -271,7 +271,7 @@ def _of_account(old: AccountRow | None, new: AccountRow) -> list[_Fact]:
 
 
 MARK: Mapping[str, bytes] = {Header.REPLAY: b"1"}
-"""What a replay led to starts nothing (invariant 8)."""
+"""The consequences of a replay start nothing (delivery rule 8)."""
 
 
 def _record(topic: Topic, key: str, message: Message, *, replayed: bool = False) -> Outgoing:

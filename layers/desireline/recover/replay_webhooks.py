@@ -2,7 +2,7 @@
 
 The events have the ids and times of their first arrival. So counted events do not count again, and
 lost events count at their own time. All later messages carry the mark too, so that no playbook
-sends a message because of a replay (invariant 8).
+sends a message because of a replay (delivery rule 8).
 """
 
 from __future__ import annotations

@@ -100,7 +100,11 @@ class CaseGroupRow(Row):
 
 
 class CasePageRow(Row):
-    """L#day#group / page: the ids of up to PAGE cases of a group and day, in order of arrival."""
+    """L#day#group / page: the ids of up to PAGE cases of a group and day, in order of indexing.
+
+    oldest: the oldest arrival on this page. newest: the newest arrival on this page and on all
+    pages before it. So a reader of the newest cases knows when no further page has one.
+    """
 
     table: ClassVar[Table] = Table.QUARANTINE
     prefix: ClassVar[str] = "L#"
@@ -108,6 +112,8 @@ class CasePageRow(Row):
     group_key: str
     number: int
     ids: tuple[str, ...] = ()
+    oldest: int = 0
+    newest: int = 0
 
     @property
     def pk(self) -> str:

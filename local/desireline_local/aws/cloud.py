@@ -1,4 +1,4 @@
-"""The running local AWS: started, asked whether it is ready, its clock moved, stopped."""
+"""Start, control and stop the local AWS."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from desireline_local.aws.environment import tool_python
 from desireline_local.kafka.broker import LOOPBACK, free_port
-from desireline_local.processes import spawn, stop
+from desireline_local.processes import spawn, stop, wait_until
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -32,13 +32,13 @@ _LAUNCH = (
 
 
 class AwsError(Exception):
-    """The local AWS did not start; the message holds the end of its log."""
+    """The local AWS did not start; the message contains the end of its log."""
 
 
 class LocalAws:
-    """home: an empty folder for temporary files and its log. auth: whether IAM is enforced.
-    patience: seconds that an invocation waits for one of a few environments to become free, before
-    it gets another. idle: seconds without an invocation after which an environment ends."""
+    """A local AWS. home: an empty folder for temporary files and the log. auth: whether IAM checks
+    rights. patience: seconds that an invocation waits for a free environment before it gets a new
+    one. idle: seconds without an invocation after which an environment ends."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class LocalAws:
 
     @property
     def clock_url(self) -> str:
-        """What functions are given as CLOCK_URL: a file that holds the journey clock."""
+        """The functions' CLOCK_URL: a file with the journey clock."""
         return self._clock.as_uri()
 
     @property
@@ -77,7 +77,7 @@ class LocalAws:
 
     @property
     def control(self) -> Control:
-        """Clock, faults, rest."""
+        """The client of the control address."""
         return Control(f"http://{LOOPBACK}:{self.control_port}")
 
     def __enter__(self) -> LocalAws:
@@ -88,12 +88,12 @@ class LocalAws:
         self.stop()
 
     def start(self, report: Callable[[str], None] = lambda _: None) -> None:
-        """Start and return when it answers. Raises AwsError."""
+        """Start, and return when it answers. Raises AwsError."""
         self.launch(report)
         self.wait()
 
     def launch(self, report: Callable[[str], None] = lambda _: None) -> None:
-        """Start without waiting."""
+        """Start, and return at once."""
         temporary = self._home / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -108,31 +108,30 @@ class LocalAws:
 
     def wait(self) -> None:
         """Return when it answers. Raises AwsError."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
+
+        def answers() -> bool:
             if self.process is None or self.process.poll() is not None:
                 raise AwsError(f"the local AWS ended:\n{self.log.read_text()[-2000:]}")
-            try:
-                if httpx.get(f"{self.endpoint}/_ministack/health", timeout=10).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
-        raise AwsError(f"the local AWS does not answer after {START_SECONDS:.0f} s")
+            with suppress(httpx.TransportError):
+                return httpx.get(f"{self.endpoint}/_ministack/health", timeout=10).is_success
+            return False
+
+        if not wait_until(answers, START_SECONDS):
+            raise AwsError(f"the local AWS does not answer after {START_SECONDS:.0f} s")
 
     def stop(self) -> None:
-        """End it, its workers too, and remove their files."""
+        """End the process and its workers, and remove their files."""
         if self.process is not None:
             stop([self.process], seconds=5)
         shutil.rmtree(self._home / "tmp", ignore_errors=True)
         self._clock.unlink(missing_ok=True)
 
     def client(self, service: str, **settings: Any) -> Any:
-        """A boto3 client of the local AWS."""
+        """Return a boto3 client of the local AWS."""
         return client(self.endpoint, service, **settings)
 
     def _environment(self, temporary: Path) -> dict[str, str]:
-        """Nothing of ours leaks into functions: they inherit all of this."""
+        """Return the process' environment. Functions inherit it, so it has nothing of ours."""
         return {
             "PATH": os.defpath,
             "HOME": str(temporary),
@@ -151,9 +150,9 @@ class LocalAws:
 
 
 class Control:
-    """The launcher's own address: the journey clock, faults, and whether all is at rest.
+    """A client of the control address: journey clock, faults, unfinished work.
 
-    It keeps no connection, so that there is nothing to close.
+    It opens a connection for each request, so there is nothing to close.
     """
 
     def __init__(self, url: str) -> None:
@@ -162,36 +161,35 @@ class Control:
         self._http = httpx.Client(base_url=url, timeout=60, limits=keep_none)
 
     def now(self) -> int:
-        """Journey time, epoch milliseconds."""
+        """Return journey time, epoch milliseconds."""
         return int(self._http.get("/now").raise_for_status().text)
 
     def clock(self) -> dict[str, Any]:
-        """now, and whether a driver has taken it."""
+        """Return `now`, and `frozen`: whether a driver has frozen the clock."""
         return self._json("GET", "/clock")
 
     def freeze(self, at: int) -> None:
-        """From now on journey time stands still at `at`, epoch milliseconds."""
+        """Freeze journey time at `at`, epoch milliseconds."""
         self._json("POST", "/clock", {"freeze": at})
 
     def advance(self, to: int) -> None:
-        """Move journey time on to `to`, epoch milliseconds."""
+        """Advance journey time to `to`, epoch milliseconds."""
         self._json("POST", "/clock", {"advance": to})
 
     def rest(self) -> dict[str, Any]:
-        """What is in flight inside of the local AWS."""
+        """Return the unfinished work in the local AWS (see tool/rest.py)."""
         return self._json("GET", "/rest")
 
-    def faults(self, **wanted: Any) -> dict[str, Any]:
-        """Change what faults are injected (see the launcher's Faults: throttle, conflict, seed,
-        silent_publishes, planned); returns what is, and was, injected."""
-        return self._json("POST", "/faults", wanted) if wanted else self._json("GET", "/faults")
+    def faults(self, **changes: Any) -> dict[str, Any]:
+        """Change the injected faults (see tool/faults.py), and return them with their counts."""
+        return self._json("POST", "/faults", changes) if changes else self._json("GET", "/faults")
 
     def count(self) -> None:
-        """Count from nothing what AWS would bill."""
+        """Start to count what AWS would bill, from zero."""
         self._json("POST", "/usage", {"counting": True})
 
     def usage(self) -> dict[str, Any]:
-        """What was counted since then (see the launcher's Usage); no longer counted."""
+        """Stop counting, and return the counts (see tool/usage.py)."""
         return self._json("POST", "/usage", {"counting": False})
 
     def _json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -201,7 +199,7 @@ class Control:
 
 
 def client(endpoint: str, service: str, **settings: Any) -> Any:
-    """A boto3 client of a local AWS; nothing of the user's own AWS configuration is read."""
+    """Return a boto3 client of a local AWS. It ignores the user's own AWS configuration."""
     defaults: dict[str, Any] = {
         "s3": {"addressing_style": "path"},
         "max_pool_connections": 64,
@@ -214,17 +212,14 @@ def client(endpoint: str, service: str, **settings: Any) -> Any:
     return made
 
 
-def credentials() -> Any:
-    """Return the credentials of the local AWS, which lets in every caller."""
-    return _session().get_credentials()
-
-
 _session_lock = threading.Lock()
 
 
 @cache
 def _session() -> boto3.session.Session:
-    """One for all: it reads each service's description once. Not for threads side by side."""
+    """Return the session of all clients, so that each service's description is read once.
+
+    It is not thread-safe."""
     return boto3.session.Session(
         aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
     )

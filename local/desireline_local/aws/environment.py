@@ -1,4 +1,4 @@
-"""ministack's own environment, made once for each Python and lock, and kept in the user's cache."""
+"""Make ministack's own environment in the user's cache, once for each Python and lock."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from desireline_local.paths import cache
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 DOWNLOAD = "the local AWS (ministack and boto3)"
 MEGABYTES = 84
-"""As installed, byte code included."""
+"""The installed size with byte code."""
 
 
 class ToolError(Exception):
-    """The environment could not be made."""
+    """The environment could not be made; the message contains uv's error."""
 
 
 def tool_python(report: Callable[[str], None] = lambda _: None) -> Path:
-    """The interpreter of ministack's environment, of this Python's version."""
+    """Return the interpreter of ministack's environment, which has this Python's version.
+
+    Raises ToolError."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     home = cache("ministack") / f"{digest}-py{sys.version_info[0]}{sys.version_info[1]}"
     python = home / "bin" / "python"

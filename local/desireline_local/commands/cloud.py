@@ -7,15 +7,14 @@ from collections import deque
 from datetime import timedelta
 from typing import Annotated
 
-import psutil
 import typer
 from rich.table import Table
 
 from desireline_local import supervisor
 from desireline_local.aws.cloud import IDLE_SECONDS
 from desireline_local.cloud import Addresses
-from desireline_local.commands.running import the_cloud
-from desireline_local.supervisor import StartError, UnreadyError
+from desireline_local.commands.running import running_cloud, start_cloud, the_cloud
+from desireline_local.processes import resident_bytes
 from desireline_operate.cli.console import NOT_RUNNING, console, errors, fail
 from desireline_operate.cli.times import format_time, parse_span
 from desireline_operate.deployment import NotRunningError
@@ -34,24 +33,12 @@ def up(
     ] = IDLE_SECONDS,
 ) -> None:
     """Start the local cloud in the background. The first start downloads Kafka and AWS."""
-    try:
-        cloud = supervisor.running()
-    except UnreadyError as error:
-        raise fail(str(error)) from error
-    except NotRunningError:
-        pass
-    else:
+    cloud = running_cloud(unready_code=1)
+    if cloud is not None:
         console.print("The local cloud is already running.")
         show_addresses(cloud.addresses)
         return
-    began = time.monotonic()
-    try:
-        with console.status("starting") as status:
-            cloud = supervisor.start(status.update, bootstrap=bootstrap, idle=idle)
-    except StartError as error:
-        raise fail(f"the local cloud did not start: {error}") from error
-    console.print(f"Ready after {time.monotonic() - began:.0f} s.")
-    show_addresses(cloud.addresses)
+    show_addresses(start_cloud(bootstrap=bootstrap, idle=idle).addresses)
     console.print("Stop it with 'make down'.")
 
 
@@ -83,7 +70,7 @@ def status() -> None:
     console.print(
         f"executions waiting: {rest['executions_waiting']}, "
         f"records in streams: {rest['stream_records']}, in queues: {rest['queued_messages']}, "
-        f"memory: {_memory(cloud.pid) / 1e6:.0f} MB"
+        f"memory: {resident_bytes([cloud.pid]) / 1e6:.0f} MB"
     )
 
 
@@ -153,14 +140,3 @@ def show_addresses(addresses: Addresses) -> None:
     }
     for name, address in lines.items():
         console.print(f"  {name:<14} {address}", soft_wrap=True)
-
-
-def _memory(pid: int) -> int:
-    head = psutil.Process(pid)
-    total = 0
-    for process in (head, *head.children(recursive=True)):
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total

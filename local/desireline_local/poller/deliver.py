@@ -37,6 +37,7 @@ class Counts:
     busy: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """The callbacks of a running delivery.
 
@@ -45,18 +46,10 @@ class Batch:
     set if the delivery has to stop; unfinished records are then read again.
     """
 
-    def __init__(
-        self,
-        *,
-        finished: Callable[[Sequence[Message]], None],
-        stuck: Callable[[], None],
-        split: Callable[[Sequence[Message]], None],
-        interrupted: threading.Event,
-    ) -> None:
-        self.finished = finished
-        self.stuck = stuck
-        self.split = split
-        self.interrupted = interrupted
+    finished: Callable[[Sequence[Message]], None]
+    stuck: Callable[[], None]
+    split: Callable[[Sequence[Message]], None]
+    interrupted: threading.Event
 
 
 class Delivery:

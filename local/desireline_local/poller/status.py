@@ -6,8 +6,6 @@ from typing import Any
 
 import httpx
 
-from desireline.contracts import Function
-
 
 class PollerStatus:
     """A client. url: address of the poller's process. It opens a connection for each request."""
@@ -24,18 +22,3 @@ class PollerStatus:
     def ready(self) -> bool:
         """Return whether the poller answers."""
         return bool(self.look())
-
-    def behind(self, *, without: frozenset[str] = frozenset()) -> int:
-        """Count the unhandled records of all functions except `without`."""
-        return _behind(self.look(), without)
-
-
-ARCHIVE = frozenset({Function.ARCHIVE_HISTORY.value})
-
-
-def _behind(status: dict[str, Any], without: frozenset[str]) -> int:
-    return sum(
-        mapping["lag"]
-        for mapping in status["mappings"]
-        if not any(name in mapping["function"].replace("-", "_") for name in without)
-    )

@@ -1,5 +1,4 @@
-"""A stand-in for Mixpanel's raw event export on a loopback port, for `desireline pull mixpanel` and
-for tests with failures.
+"""A stand-in for Mixpanel's raw event export on a loopback port, for `desireline pull mixpanel`.
 
 It answers as https://docs.mixpanel.com/reference/raw-event-export describes: Basic authentication,
 one day as both `from_date` and `to_date`, JSON lines, gzip above 1,400 bytes.
@@ -22,26 +21,18 @@ import orjson
 PROJECT, USER, PASSWORD = "1", "desireline.abc123.mp-service-account", "played"
 PACKED_ABOVE = 1_400
 
-
 Event = dict[str, Any] | bytes
 
 
 class MixpanelStandIn:
-    """The stand-in. days: its events by date. requested: the days of the requests.
+    """The stand-in. days: its events by date. requested: the days of the requests. handler: answers
+    the requests; tests pass one that fails."""
 
-    answers: the answers to the next requests, in order: a status, 'cut' (the connection breaks in
-    the middle), 'early' (the body ends early with an error line), 'half-gzip' (a complete answer
-    with half of its gzip body), 'short' (whole lines, fewer than announced), 'hang'. Later requests
-    get the events."""
-
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, handler: type[ExportHandler] | None = None) -> None:
         self.days: dict[str, list[Event]] = defaultdict(list)
-        self.answers: list[int | str] = []
         self.requested: list[str] = []
-        self.packed = True
-        self.ends = threading.Event()
-        handler = type("Handler", (_Handler,), {"mixpanel": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        bound = type("Handler", (handler or ExportHandler,), {"mixpanel": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), bound)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -53,7 +44,6 @@ class MixpanelStandIn:
         try:
             yield self
         finally:
-            self.ends.set()
             self._server.shutdown()
             self._server.server_close()
             thread.join()
@@ -68,7 +58,9 @@ class MixpanelStandIn:
         return b"".join(line + b"\n" for line in lines)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class ExportHandler(BaseHTTPRequestHandler):
+    """Answers requests of the export with the stand-in's events."""
+
     mixpanel: MixpanelStandIn
     protocol_version = "HTTP/1.1"
 
@@ -77,58 +69,34 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         expected = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if url.path != "/api/2.0/export":
-            self._answer(404, b"no such path")
+            self.answer(404, b"no such path")
         elif self.headers["authorization"] != f"Basic {expected}":
-            self._answer(401, b'{"error": "Invalid service account credentials"}')
+            self.answer(401, b'{"error": "Invalid service account credentials"}')
         elif query.get("project_id") != PROJECT or query["from_date"] != query["to_date"]:
-            self._answer(400, b'{"error": "bad parameters"}')
+            self.answer(400, b'{"error": "bad parameters"}')
         else:
-            answers = self.mixpanel.answers
             self.mixpanel.requested.append(query["from_date"])
-            self._respond(
-                answers.pop(0) if answers else 200, self.mixpanel.body(query["from_date"])
-            )
+            self.respond(self.mixpanel.body(query["from_date"]))
 
-    def _respond(self, answer: int | str, body: bytes) -> None:
-        """Answer, or fail as the test requires."""
-        lines = body.splitlines(keepends=True)
-        half = b"".join(lines[: len(lines) // 2])
-        match answer:
-            case int():
-                self._answer(answer, body if answer == 200 else b'{"error": "no"}')
-            case "early":
-                self._answer(200, half + b"terminated early\n")
-            case "half-gzip":
-                whole = gzip.compress(body)
-                self._chunked([whole[: len(whole) // 2]], packed=True)
-            case "short":
-                self._whole(200, half, length=len(body))
-                self.close_connection = True
-            case "hang":
-                self.mixpanel.ends.wait()
-            case "cut":
-                whole = gzip.compress(body, compresslevel=0)
-                self._chunked([whole[: len(whole) // 2]], packed=True, end=False)
-                self.close_connection = True
+    def respond(self, body: bytes) -> None:
+        """Answer with the lines of a day, packed and in pieces if they are long."""
+        if len(body) <= PACKED_ABOVE:
+            return self.answer(200, body)
+        whole = gzip.compress(body)
+        return self.answer_packed([whole[i : i + 999] for i in range(0, len(whole), 999)])
 
-    def _answer(self, status: int, body: bytes) -> None:
-        if status == 200 and self.mixpanel.packed and len(body) > PACKED_ABOVE:
-            whole = gzip.compress(body)
-            pieces = [whole[i : i + 999] for i in range(0, len(whole), 999)]
-            return self._chunked(pieces, packed=True)
-        return self._whole(status, body, length=len(body))
-
-    def _whole(self, status: int, body: bytes, *, length: int) -> None:
+    def answer(self, status: int, body: bytes, *, length: int | None = None) -> None:
+        """Answer with a body. length: the announced length, if it differs."""
         self.send_response(status)
-        self.send_header("content-length", str(length))
+        self.send_header("content-length", str(len(body) if length is None else length))
         self.end_headers()
         self.wfile.write(body)
 
-    def _chunked(self, pieces: Sequence[bytes], *, packed: bool, end: bool = True) -> None:
+    def answer_packed(self, pieces: Sequence[bytes], *, end: bool = True) -> None:
+        """Answer with pieces of a gzip body. end: whether the last chunk follows."""
         self.send_response(200)
         self.send_header("transfer-encoding", "chunked")
-        if packed:
-            self.send_header("content-encoding", "gzip")
+        self.send_header("content-encoding", "gzip")
         self.end_headers()
         for piece in pieces:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from desireline_local.kafka.broker import LOOPBACK, free_port
-from desireline_local.processes import spawn, stop
+from desireline_local.kafka.broker import LOOPBACK, free_port, listens
+from desireline_local.processes import spawn, stop, wait_until
 
 START_SECONDS = 180.0
 _PACKAGE = "desireline_local.warehouse"
@@ -54,7 +52,8 @@ class WarehousePart:
              archive_url],
             log=log,
         )  # fmt: skip
-        self._wait_for("ready", log)
+        if not wait_until(lambda: log.exists() and "ready" in log.read_text(), START_SECONDS):
+            raise WarehouseError(f"the local Snowpipe is not ready:\n{log.read_text()[-2000:]}")
 
     def stop(self) -> None:
         """End the server and the Snowpipe."""
@@ -62,20 +61,7 @@ class WarehousePart:
 
     def wait(self) -> None:
         """Return when the server listens. Raises WarehouseError."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            with socket.socket() as probe:
-                if probe.connect_ex((LOOPBACK, self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise WarehouseError(
-            f"the warehouse stand-in does not listen: read {self._home / 'warehouse.log'}"
-        )
-
-    def _wait_for(self, word: str, log: Path) -> None:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            if log.exists() and word in log.read_text():
-                return
-            time.sleep(0.05)
-        raise WarehouseError(f"the local Snowpipe is not ready:\n{log.read_text()[-2000:]}")
+        if not wait_until(lambda: listens(self.port), START_SECONDS):
+            raise WarehouseError(
+                f"the warehouse stand-in does not listen: read {self._home / 'warehouse.log'}"
+            )

@@ -182,6 +182,14 @@ def test_an_error_that_nobody_foresaw_tells_the_sender_nothing_and_is_counted(
     assert type(error).__name__ in logged
 
 
+def test_a_use_case_that_cannot_be_composed_gives_503(monkeypatch) -> None:
+    def compose() -> None:
+        raise RuntimeError("no secret")
+
+    monkeypatch.setattr(handler, "use_case", compose)
+    assert handler.handle(event(CALL, signed()), Context())["statusCode"] == 503
+
+
 def test_an_event_that_is_none_is_ours_too() -> None:
     assert handler.handle({}, Context())["statusCode"] == 503
 

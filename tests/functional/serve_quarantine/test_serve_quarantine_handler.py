@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from urllib.parse import quote, urlencode
 
 import orjson
 import pytest
@@ -31,7 +30,7 @@ UNKNOWN = {"reason": "unknown_case", "detail": "nothing-0"}
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tea(1), track(2), track(3, event="Coffee Drunk"))
-    serve(monkeypatch, made, name="repair-1")
+    serve(monkeypatch, made, name="repair-000000000001")
     return made
 
 
@@ -54,7 +53,7 @@ def called(method: str, path: str, body: Any = None, **query: Any) -> tuple[int,
         "version": "2.0",
         "routeKey": f"{method} {path}",
         "rawPath": path,
-        "rawQueryString": urlencode(query, doseq=True, quote_via=quote),
+        "queryStringParameters": query or None,
         "headers": {"content-type": "application/json"},
         "requestContext": {
             "http": {"method": method, "path": path},
@@ -69,7 +68,7 @@ def called(method: str, path: str, body: Any = None, **query: Any) -> tuple[int,
 
 
 def test_cases_are_listed_with_counts_by_kind(scene):
-    status, said = called("GET", "/quarantine", reason=["unmapped", "other"], limit="1")
+    status, said = called("GET", "/quarantine", reason="unmapped,other", limit="1")
     assert status == 200
     assert [(one["event"], one["total"]) for one in said["groups"]] == [
         ("Coffee Drunk", 1),
@@ -77,14 +76,14 @@ def test_cases_are_listed_with_counts_by_kind(scene):
     ]
     assert len(said["cases"]) == 1
     assert said["cases"][0]["state"] == "open"
-    nothing = {"groups": [], "cases": [], "next": None}
+    nothing = {"groups": [], "cases": []}
     assert called("GET", "/quarantine", source="stripe")[1] == nothing
 
 
 def test_a_name_with_a_comma_is_one_name(monkeypatch):
     made = Scene(track(1, event="Tea, Drunk"), track(2, event="Tea"))
     serve(monkeypatch, made)
-    status, said = called("GET", "/quarantine", event=["Tea, Drunk", "Coffee"])
+    status, said = called("GET", "/quarantine", event='["Tea, Drunk", "Coffee"]')
     assert (status, [one["event_name"] for one in said["cases"]]) == (200, ["Tea, Drunk"])
 
 
@@ -97,9 +96,9 @@ def test_a_list_is_read_in_parts_that_hold_each_case_once(monkeypatch):
     while True:
         status, said = called("GET", "/quarantine", limit="2", **after)
         assert status == 200
-        assert ("groups" in said) is not bool(after)
+        assert bool(said["groups"]) is not bool(after)
         parts.append([case["id"] for case in said["cases"]])
-        if said["next"] is None:
+        if "next" not in said:
             break
         after = {"after": said["next"]}
 
@@ -111,12 +110,12 @@ def test_previews_and_replays_go_on_after_cases_that_still_fail(monkeypatch):
     """Given two cases that still fail and one that is repaired, when they are replayed one by one,
     then the failing ones do not hold up the last one, and all replays have one id."""
     made = Scene(tea(1, properties={}), tea(2, properties={}), tea(3))
-    serve(monkeypatch, made, name="repair-1")
+    serve(monkeypatch, made, name="repair-000000000001")
     asked = {"plan": {SEGMENT: MAPPED}, "limit": 1}
 
     def in_parts(path: str) -> list[Any]:
         answers = [called("POST", path, asked)[1]]
-        while answers[-1]["next"]:
+        while "next" in answers[-1]:
             more = {"after": answers[-1]["next"], "replay": answers[-1].get("replay")}
             answers.append(called("POST", path, asked | more)[1])
         return answers
@@ -124,8 +123,8 @@ def test_previews_and_replays_go_on_after_cases_that_still_fail(monkeypatch):
     assert [one["repaired"] for one in in_parts("/quarantine/preview")] == [0, 0, 1]
     replays = in_parts("/quarantine/replay")
     assert [one["replayed"] for one in replays] == [0, 0, 1]
-    assert {one["replay"] for one in replays} == {"repair-1"}
-    assert {case.replayed for case in made.all(state=State.REPAIRED)} == {"repair-1"}
+    assert {one["replay"] for one in replays} == {"repair-000000000001"}
+    assert {case.replayed for case in made.all(state=State.REPAIRED)} == {"repair-000000000001"}
 
 
 def test_a_case_is_shown_with_its_body_and_its_place_in_the_plan(scene):
@@ -155,9 +154,12 @@ def test_a_correction_is_previewed_replayed_once_and_listed_as_repaired(scene):
     assert scene.replayed() == []
 
     status, said = called("POST", "/quarantine/replay", asked)
-    assert (status, said["replayed"], said["replay"]) == (200, 1, "repair-1")
+    assert (status, said["replayed"], said["replay"]) == (200, 1, "repair-000000000001")
     (record,) = scene.replayed()
-    assert (record.topic, record.headers[Header.REPLAY]) == (Topic.EVENTS_RECEIVED, b"repair-1")
+    assert (record.topic, record.headers[Header.REPLAY]) == (
+        Topic.EVENTS_RECEIVED,
+        b"repair-000000000001",
+    )
 
     assert called("POST", "/quarantine/replay", asked)[1]["replayed"] == 0
     ids = {**asked, "ids": [one.id for one in scene.all(state=None)]}
@@ -165,7 +167,7 @@ def test_a_correction_is_previewed_replayed_once_and_listed_as_repaired(scene):
     assert (again["replayed"], again["already"], again["failing"]) == (0, 1, {"unmapped": 1})
     assert len(scene.replayed()) == 1
     repaired = called("GET", "/quarantine", state="repaired")[1]
-    assert [one["replayed"] for one in repaired["cases"]] == ["repair-1"]
+    assert [one["replayed"] for one in repaired["cases"]] == ["repair-000000000001"]
 
 
 @pytest.mark.parametrize(
@@ -176,9 +178,9 @@ def test_a_correction_is_previewed_replayed_once_and_listed_as_repaired(scene):
         ("GET", "/quarantine", None, {"colour": "red"}),
         ("GET", "/quarantine", None, {"state": "lost"}),
         ("GET", "/quarantine", None, {"limit": "501"}),
-        ("GET", "/quarantine", None, {"limit": ["1", "2"]}),
+        ("GET", "/quarantine", None, {"limit": "1,2"}),
+        ("GET", "/quarantine", None, {"event": "[not JSON"}),
         ("GET", "/quarantine", None, {"after": "yesterday"}),
-        ("GET", "/quarantine", None, {"after": "12/"}),
         ("POST", "/quarantine/preview", {"after": 12}, {}),
         ("POST", "/quarantine/replay", {"replay": "replay-1"}, {}),
         ("POST", "/quarantine/preview", "not JSON", {}),

@@ -220,7 +220,9 @@ def full(name: str) -> list[Row]:
             first=1,
             last=2,
         ),
-        CasePageRow(day=20_000, group_key=f"{name}#receive", number=7, ids=("a", "b")),
+        CasePageRow(
+            day=20_000, group_key=f"{name}#receive", number=7, ids=("a", "b"), oldest=1, newest=2
+        ),
         PullRow(
             source="mixpanel_export",
             project=name,

@@ -10,11 +10,12 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from bench.read_topic import read_topic
 from desireline.adapters.kafka import KafkaProducer
 from desireline.errors import UnavailableError
 from desireline.records import Outgoing
 from desireline_local.kafka.broker import Kafka, free_port
-from desireline_local.kafka.read_all import read_topic
+from tests.worlds.frozen_broker import frozen
 
 Topics = Callable[..., str]
 
@@ -92,7 +93,7 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
     name = topic()
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
     producer.warm()
-    with kafka.frozen(kafka.nodes[0]):
+    with frozen(kafka.nodes[0]):
         producer.produce(Outgoing(name, "k", b"first"))
         with pytest.raises(UnavailableError, match="did not acknowledge"):
             producer.flush(0.5)
@@ -108,7 +109,7 @@ def test_after_a_time_out_a_new_client_delivers(kafka: Kafka, topic: Topics) -> 
 def test_failures_of_one_flush_are_not_told_by_the_next(kafka: Kafka, topic: Topics) -> None:
     name = topic()
     producer = KafkaProducer(kafka.bootstrap, "plaintext", probe=name)
-    with kafka.frozen(kafka.nodes[0]):
+    with frozen(kafka.nodes[0]):
         producer.produce(Outgoing(name, "k", b"lost"))
         with pytest.raises(UnavailableError):
             producer.flush(0.2)

@@ -20,7 +20,8 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import mixpanel_export
 from desireline.rows.sources import PullRow
 from desireline_local.kafka.broker import free_port
-from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER, MixpanelStandIn
+from desireline_local.sender_side.mixpanel import PASSWORD, PROJECT, USER
+from tests.worlds.failing_mixpanel import FailingMixpanel
 from tests.worlds.receiving import NOW, World
 from tests.worlds.receiving import SECRET as SIGNING
 
@@ -95,8 +96,8 @@ def ours() -> Iterator[OurWebhook]:
 
 
 @pytest.fixture
-def mixpanel() -> Iterator[MixpanelStandIn]:
-    with MixpanelStandIn().serving() as mixpanel:
+def mixpanel() -> Iterator[FailingMixpanel]:
+    with FailingMixpanel().serving() as mixpanel:
         yield mixpanel
 
 
@@ -114,7 +115,7 @@ class Puller:
 
     def __init__(
         self,
-        mixpanel: MixpanelStandIn,
+        mixpanel: FailingMixpanel,
         ours: OurWebhook,
         *,
         read_timeout: float = 60.0,
@@ -159,7 +160,7 @@ class Puller:
 
 
 @pytest.fixture
-def puller(mixpanel: MixpanelStandIn, ours: OurWebhook) -> Puller:
+def puller(mixpanel: FailingMixpanel, ours: OurWebhook) -> Puller:
     return Puller(mixpanel, ours)
 
 
@@ -181,7 +182,7 @@ def created(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("count", [1, 3_000])
 def test_events_come_through_small_and_packed(
-    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook, count: int
+    puller: Puller, mixpanel: FailingMixpanel, ours: OurWebhook, count: int
 ) -> None:
     mixpanel.add_events(DAY, *map(created, range(count)))
 
@@ -196,7 +197,7 @@ def test_events_come_through_small_and_packed(
 @pytest.mark.parametrize("how", ["cut", "half-gzip", "short", "early", 500, 502, 503])
 def test_what_breaks_in_the_middle_is_taken_again(
     puller: Puller,
-    mixpanel: MixpanelStandIn,
+    mixpanel: FailingMixpanel,
     ours: OurWebhook,
     monkeypatch: pytest.MonkeyPatch,
     how: int | str,
@@ -220,7 +221,7 @@ def test_what_breaks_in_the_middle_is_taken_again(
 
 
 def test_silence_is_taken_for_a_break(
-    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
+    puller: Puller, mixpanel: FailingMixpanel, ours: OurWebhook
 ) -> None:
     """Given Mixpanel answers nothing any more, when the next run comes, then nothing is missing."""
     mixpanel.add_events(DAY, created(1))
@@ -234,7 +235,7 @@ def test_silence_is_taken_for_a_break(
 
 
 def test_a_rate_limit_ends_the_run_and_moves_nothing(
-    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
+    puller: Puller, mixpanel: FailingMixpanel, ours: OurWebhook
 ) -> None:
     mixpanel.add_events(DAY, created(1))
     mixpanel.answers = [200, 429]
@@ -246,7 +247,7 @@ def test_a_rate_limit_ends_the_run_and_moves_nothing(
 
 
 def test_late_events_come_through_and_repeats_count_as_one(
-    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
+    puller: Puller, mixpanel: FailingMixpanel, ours: OurWebhook
 ) -> None:
     mixpanel.add_events(DAY, created(1), created(2))
     puller()
@@ -263,7 +264,7 @@ def test_late_events_come_through_and_repeats_count_as_one(
 
 
 def test_a_line_that_is_no_event_is_set_aside_and_stops_nothing(
-    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
+    puller: Puller, mixpanel: FailingMixpanel, ours: OurWebhook
 ) -> None:
     mixpanel.add_events(DAY, created(1), b"garbage \xff", b"", created(2))
     assert puller() == ""
@@ -272,7 +273,7 @@ def test_a_line_that_is_no_event_is_set_aside_and_stops_nothing(
 
 
 def test_a_last_line_without_an_end_is_taken_if_it_is_whole(
-    puller: Puller, mixpanel: MixpanelStandIn, monkeypatch: pytest.MonkeyPatch
+    puller: Puller, mixpanel: FailingMixpanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = mixpanel.body
     mixpanel.add_events(DAY, created(1), created(2))
@@ -284,7 +285,7 @@ def test_a_last_line_without_an_end_is_taken_if_it_is_whole(
 
 
 def test_credentials_that_were_replaced_are_read_again(
-    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook
+    puller: Puller, mixpanel: FailingMixpanel, ours: OurWebhook
 ) -> None:
     mixpanel.add_events(DAY, created(1))
     puller.vault.stale = b'{"username": "old", "secret": "old"}'
@@ -312,7 +313,7 @@ def test_credentials_that_are_wrong_are_said_to_be(
 
 
 def test_an_address_where_nobody_is_can_be_tried_again(ours: OurWebhook) -> None:
-    nobody = MixpanelStandIn(free_port())
+    nobody = FailingMixpanel(free_port())
     with nobody.serving():
         pass
     assert Puller(nobody, ours)() == "unavailable"
@@ -320,7 +321,7 @@ def test_an_address_where_nobody_is_can_be_tried_again(ours: OurWebhook) -> None
 
 @pytest.mark.parametrize("answers", [[503], [429, 503], [500, 502, 504]])
 def test_our_webhook_is_asked_again_for_a_while(
-    puller: Puller, mixpanel: MixpanelStandIn, ours: OurWebhook, answers: list[int]
+    puller: Puller, mixpanel: FailingMixpanel, ours: OurWebhook, answers: list[int]
 ) -> None:
     mixpanel.add_events(DAY, created(1))
     ours.answers = [*answers]

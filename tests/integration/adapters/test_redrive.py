@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from bench.read_topic import read_bounds
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dead_letters import S3DeadLetters
 from desireline.adapters.invoke import LambdaFunctions
@@ -29,7 +30,6 @@ from desireline.resolve.counted_events import StoredCounts
 from desireline.resolve.fold import Fold
 from desireline_local.aws.cloud import LocalAws
 from desireline_local.kafka.broker import Kafka, create_topics, free_port
-from desireline_local.kafka.read_all import read_bounds
 from tests.integration.conftest import Clients
 from tests.worlds.redriving import event, kafka_object, record
 

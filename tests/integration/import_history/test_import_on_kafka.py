@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.read_topic import read_topic
 from desireline.contracts import Header, Topic
 from desireline.events import CanonicalEvent
 from desireline.receive.mapping.canonical import event_id
 from desireline_local.kafka.broker import Kafka, create_topics
-from desireline_local.kafka.read_all import read_topic
 from tests.worlds.history_files import call, ndjson
 
 EVENTS = 12_000

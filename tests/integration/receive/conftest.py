@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from bench.read_topic import read_topic
 from desireline.contracts import Topic
 from desireline.events import CanonicalEvent
 from desireline_local.cloud import Addresses, LocalCloud
-from desireline_local.kafka.read_all import read_topic
 
 SITE = "http://localhost:3000"
 SERVER_KEY, SITE_KEY = "backend-key-0001", "site-key-000001"

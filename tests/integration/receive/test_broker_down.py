@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 import pytest
 
-from desireline.adapters.aws import _session
+from bench.read_topic import read_topic
+from desireline.adapters.aws import QUICK_SECONDS, _session, quick_client
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
 from desireline.adapters.kafka import KafkaProducer
@@ -30,9 +31,8 @@ from desireline.receive.request import WebhookRequest
 from desireline.receive.senders import load_senders
 from desireline.throttle import ANY, Limit, Throttle
 from desireline_local.kafka.broker import LOOPBACK, Kafka, create_topics
-from desireline_local.kafka.read_all import read_topic
 from desireline_local.sender_side.signing import sign
-from receive_webhook.handler import CALL_SECONDS, quick
+from tests.worlds.frozen_broker import frozen
 
 SECRET = b"secret"
 TIGHTEST = min(sender.deadline for sender in load_senders().values())
@@ -167,7 +167,7 @@ def test_a_broker_that_stands_still_is_a_503_while_the_sender_waits(own_kafka: K
     receive = receiving(producer)
     insist(receive, [1])
     producer.seconds, producer.failures = 0.0, []
-    with own_kafka.frozen(own_kafka.nodes[0]):
+    with frozen(own_kafka.nodes[0]):
         assert receive(webhook(2)).status == 503
     assert 0 < producer.seconds <= DEADLINE * ANSWER_SHARE
     assert NOT_WAITED_FOR in producer.failures[0]
@@ -204,11 +204,11 @@ def test_tables_that_never_speak_are_a_503_before_the_tightest_sender_gives_up(
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     _session.cache_clear()
-    with closing(quick("dynamodb")) as client:
+    with closing(quick_client("dynamodb")) as client:
         calls: list[Any] = []
         client.meta.events.register("before-send.dynamodb", lambda **_: calls.append(1))
         waits = client.meta.config
-        assert waits.read_timeout == waits.connect_timeout == CALL_SECONDS
+        assert waits.read_timeout == waits.connect_timeout == QUICK_SECONDS
         wall, ports = WallClock(), Ports()
         suppressions = DynamoSuppressions(client, "table", wall, ports)
         store = DynamoStore(client, {Table.ADMISSION: "admission"})
@@ -219,7 +219,7 @@ def test_tables_that_never_speak_are_a_503_before_the_tightest_sender_gives_up(
             producer.seconds, calls[:] = 0.0, []
             assert receive(webhook(number)).status == 503
             assert calls
-            assert len(calls) * CALL_SECONDS + producer.seconds < TIGHTEST
+            assert len(calls) * QUICK_SECONDS + producer.seconds < TIGHTEST
     _session.cache_clear()
 
 

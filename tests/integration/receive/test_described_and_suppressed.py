@@ -19,10 +19,10 @@ from schemathesis.specs.openapi.checks import (
 )
 from typer.testing import CliRunner
 
+from bench.read_topic import read_topic
 from desireline.contracts import Topic
 from desireline_local import supervisor
 from desireline_local.cloud import Addresses
-from desireline_local.kafka.read_all import read_topic
 from desireline_local.supervisor import Running
 from desireline_operate.cli.main import app
 from docs.render.openapi import description

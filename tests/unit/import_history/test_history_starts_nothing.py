@@ -1,4 +1,4 @@
-"""Imported history moves states and scores, and starts no playbook (invariant 8)."""
+"""Imported history moves states and scores, and starts no playbook (delivery rule 8)."""
 
 from __future__ import annotations
 

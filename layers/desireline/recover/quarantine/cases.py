@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from heapq import nlargest
 from typing import NamedTuple
 
 from desireline.errors import ConflictError
@@ -13,33 +12,6 @@ from desireline.ports import Store
 from desireline.recover.quarantine.index_quarantine import ATTEMPTS, DAY, KEPT_SECONDS
 from desireline.rows import CaseGroupRow, CasePageRow, CaseRow, Put
 from desireline.rows.quarantine import PAGE, Group
-
-DISORDER = 60_000
-"""Milliseconds by which arrivals may differ from the order in which a group's pages list them.
-Requests that end at the same time are indexed in any order; none takes longer than this."""
-
-
-class Position(NamedTuple):
-    """The position of a case in a list, which is newest first. arrived: wall time, epoch ms."""
-
-    arrived: int
-    id: str
-
-    @classmethod
-    def parse(cls, text: str) -> Position:
-        """Parse "arrived/id". Raises ValueError."""
-        arrived, slash, case_id = text.partition("/")
-        if not (slash and case_id and arrived.isascii() and arrived.isdigit()):
-            raise ValueError("must be <arrived>/<id>, as `next` of an earlier answer")
-        return cls(int(arrived), case_id)
-
-    def __str__(self) -> str:
-        return f"{self.arrived}/{self.id}"
-
-    @property
-    def order(self) -> tuple[int, str]:
-        """The key that sorts a list."""
-        return -self.arrived, self.id
 
 
 class State(StrEnum):
@@ -87,6 +59,32 @@ class Filters:
         return range(last, first - 1, -1)
 
 
+class Cursor(NamedTuple):
+    """The place of a case in a list, newest first. Its text is 'arrived/id'."""
+
+    arrived: int
+    id: str
+
+    @classmethod
+    def of(cls, case: CaseRow) -> Cursor:
+        return cls(case.arrived, case.id)
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Parse the text of a cursor. Raises ValueError."""
+        arrived, slash, case_id = text.partition("/")
+        if not slash:
+            raise ValueError("write ARRIVED/ID, as the field `next` has it")
+        return cls(int(arrived), case_id)
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return (-self.arrived, self.id)
+
+    def __str__(self) -> str:
+        return f"{self.arrived}/{self.id}"
+
+
 @dataclass(frozen=True, slots=True)
 class CaseCount:
     """The number of cases of a group. first, last: wall time of their arrivals, epoch ms."""
@@ -121,17 +119,17 @@ class Cases:
         selected = (count for count in counts.values() if _has_state(count, filters.state))
         return sorted(selected, key=lambda count: (count.repaired - count.total, count.group))
 
-    def cases(self, filters: Filters, limit: int, after: Position | None = None) -> list[CaseRow]:
+    def cases(self, filters: Filters, limit: int, after: Cursor | None = None) -> list[CaseRow]:
         """List the selected cases, newest first. limit: the most cases to return.
 
-        after: the position of the last case of the previous part of the list."""
+        after: the last case of the page before; None for the first page."""
+        if after is not None:
+            filters = replace(filters, until=min(filters.until, after.arrived + 1))
         selected: list[CaseRow] = []
         for day in filters.days:
-            if after and day > after.arrived // DAY:
-                continue
             rows = self._rows(day, filters)
-            of_day = [case for row in rows for case in self._of(row, filters, limit, after)]
-            selected += sorted(of_day, key=lambda case: position_of(case).order)
+            of_day = [case for row in rows for case in self._newest(row, filters, limit, after)]
+            selected += sorted(of_day, key=_order)
             if len(selected) >= limit:
                 break
         return selected[:limit]
@@ -178,48 +176,33 @@ class Cases:
         rows = self._store.query(CaseGroupRow, CaseGroupRow.partition_key(day))
         return [row for row in rows if filters.hold_group(row.group)]
 
-    def _of(
-        self, row: CaseGroupRow, filters: Filters, limit: int, after: Position | None
+    def _newest(
+        self, row: CaseGroupRow, filters: Filters, limit: int, after: Cursor | None
     ) -> list[CaseRow]:
-        """Return the newest selected cases of a group: all of them, or at least `limit`."""
-        latest = min(filters.until - 1, after.arrived if after else filters.until)
+        """Return the newest selected cases of a group and day, at most `limit`.
+
+        A case may be indexed later than a newer one. So the search ends only at a page that, with
+        all pages before it, holds no newer case than the last selected one."""
         selected: list[CaseRow] = []
-        for number in range(self._newest_page(row, latest), -1, -1):
+        for number in range((row.total - 1) // PAGE, -1, -1):
             page = self._store.get(CasePageRow.ref_to(row.day, row.group, number))
-            cases = self.named(page.ids if page else ())
-            selected += (
-                case
-                for case in cases
-                if filters.hold(case) and (after is None or position_of(case).order > after.order)
-            )
-            oldest = filters.since
-            if len(selected) >= limit:
-                oldest = max(oldest, nlargest(limit, (case.arrived for case in selected))[-1])
-            if cases and max(case.arrived for case in cases) < oldest - DISORDER:
+            if page is None or page.oldest >= filters.until:
+                continue
+            enough = len(selected) == limit and page.newest < selected[-1].arrived
+            if enough or page.newest < filters.since:
                 break
+            selected += [
+                case
+                for case in self.named(page.ids)
+                if filters.hold(case) and (after is None or _order(case) > after.order)
+            ]
+            selected = sorted(selected, key=_order)[:limit]
         return selected
 
-    def _newest_page(self, row: CaseGroupRow, latest: int) -> int:
-        """Return the number of the newest page that may hold a case of this time or before.
 
-        It bisects, so that the last part of a long list costs as little as the first."""
-        low, high = 0, (row.total - 1) // PAGE
-        if row.last <= latest:
-            return high
-        while low < high:
-            middle = (low + high + 1) // 2
-            page = self._store.get(CasePageRow.ref_to(row.day, row.group, middle))
-            first = self.named(page.ids[:1] if page else ())
-            if first and first[0].arrived > latest + DISORDER:
-                high = middle - 1
-            else:
-                low = middle
-        return low
-
-
-def position_of(case: CaseRow) -> Position:
-    """Return the position of a case in a list."""
-    return Position(case.arrived, case.id)
+def _order(case: CaseRow) -> tuple[int, str]:
+    """Return the key that sorts the newest case first."""
+    return Cursor.of(case).order
 
 
 def _has_state(count: CaseCount, state: State | None) -> bool:

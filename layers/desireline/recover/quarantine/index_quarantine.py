@@ -124,14 +124,21 @@ class IndexQuarantine:
             day=day, group_key="#".join(group), number=number, expires=_expires(day)
         )
         arrivals = [case.arrived for case in fitting]
+        newest = max(counted.last, *arrivals)
         self._store.write(
             *(Put(case) for case in fitting),
-            Put(page.but(ids=(*page.ids, *(case.id for case in fitting)))),
+            Put(
+                page.but(
+                    ids=(*page.ids, *(case.id for case in fitting)),
+                    oldest=min(arrivals) if page.oldest == 0 else min(page.oldest, *arrivals),
+                    newest=newest,
+                )
+            ),
             Put(
                 counted.but(
                     total=counted.total + len(fitting),
                     first=min(counted.first, *arrivals),
-                    last=max(counted.last, *arrivals),
+                    last=newest,
                 )
             ),
         )

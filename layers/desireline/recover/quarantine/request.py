@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from desireline.plan.tracking_plan import TrackingPlan, load_plan
-from desireline.recover.quarantine.cases import Filters, Position, State
+from desireline.recover.quarantine.cases import Cursor, Filters, State
 from desireline.recover.quarantine.index_quarantine import DAY
 from desireline.resources import TRACKING_PLAN
 
@@ -42,19 +42,15 @@ class InvalidRequestError(ValueError):
     """The query or body cannot be read; the message names the field, without its value."""
 
 
-def _position(value: Any) -> Position | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise ValueError("must be a text")
-    return Position.parse(value)
+def _cursor(value: object) -> object:
+    return Cursor.parse(value) if isinstance(value, str) else value
 
 
 class QuarantineRequest(BaseModel):
     """A request to the quarantine API. ids: case ids; if empty, the filters select cases. since,
-    until: wall time of the arrival, epoch ms; by default the last seven days. after: the position
-    of the last case of an earlier answer. plan: the changed files of the tracking plan, by their
-    path in it. replay: the id of the replay that this request continues."""
+    until: wall time of the arrival, epoch ms; by default the last seven days. after: the field
+    `next` of the page before. plan: the changed files of the tracking plan, by their path in it.
+    replay: the id of the replay that this request continues."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,9 +63,9 @@ class QuarantineRequest(BaseModel):
     since: int | None = None
     until: int | None = None
     limit: int = Field(default=SHOWN, ge=1, le=MOST)
-    after: Annotated[Position | None, BeforeValidator(_position)] = None
+    after: Annotated[Cursor | None, BeforeValidator(_cursor)] = None
+    replay: str | None = Field(default=None, pattern=r"^repair-[0-9a-f]{12}$")
     plan: dict[str, str] = Field(default={}, max_length=PLAN_FILES)
-    replay: str | None = Field(default=None, pattern=r"^repair-[0-9a-f]{1,40}$")
 
     def filters(self, now: int) -> Filters:
         """Make the filters of the request. now: wall time, epoch ms."""
@@ -85,16 +81,26 @@ class QuarantineRequest(BaseModel):
         )
 
 
-def from_query(parameters: Mapping[str, Sequence[str]]) -> QuarantineRequest:
-    """Parse a query's parameters, each with its values. Repeat a parameter for several values.
+def from_query(parameters: Mapping[str, str] | None) -> QuarantineRequest:
+    """Parse a query's parameters. Several values of a parameter are a JSON array, or are separated
+    by commas.
 
     Raises InvalidRequestError."""
-    for name, values in parameters.items():
-        if len(values) > 1 and name not in _SEVERAL:
-            raise InvalidRequestError(f"{name[:100]}: give one value")
     return _request(
-        {name: values if name in _SEVERAL else values[0] for name, values in parameters.items()}
+        {
+            name: _values(name, value) if name in _SEVERAL else value
+            for name, value in (parameters or {}).items()
+        }
     )
+
+
+def _values(name: str, value: str) -> Any:
+    if not value.startswith("["):
+        return value.split(",")
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"{name}: write a JSON array, or values with commas") from error
 
 
 def from_body(body: str | None) -> QuarantineRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from desireline.errors import RetryableError
@@ -13,7 +14,7 @@ from desireline.receive.mapping.event_mapper import EventMapper
 from desireline.receive.senders.sender import Sender
 from desireline.recover.quarantine import as_json
 from desireline.recover.quarantine.case_details import ShowCase
-from desireline.recover.quarantine.cases import Cases, State, position_of
+from desireline.recover.quarantine.cases import Cases, Cursor, Filters, State
 from desireline.recover.quarantine.repair import Repair
 from desireline.recover.quarantine.request import (
     InvalidPlanError,
@@ -25,6 +26,19 @@ from desireline.recover.quarantine.request import (
     from_query,
 )
 from desireline.rows import CaseRow
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The cases of one answer. more: whether the list goes on after them."""
+
+    cases: Sequence[CaseRow]
+    more: bool = False
+
+    @property
+    def next(self) -> dict[str, str]:
+        """The field that asks for the next page, if there is one."""
+        return {"next": str(Cursor.of(self.cases[-1]))} if self.more else {}
 
 
 class ServeQuarantine:
@@ -53,7 +67,7 @@ class ServeQuarantine:
         self._name = name
 
     def __call__(
-        self, method: str, path: str, query: Mapping[str, Sequence[str]], body: str
+        self, method: str, path: str, query: Mapping[str, str], body: str
     ) -> tuple[int, dict[str, Any]]:
         """Answer a request. Return the status and the body of the answer.
 
@@ -70,7 +84,7 @@ class ServeQuarantine:
             return _refusal(503, "unavailable", type(error).__name__)
 
     def _answer(
-        self, method: str, path: Sequence[str], query: Mapping[str, Sequence[str]], body: str
+        self, method: str, path: Sequence[str], query: Mapping[str, str], body: str
     ) -> tuple[int, dict[str, Any]]:
         match method, path:
             case "GET", ["quarantine"]:
@@ -84,13 +98,15 @@ class ServeQuarantine:
         return _refusal(404, "unknown_route", "docs/quarantine.md lists the routes")
 
     def list(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Return the newest cases. The first part of a list also has the counts by group."""
+        """Return a page of cases, newest first, and with the first page the counts by group."""
         filters = request.filters(self._wall.now())
-        cases, following = self._part(request)
-        answer = {"cases": [as_json.case(case) for case in cases], "next": following}
-        if request.after:
-            return answer
-        return {"groups": [as_json.group(count) for count in self._cases.groups(filters)], **answer}
+        page = self._page(request, filters)
+        groups = self._cases.groups(filters) if request.after is None else []
+        return {
+            "groups": [as_json.group(count) for count in groups],
+            "cases": [as_json.case(case) for case in page.cases],
+            **page.next,
+        }
 
     def show(self, case_id: str) -> dict[str, Any]:
         """Return the details of a case. Raises UnknownCaseError, UnavailableError."""
@@ -102,31 +118,25 @@ class ServeQuarantine:
         """Return each case before and after.
 
         Raises InvalidPlanError, UnknownCaseError, UnavailableError."""
-        repair = self._repair(request)
-        cases, following = self._selected(request)
-        differences = repair.preview(cases)
+        page = self._selected(request)
+        differences = self._repair(request).preview(page.cases)
         repaired = sum(not difference.after.reason for difference in differences)
         return {
             "repaired": repaired,
             "failing": len(differences) - repaired,
             "cases": [as_json.difference(difference) for difference in differences],
-            "next": following,
+            **page.next,
         }
 
     def replay(self, request: QuarantineRequest) -> dict[str, Any]:
         """Replay the repaired cases and mark them. Return the replay's id and its counts.
 
         Raises InvalidPlanError, UnknownCaseError, RetryableError."""
-        repair = self._repair(request)
-        cases, following = self._selected(request)
-        answer: dict[str, Any] = {
-            "replay": request.replay or self._name(),
-            "replayed": 0,
-            "already": 0,
-            "failing": {},
-            "next": following,
-        }
-        for counts in repair.replay(cases, answer["replay"]):
+        name = request.replay or self._name()
+        page = self._selected(request)
+        answer: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
+        answer |= page.next
+        for counts in self._repair(request).replay(page.cases, name):
             answer |= {
                 "replayed": counts.replayed,
                 "already": counts.already,
@@ -134,19 +144,12 @@ class ServeQuarantine:
             }
         return answer
 
-    def _selected(self, request: QuarantineRequest) -> tuple[Sequence[CaseRow], str | None]:
-        """Return the cases named by id. Without ids, return a part of the open cases of the
-        filters, and the position that it ends at if there are more."""
+    def _selected(self, request: QuarantineRequest) -> _Page:
+        """Return the cases named by id. Without ids, return the open cases of the filters."""
         if request.ids:
-            return self._by_id(request.ids), None
-        return self._part(request.model_copy(update={"state": request.state or State.OPEN}))
-
-    def _part(self, request: QuarantineRequest) -> tuple[Sequence[CaseRow], str | None]:
-        filters = request.filters(self._wall.now())
-        cases = self._cases.cases(filters, request.limit + 1, request.after)
-        if len(cases) <= request.limit:
-            return cases, None
-        return cases[: request.limit], str(position_of(cases[request.limit - 1]))
+            return _Page(self._by_id(request.ids))
+        waiting = request.model_copy(update={"state": request.state or State.OPEN})
+        return self._page(waiting, waiting.filters(self._wall.now()))
 
     def _by_id(self, ids: Sequence[str]) -> Sequence[CaseRow]:
         cases = self._cases.named(ids)
@@ -154,6 +157,10 @@ class ServeQuarantine:
         if unknown:
             raise UnknownCaseError(", ".join(unknown)[:1_000])
         return cases
+
+    def _page(self, request: QuarantineRequest, filters: Filters) -> _Page:
+        cases = self._cases.cases(filters, request.limit + 1, request.after)
+        return _Page(cases[: request.limit], more=len(cases) > request.limit)
 
     def _repair(self, request: QuarantineRequest) -> Repair:
         deployed = self._mapper(self._plan)

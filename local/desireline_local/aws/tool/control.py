@@ -1,22 +1,31 @@
-"""The launcher's own address on loopback: the journey clock, faults, and whether all is at rest.
+"""Serve the control address on loopback: the journey clock, faults, and whether all is at rest.
 
 GET /now          epoch milliseconds, as text
 GET /clock        now, frozen or not
 POST /clock       {"freeze": epoch ms} or {"advance": epoch ms}
 GET /rest         see rest.look
 GET, POST /faults see faults.Faults
-GET, POST /usage  see usage.Usage; {"counting": true} begins from nothing, false ends
+GET, POST /usage  see usage.Usage; {"counting": true} counts from zero, false stops
 """
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from desireline_local.aws.tool import faults, rest, usage
 from desireline_local.aws.tool.virtual_time import CLOCK
+
+PAGES: dict[str, Callable[[], Any]] = {
+    "/now": lambda: round(CLOCK.now() * 1000),
+    "/clock": lambda: {"now": round(CLOCK.now() * 1000), "frozen": CLOCK.frozen},
+    "/rest": rest.look,
+    "/faults": faults.look,
+    "/usage": usage.look,
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,35 +37,24 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:  # noqa: N802 — the base class' name
-        match self.path:
-            case "/now":
-                self._answer(round(CLOCK.now() * 1000))
-            case "/clock":
-                self._answer({"now": round(CLOCK.now() * 1000), "frozen": CLOCK.frozen})
-            case "/rest":
-                self._answer(rest.look())
-            case "/faults":
-                self._answer(faults.look())
-            case "/usage":
-                self._answer(usage.look())
-            case _:
-                self._answer({"error": "no such path"}, 404)
+        page = PAGES.get(self.path)
+        if page is None:
+            self._answer({"error": "no such path"}, 404)
+        else:
+            self._answer(page())
 
     def do_POST(self) -> None:  # noqa: N802 — the base class' name
-        wanted: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        changes: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             match self.path:
-                case "/clock" if "freeze" in wanted:
-                    CLOCK.freeze(wanted["freeze"] / 1000)
+                case "/clock" if "freeze" in changes:
+                    CLOCK.freeze(changes["freeze"] / 1000)
                 case "/clock":
-                    CLOCK.advance(wanted["advance"] / 1000)
+                    CLOCK.advance(changes["advance"] / 1000)
                 case "/faults":
-                    faults.set_faults(wanted)
+                    faults.set_faults(changes)
                 case "/usage":
-                    usage.begin(counting=wanted["counting"])
-                case _:
-                    self._answer({"error": "no such path"}, 404)
-                    return
+                    usage.begin(counting=changes["counting"])
         except (KeyError, TypeError, ValueError) as error:
             self._answer({"error": repr(error)}, 400)
             return
@@ -71,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Silent: it is asked thousands of times."""
+        """Log nothing, because there are thousands of requests."""
 
 
 def serve(port: int) -> None:

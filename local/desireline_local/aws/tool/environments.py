@@ -1,9 +1,8 @@
-"""How many environments a function has, and for how long.
+"""Limit the number and the idle time of functions' execution environments.
 
-On AWS a function has as many as there are invocations at once. Here all share a few cores. A burst
-that starts an environment for each of its invocations spends the cores on starting them, half a
-second each, while one that waits is served within milliseconds. An environment takes 70 MB, so it
-ends when it was idle for some minutes, as on AWS. Stock ministack keeps one of each function.
+On AWS a function has one environment for each concurrent invocation. Here all share a few cores,
+and each start takes half a second of a core, while an invocation that waits for a free environment
+runs within milliseconds. An environment takes 70 MB, so it ends after some idle minutes, as on AWS.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ import ministack.core.lambda_runtime as runtime
 from ministack.services import lambda_svc as lambdas
 
 ENOUGH = max(2, min(4, os.cpu_count() or 1))
-"""Environments beyond which an invocation rather waits for one to become free: more than there are
-cores make a burst no faster."""
+"""The number of environments above which an invocation waits for a free one. More environments than
+cores do not speed up a burst."""
 STARTING = 5
-"""So many times as patient is an invocation while an environment of its function starts: on a busy
-machine starting takes longer than the patience, and one more start delays all others."""
+"""The factor of the patience while an environment of the function starts. On a busy machine a start
+takes longer than the patience, and another start delays all others."""
 LONGEST_PAUSE = 10.0
 
 log = logging.getLogger(__name__)
@@ -31,9 +30,8 @@ log = logging.getLogger(__name__)
 def install(*, patience: float, idle: float) -> None:
     """Share a few environments among invocations, and end those that are idle for `idle` seconds.
 
-    After `patience` seconds an invocation gets an environment of its own, so that functions which
-    wait for one another, or for a neighbour that is away, do not stand still. Raises
-    AssertionError when ministack has changed.
+    After `patience` seconds an invocation gets its own environment, so that functions that wait for
+    one another do not deadlock. Raises AssertionError if ministack has changed.
     """
     assert callable(lambdas._ensure_reaper_thread)
     lambdas._ensure_reaper_thread = lambda: None
@@ -67,7 +65,7 @@ def install(*, patience: float, idle: float) -> None:
 
 
 def _starts(function: str) -> bool:
-    """Tell whether an environment of the function is at its first invocation."""
+    """Return whether an environment of the function runs its first invocation."""
     with runtime._lock:
         return any(
             worker.func_name == function and worker.in_use and not hasattr(worker, "idle_since")
@@ -82,11 +80,11 @@ def _end_idle(seconds: float) -> None:
         try:
             runtime.kill_workers(_take_idle(seconds))
         except Exception:
-            log.exception("idle environments could not be ended, and are looked at again")
+            log.exception("idle environments could not be ended, will be retried")
 
 
 def _take_idle(seconds: float) -> list[Any]:
-    """Take environments that were idle for `seconds` out of their pools, so that none is leased."""
+    """Remove environments that were idle for `seconds` from their pools, and return them."""
     since = time.monotonic() - seconds
     idle: list[Any] = []
     with runtime._lock:
@@ -102,7 +100,7 @@ def _take_idle(seconds: float) -> list[Any]:
 
 
 def _idle_since(worker: Any) -> float:
-    """When its last invocation ended; one that was started ahead of its work counts from now."""
+    """Return the end of the last invocation; a new environment counts from now."""
     if not hasattr(worker, "idle_since"):
         worker.idle_since = time.monotonic()
     return float(worker.idle_since)

@@ -1,6 +1,8 @@
-"""Faults that AWS has and ministack does not: throttling, transaction conflicts, a write or a
-message that is accepted and not answered. Injected here, because functions run in processes of
-their own and production code holds no hooks."""
+"""Inject faults of AWS that ministack does not have, for tests.
+
+The faults are throttling, transaction conflicts, and accepted writes or messages without an answer.
+They are injected here because functions run in their own processes, without hooks for tests.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import dynamodb, sns
 
 SILENCE_SECONDS = 30.0
-"""Longer than any client of ours waits for an answer."""
+"""Longer than the read time-out of every client."""
 THROTTLE, CONFLICT, SILENCE = "throttle", "conflict", "silence"
 PUBLISH = "Publish"
 _DATA_PLANE = frozenset(
@@ -30,8 +32,8 @@ _DATA_PLANE = frozenset(
 
 @dataclass
 class Planned:
-    """The next `calls` calls of this operation of DynamoDB (None: any of the data plane) on this
-    table (None: any) get this fault. kind: throttle, conflict, silence."""
+    """A fault of the next `calls` calls of DynamoDB. operation: None for any of the data plane.
+    table: None for any. kind: throttle, conflict, silence."""
 
     kind: str
     calls: int
@@ -45,11 +47,10 @@ class Planned:
 
 @dataclass
 class Faults:
-    """throttle, conflict: chances of a DynamoDB call to be throttled, of a transaction to
-    conflict. silent_publishes: how many of the next SNS publishes are accepted and not answered.
-    planned: faults of certain calls. poison: DynamoDB calls that name this text are throttled, so
-    that a record which needs them cannot be handled. injected: what was, by kind. seed: of the
-    chances."""
+    """The faults to inject. throttle, conflict: probabilities for a DynamoDB call, and for a
+    transaction. silent_publishes: the number of the next SNS publishes without an answer. planned:
+    faults of certain calls. poison: a text; DynamoDB calls that contain it are throttled, so a
+    record that needs them fails. injected: counts by kind. seed: of the probabilities."""
 
     throttle: float = 0.0
     conflict: float = 0.0
@@ -65,15 +66,16 @@ _random = random.Random(0)
 _lock = threading.Lock()
 
 
-def set_faults(wanted: Mapping[str, Any]) -> None:
-    """Change what is injected; what is not named stays. `planned` is a list of objects with the
-    fields of Planned. Raises ValueError or TypeError for what is unknown."""
-    unknown = wanted.keys() - {
+def set_faults(changes: Mapping[str, Any]) -> None:
+    """Change the named fields of Faults. `planned` is a list of objects with the fields of Planned.
+
+    Raises ValueError or TypeError for unknown fields."""
+    unknown = changes.keys() - {
         *("throttle", "conflict", "silent_publishes", "seed", "planned", "poison"),
     }
     if unknown:
         raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-    values = dict(wanted)
+    values = dict(changes)
     if "planned" in values:
         values["planned"] = [Planned(**one) for one in values["planned"]]
     with _lock:
@@ -84,13 +86,13 @@ def set_faults(wanted: Mapping[str, Any]) -> None:
 
 
 def look() -> dict[str, Any]:
-    """What is, and was, injected."""
+    """Return the faults and the counts of injected ones."""
     with _lock:
         return asdict(FAULTS)
 
 
 def install() -> None:
-    """Stand before DynamoDB's and SNS' handlers."""
+    """Wrap the handlers of DynamoDB and SNS."""
     handle, publish = dynamodb.handle_request, sns.handle_request
 
     async def handled(method: Any, path: Any, headers: Any, body: Any, query: Any) -> Any:
@@ -119,7 +121,7 @@ def install() -> None:
 
 
 def _of_dynamodb(operation: str, body: bytes) -> str | None:
-    """What is to happen to this call, if anything."""
+    """Return the kind of fault for this call, or None."""
     if FAULTS.poison and FAULTS.poison.encode() in body:
         with _lock:
             return _inject(THROTTLE)
@@ -154,7 +156,7 @@ def _inject(kind: str) -> str:
 
 
 def _tables(request: Mapping[str, Any]) -> Iterator[str]:
-    """The names of the tables that a request speaks of."""
+    """Yield the names of a request's tables."""
     if "TableName" in request:
         yield request["TableName"]
     yield from request.get("RequestItems", {})
@@ -164,7 +166,7 @@ def _tables(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _conflict(operation: str, request: Mapping[str, Any]) -> Any:
-    """As the service answers: in a transaction by its reasons, elsewhere by an exception."""
+    """Build the answer of a conflict: reasons for a transaction, an exception otherwise."""
     if "TransactItems" not in request:
         return error_response_json("TransactionConflictException", f"injected: {operation}", 400)
     others = [{"Code": "None"}] * (len(request["TransactItems"]) - 1)

@@ -1,5 +1,8 @@
-"""Starts ministack with our patches. Takes the control address' port, the clock's file, for how
-many seconds an invocation waits for an environment, and after how many idle ones that ends."""
+"""Start ministack with our patches.
+
+Arguments: port of the control address, file of the clock, seconds that an invocation waits for an
+environment, idle seconds after which an environment ends.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ VERSION = "1.5.33"
 
 
 def main() -> None:
-    """Patch, then serve until a signal ends it."""
+    """Patch ministack, then serve until a signal."""
     if version("ministack") != VERSION:
         raise SystemExit(f"the patches are for ministack {VERSION}, not {version('ministack')}")
     virtual_time.install()

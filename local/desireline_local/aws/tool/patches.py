@@ -1,5 +1,7 @@
-"""Where ministack 1.5.33 differs from AWS in what we rely on. One function each; a contract test
-each in tests/integration/local, so that a new version shows what it breaks."""
+"""Patch ministack 1.5.33 where it differs from AWS and we rely on AWS's behaviour.
+
+Each difference has one function, and a contract test in tests/integration/local.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +25,21 @@ from ministack.services import apigateway, sns
 EXECUTION_NAME_LIMIT = 80
 SUBJECT_LIMIT = 100
 BODY_ARGUMENT = 6
-"""Where `_invoke_lambda_proxy` takes the request's body."""
+"""The position of the request's body in `_invoke_lambda_proxy`."""
 API_BODY_LIMIT = 10 * 1024 * 1024
 LAMBDA_PAYLOAD_LIMIT = 6 * 1024 * 1024
 LOG_SECONDS = 60.0
 _END_OF_LOG = "~end of this invocation's log~"
 
 in_flight: Counter[str] = Counter()
-"""Lambda invocations that run now, by function."""
+"""Running Lambda invocations by function."""
 invocations: Counter[str] = Counter()
-"""Lambda invocations that were started since the launch, by function."""
+"""Lambda invocations since the launch, by function."""
 _count = threading.Lock()
 
 
 def install() -> None:
-    """Apply all patches. Raises AssertionError when ministack is not as expected."""
+    """Apply all patches. Raises AssertionError if ministack has changed."""
     error_types()
     no_wait_for_logs()
     count_invocations()
@@ -49,7 +51,7 @@ def install() -> None:
 
 
 def error_types() -> None:
-    """An exception's type reaches Retry and Catch of a state machine, and the worker stays warm."""
+    """Pass an exception's type to Retry and Catch of a state machine, and keep the worker warm."""
     stock = (
         r'_real_stdout.write(json.dumps({"status": "error", "error": str(e),'
         r' "trace": traceback.format_exc()}) + "\n")'
@@ -91,8 +93,10 @@ def error_types() -> None:
 
 
 def no_wait_for_logs() -> None:
-    """A function's log is complete when its environment says so. Stock waits for lines that may
-    still come: 50 ms for the first one, and 5 ms after each, with the environment kept busy."""
+    """Let an environment report the end of its log.
+
+    Stock ministack waits for later lines: 50 ms for the first, 5 ms after each. Meanwhile the
+    environment is busy."""
     stock = "        _real_stdout.flush()\n\nrun()"
     script = runtime._PYTHON_WORKER_SCRIPT
     assert stock in script, "the worker ends an invocation in another way"
@@ -103,8 +107,7 @@ def no_wait_for_logs() -> None:
 
 
 def _log_of_an_invocation(worker: Any, *, first_line_wait: float = LOG_SECONDS, **_: Any) -> str:
-    """Its lines up to the end; what there is, when that does not come: the environment has ended,
-    or no longer tells."""
+    """Return the log up to its end, or up to `first_line_wait` if the environment has ended."""
     lines: list[str] = []
     until = time.monotonic() + first_line_wait
     while True:
@@ -123,8 +126,9 @@ def _log_of_an_invocation(worker: Any, *, first_line_wait: float = LOG_SECONDS, 
 
 
 def queue_partial_failures() -> None:
-    """An answer to a batch of messages that is no partial response, or names a message that was not
-    in the batch, fails the whole batch. Stock takes all of it for done."""
+    """Fail a whole batch of messages if the answer is not a valid partial response.
+
+    The answer must not name a message outside the batch. Stock ministack accepts any answer."""
     run, execute = lambdas._run_sqs_batch, lambdas._execute_function
     batch = threading.local()
 
@@ -139,7 +143,10 @@ def queue_partial_failures() -> None:
     def executed(func: Any, event: Any) -> Any:
         answer = execute(func, event)
         ids = getattr(batch, "ids", None)
-        if ids is None or answer.get("error") or _names_only(ids, answer.get("body")):
+        if ids is None or answer.get("error"):
+            return answer
+        failures = reported_failures(answer.get("body"))
+        if failures is not None and ids.issuperset(failures):
             return answer
         error = {"errorType": "BadResponse", "errorMessage": f"{answer.get('body')}"[:500]}
         return {"error": True, "body": error, "log": answer.get("log", "")}
@@ -148,18 +155,18 @@ def queue_partial_failures() -> None:
     lambdas._execute_function = executed
 
 
-def _names_only(ids: set[str], body: Any) -> bool:
-    """Whether the answer is empty or a partial response about these messages."""
+def reported_failures(body: Any) -> list[str] | None:
+    """Return the item identifiers in a partial batch response; None if the body is not one."""
     try:
         body = json.loads(body) if isinstance(body, str) and body else body
         failures = (body or {}).get("batchItemFailures") or ()
-        return all(failure["itemIdentifier"] in ids for failure in failures)
+        return [failure["itemIdentifier"] for failure in failures]
     except (AttributeError, KeyError, TypeError, ValueError):
-        return False
+        return None
 
 
 def count_invocations() -> None:
-    """Whether a function runs is asked by who waits for rest."""
+    """Count invocations, so that `rest.look` can tell whether a function runs."""
     execute = lambdas._execute_function
 
     def executed(func: Any, event: Any) -> Any:
@@ -177,8 +184,9 @@ def count_invocations() -> None:
 
 
 def binary_bodies() -> None:
-    """A body that is no UTF-8 reaches the function base64-encoded, as API Gateway does it, whatever
-    its content type; bodies over 10 MB, and payloads over Lambda's 6 MB, are refused."""
+    """Encode bodies other than UTF-8 as base64, as API Gateway does for every content type.
+
+    Refuse bodies over 10 MB, and payloads over Lambda's 6 MB."""
     is_text = apigateway._v2_request_body_is_text
     proxy = apigateway._invoke_lambda_proxy
     assert list(inspect.signature(proxy).parameters)[BODY_ARGUMENT] == "body"
@@ -200,7 +208,7 @@ def binary_bodies() -> None:
 
 
 def _payload_size(body: bytes) -> int:
-    """About what the body takes in the event: base64, or escaped as JSON."""
+    """Estimate the body's bytes in the event: as base64, or escaped as JSON."""
     return len(body) * 4 // 3 if not _is_utf8(body) else len(json.dumps(body.decode()))
 
 
@@ -213,7 +221,7 @@ def _is_utf8(body: bytes) -> bool:
 
 
 def refuse_large_payloads() -> None:
-    """Invoke refuses payloads over 6 MB."""
+    """Refuse payloads of Invoke over 6 MB."""
     route = lambdas._invoke
 
     async def invoked(name: str, event: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -230,7 +238,7 @@ def refuse_large_payloads() -> None:
 
 
 def refuse_long_names() -> None:
-    """Execution names over 80 characters, and Wait timestamps without T, fail on AWS."""
+    """Refuse execution names over 80 characters and Wait timestamps without T, as AWS does."""
     start, until = sf._start_execution, sf._sleep_until
 
     def started(data: Any) -> Any:
@@ -249,7 +257,7 @@ def refuse_long_names() -> None:
 
 
 def refuse_bad_alerts() -> None:
-    """SNS refuses subjects over 100 characters or with a line break, and Numbers that are none."""
+    """Refuse subjects over 100 characters or with a line break, and invalid Numbers."""
     publish: Callable[[Any], Any] = sns._publish
 
     def published(parameters: Any) -> Any:

@@ -1,12 +1,11 @@
-"""CloudFormation resources that ministack makes in another way than AWS, or not at all."""
+"""CloudFormation resources that ministack creates differently from AWS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ministack.services.lambda_svc as lambdas
-from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services.cloudformation import provisioners
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
@@ -26,35 +25,19 @@ KAFKA_SETTINGS = (
     "Topics",
 )
 
-STUBS = {
-    "AWS::EC2::EIP": ("ec2", "elastic-ip/{id}"),
-    "AWS::EC2::FlowLog": ("ec2", "vpc-flow-log/{id}"),
-    "AWS::EC2::NatGateway": ("ec2", "natgateway/{id}"),
-    "AWS::EC2::SecurityGroupEgress": ("ec2", "security-group-rule/{id}"),
-    "AWS::EC2::SecurityGroupIngress": ("ec2", "security-group-rule/{id}"),
-    "AWS::MSK::Cluster": ("kafka", "cluster/{name}/{id}-1"),
-    "AWS::MSK::ClusterPolicy": ("kafka", "cluster-policy/{name}/{id}"),
-    "AWS::MSK::Configuration": ("kafka", "configuration/{name}/{id}-1"),
-    "AWS::MSK::ServerlessCluster": ("kafka", "cluster/{name}/{id}-s1"),
-    "AWS::MSK::Topic": ("kafka", "topic/{name}/{id}"),
-}
-"""Types that mean nothing on a laptop: service and resource of their ARN."""
-
 
 def install() -> None:
-    """Put our handlers in place of ministack's. Raises AssertionError when it has changed."""
+    """Replace ministack's handlers by ours. Raises AssertionError if ministack has changed."""
     handlers = provisioners._RESOURCE_HANDLERS
     for name in (MAPPING, SECRET, HTTP_API):
         assert {"create", "update", "delete"} <= handlers[name].keys(), name
     handlers[SECRET] = _secrets_by_arn(handlers[SECRET])
     handlers[MAPPING] = _kafka_mappings(handlers[MAPPING])
     handlers[HTTP_API] = _cors_as_the_api_has_it(handlers[HTTP_API])
-    for name, (service, resource) in STUBS.items():
-        handlers[name] = _stub(service, resource)
 
 
 def _secrets_by_arn(stock: Mapping[str, Any]) -> dict[str, Any]:
-    """Ref of a Secret is its ARN."""
+    """Let Ref of a Secret return its ARN."""
 
     def name(physical: str) -> str:
         return physical.rsplit(":", 1)[-1][:-7] if physical.startswith("arn:") else physical
@@ -74,8 +57,7 @@ def _secrets_by_arn(stock: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cors_as_the_api_has_it(stock: Mapping[str, Any]) -> dict[str, Any]:
-    """A template names the parts of a CORS configuration in capitals; the API, which answers
-    browsers by them, does not."""
+    """Convert the parts of a CORS configuration from the template's capitals to the API's names."""
 
     def small(properties: Mapping[str, Any]) -> dict[str, Any]:
         cors = properties.get("CorsConfiguration") or {}
@@ -92,7 +74,7 @@ def _cors_as_the_api_has_it(stock: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kafka_mappings(stock: Mapping[str, Any]) -> dict[str, Any]:
-    """What a Kafka mapping says is kept, so that our poller finds it by ListEventSourceMappings."""
+    """Store the settings of a Kafka mapping, so that ListEventSourceMappings returns them."""
 
     def keep(physical: str, properties: Mapping[str, Any]) -> None:
         mapping = lambdas._esms[physical]
@@ -116,26 +98,3 @@ def _kafka_mappings(stock: Mapping[str, Any]) -> dict[str, Any]:
         return replaced, attributes
 
     return {**stock, "create": create, "update": update}
-
-
-def _stub(service: str, resource: str) -> dict[str, Callable[..., Any]]:
-    """A resource of which there is only the name."""
-
-    def create(logical: str, properties: Mapping[str, Any], stack: str) -> Any:
-        made = new_uuid()
-        path = resource.format(name=f"{stack}-{logical}", id=made)
-        arn = f"arn:aws:{service}:{get_region()}:{get_account_id()}:{path}"
-        return arn, {
-            "Arn": arn,
-            "AllocationId": f"eipalloc-{made[:8]}",
-            "Id": made,
-            "NatGatewayId": f"nat-{made[:8]}",
-        }
-
-    def update(physical: str, old: Any, new: Any, stack: str) -> Any:
-        return physical, {"Arn": physical}
-
-    def delete(physical: str, properties: Any) -> None:
-        """There is nothing to delete."""
-
-    return {"create": create, "update": update, "delete": delete}

@@ -1,4 +1,4 @@
-"""Whether ministack is at rest: no function runs, streams and queues are empty, all wait."""
+"""Report whether ministack is at rest: no function runs, no record waits, all executions wait."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from desireline_local.aws.tool.virtual_time import SLEEPERS
 
 
 def look() -> dict[str, Any]:
-    """What is in flight: invocations by function (now, and ever started), records of streams and
-    messages of queues that a function has still to take, executions that do not wait, and when the
-    first of those that do is due (epoch seconds of journey time)."""
+    """Return the unfinished work: running and started invocations by function, unhandled records of
+    streams and messages of queues, awake and waiting executions. next_due: the first due time of a
+    waiting execution, epoch seconds of journey time."""
     due = [(arn, SLEEPERS.due(arn)) for arn in _running()]
     waiting = [at for _, at in due if at is not None]
     return {
@@ -57,7 +57,7 @@ def _stream_backlog() -> int:
 
 
 def _queued() -> int:
-    """Messages in queues that a function consumes; what waits for nobody is at rest."""
+    """Count the messages in queues that a function consumes. Other queues do not count."""
     consumed = {arn for arn, _ in _mappings("sqs")}
     queues = list(sqs._queues._data.values())
     return sum(

@@ -1,7 +1,7 @@
-"""How much ministack keeps in memory of what has happened: it never ends of itself.
+"""Bound ministack's memory for logs, metrics and changes of tables.
 
-Stock ministack keeps a log stream of each invocation for ever, its metrics for two weeks, and for
-24 hours each change of a table with both images of the row. All grow with each event.
+Stock ministack stores the log of each invocation forever, metrics for two weeks, and each change of
+a table for 24 hours with both images of the row. All grow with each event.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch, cloudwatch_logs, dynamodb
 
 KEPT_LOGS = 200
-"""Invocations whose log a log group keeps, the newest."""
+"""The number of newest invocations whose log a log group stores."""
 KEPT_POINTS = 1_000
-"""Data points of each metric and dimension, the newest."""
+"""The number of newest data points of each metric and dimension."""
 KEPT_CHANGES = 500
-"""Changes that a table's stream keeps after all its mappings have handled them, the newest."""
+"""The number of newest changes that a stream stores after all mappings have handled them."""
 
 _changes = threading.RLock()
-"""A stream's records and the number of those that were taken off move together."""
+"""Guards a stream's records and the number of removed ones, which change together."""
 
 
 def install() -> None:
-    """Bound all of it. Raises AssertionError when ministack has changed."""
+    """Bound the memory of logs, metrics and streams."""
     _bound_logs()
     _bound_metrics()
     _bound_streams()
@@ -101,7 +101,7 @@ def _in_one_piece(read: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _handled(account: str, region: str, table: str, end: int) -> list[int]:
-    """Up to where each mapping of the table has come: absolute positions of its stream."""
+    """Return the absolute position of each mapping in the table's stream."""
     positions = []
     for owner, place, mapping in lambdas._iter_all_esms():
         arn = mapping.get("EventSourceArn") or ""

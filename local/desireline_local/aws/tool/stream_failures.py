@@ -1,4 +1,4 @@
-"""Where the mapping of a stream puts what it gives up on."""
+"""Write the records that a stream's mapping gives up to its on-failure destination."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ def set_aside(
     tried: int,
     pause: Callable[[], None],
 ) -> None:
-    """Into the on-failure destination: a bucket gets the records too, as on AWS, and is tried until
-    it takes them, `pause` being called between; a queue or topic gets where they were."""
+    """Write to the on-failure destination.
+
+    A bucket gets the records too, as on AWS. The write is retried until it succeeds, with `pause`
+    in between. A queue or topic gets only the records' positions."""
     destination = (mapping.get("DestinationConfig") or {}).get("OnFailure") or {}
     target = str(destination.get("Destination") or "")
-    log.error("%s: %d records set aside: %s", mapping["UUID"], len(records), condition)
+    log.error("%s: %d dead letters: %s", mapping["UUID"], len(records), condition)
     if not target.startswith(BUCKET):
         lambdas._send_ddb_stream_failure_record(
             mapping, function, records, mapping["EventSourceArn"], answer, condition
@@ -63,7 +65,7 @@ def _invocation_record(
     condition: str,
     tried: int,
 ) -> dict[str, Any]:
-    """docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html"""
+    """Build the object: docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html."""
     first, last = records[0]["dynamodb"], records[-1]["dynamodb"]
     return {
         "requestContext": {

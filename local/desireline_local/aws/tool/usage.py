@@ -1,10 +1,9 @@
-"""What AWS would bill of what is done here, counted while somebody asks for it.
+"""Count what AWS would bill, for bench/cost.py.
 
-Requests of the HTTP API; each function's invocations, milliseconds and bytes of log; DynamoDB's
-units, by table; transitions of state machines; calls of the services, by operation and by the
-function that made them. DynamoDB's units are ministack's own reckoning, by the sizes of items,
-besides what it leaves out: a write whose condition is not met is a write, too, and a BatchGetItem
-reads each of its keys.
+It counts the HTTP API's requests, functions' invocations, milliseconds and log bytes, DynamoDB's
+units by table, transitions of state machines, and calls by operation and calling function.
+ministack computes DynamoDB's units from the sizes of items. It omits writes whose condition is not
+met and the absent keys of a BatchGetItem, so this module adds both.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ import ministack.services.stepfunctions as sf
 from ministack.services import apigateway, dynamodb, s3, secretsmanager, sns, sqs, ssm
 
 LOG_EVENT_BYTES = 26
-"""CloudWatch counts so many for each event of a log, besides its text."""
+"""The bytes that CloudWatch adds to each event of a log."""
 _READS = frozenset(("GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"))
 _WRITES = frozenset(("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"))
 _APPLICATION = re.compile(r"\bapp/(\S+)")
@@ -38,10 +37,10 @@ Handler = Callable[..., Awaitable[Any]]
 
 @dataclass
 class Usage:
-    """Since counting began. requests: of the HTTP API. milliseconds: by function, each invocation
-    rounded up, in its environment alone. warm, cpu_seconds: by function, the invocations that found
-    an environment, and what a core worked for them; 0 where there is no /proc. calls: by service
-    and operation. called: by function, the calls that it made."""
+    """The counts since counting began. requests: of the HTTP API. milliseconds: by function, with
+    each invocation rounded up. warm, cpu_seconds: by function, the invocations with an existing
+    environment, and their CPU time; 0 without /proc. calls: by service and operation. called: the
+    number of calls by calling function."""
 
     counting: bool = False
     requests: int = 0
@@ -62,7 +61,7 @@ _lock = threading.Lock()
 
 
 def begin(*, counting: bool) -> None:
-    """Count from nothing, or no longer; what was counted stays to be asked for."""
+    """Start to count from zero, or stop. After a stop, `look` still returns the counts."""
     global _usage  # noqa: PLW0603 — one for the process
     with _lock:
         if counting:
@@ -72,7 +71,7 @@ def begin(*, counting: bool) -> None:
 
 
 def look() -> dict[str, Any]:
-    """What was counted."""
+    """Return the counts."""
     with _lock:
         return {
             name: dict(kept) if isinstance(kept, dict) else kept
@@ -81,15 +80,15 @@ def look() -> dict[str, Any]:
 
 
 def install() -> None:
-    """Stand before what is counted. Raises AssertionError when ministack is not as expected."""
+    """Wrap the functions of ministack whose calls are counted."""
     _requests()
     _callers()
     _functions()
     _transitions()
     _tables()
-    for name, service in (("s3", s3), ("sns", sns), ("sqs", sqs), ("ssm", ssm)):
+    for service in (s3, secretsmanager, sns, sqs, ssm):
+        name = service.__name__.rpartition(".")[2]
         service.handle_request = _counted(name, service.handle_request)
-    secretsmanager.handle_request = _counted("secretsmanager", secretsmanager.handle_request)
 
 
 def _requests() -> None:
@@ -105,7 +104,7 @@ def _requests() -> None:
 
 
 def _callers() -> None:
-    """Let the clients of a function name it, as their application, with each call."""
+    """Let a function's clients send its name as their application with each call."""
     credentials = runtime.execution_credentials
 
     def named(config: dict[str, Any]) -> dict[str, str]:
@@ -151,7 +150,7 @@ def _functions() -> None:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """What cores have worked for a process; None where it has ended or there is no /proc."""
+    """Return a process' CPU time; None if it has ended or there is no /proc."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -192,7 +191,7 @@ def _tables() -> None:
 
 
 def consumed(operation: str, request: Any, status: int, answer: Any) -> Counter[str]:
-    """Units by table of a call and its answer."""
+    """Return the units of a call by table."""
     units: Counter[str] = Counter()
     if status == 200 and operation == "BatchGetItem":
         for table, batch in request["RequestItems"].items():
@@ -215,7 +214,7 @@ def consumed(operation: str, request: Any, status: int, answer: Any) -> Counter[
 
 
 def _read_units(item: Any) -> int:
-    """Of a consistent read: one for each 4 KB begun."""
+    """Return the units of a consistent read: one for each started 4 KB."""
     size: int = dynamodb._item_size_bytes(item)
     return max(1, math.ceil(size / 4096))
 
@@ -243,7 +242,7 @@ def _counted(service: str, handle: Handler) -> Handler:
 
 
 def _action(body: bytes | None) -> str:
-    """What a call of the query protocol names; the body of others is a file's."""
+    """Return the action of a call of the query protocol. Other bodies are files."""
     if not body or not body.startswith(b"Action="):
         return ""
     return parse_qs(body.decode(errors="replace"))["Action"][0]

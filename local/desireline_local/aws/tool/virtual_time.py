@@ -1,7 +1,7 @@
 """Virtual time for Step Functions: Wait states sleep on a clock that a driver moves.
 
-Without a driver the clock is the wall's. A driver freezes it and moves it from due time to due
-time. Waits of a Retry and everything else stay on the wall clock (delivery rule 13).
+Without a driver it is the wall clock. A driver freezes it and moves it from due time to due time.
+Waits of a Retry and everything else stay on the wall clock (delivery rule 13).
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import ministack.services.stepfunctions as sf
 
 START_DELAY = 0.15
-"""ministack waits so long before an execution's first state; the answer is out long before."""
+"""Seconds that ministack waits before an execution's first state, after its answer."""
 
 
 class Clock:
-    """Journey time in epoch seconds. Wakes only the sleepers that are due.
+    """Journey time in epoch seconds. It wakes only the sleepers that are due.
 
-    Functions read it in a file: epoch milliseconds while it is frozen, nothing while it goes.
+    Functions read a file: epoch milliseconds while the clock is frozen, empty while it runs.
     """
 
     def __init__(self) -> None:
@@ -38,26 +37,26 @@ class Clock:
         threading.Thread(target=self._tick, daemon=True).start()
 
     def now(self) -> float:
-        """The journey's time."""
+        """Return journey time."""
         return time.time() if self._frozen is None else self._frozen
 
     @property
     def frozen(self) -> bool:
-        """Whether a driver has taken it."""
+        """Whether a driver has frozen the clock."""
         return self._frozen is not None
 
     def tell(self, file: Path) -> None:
-        """Keep this file."""
+        """Write the clock to this file from now on."""
         self._file = file
         file.write_bytes(b"")
 
     def freeze(self, at: float) -> None:
-        """From now on time stands still at `at` until it is advanced."""
+        """Freeze the clock at `at` until it is advanced."""
         with self._lock:
             self._set(at)
 
     def advance(self, to: float) -> None:
-        """Move a frozen clock; it never goes back."""
+        """Advance a frozen clock; it never goes back."""
         with self._lock:
             self._set(max(self.now(), to))
 
@@ -72,7 +71,7 @@ class Clock:
         wake.wait()
 
     def _set(self, at: float) -> None:
-        """Told before anybody wakes, and replaced as a whole, so that nobody reads half of it."""
+        """Replace the file atomically for its readers, then wake the sleepers."""
         self._frozen = at
         if self._file:
             written = self._file.with_suffix(".new")
@@ -85,7 +84,7 @@ class Clock:
             heapq.heappop(self._due)[2].set()
 
     def _tick(self) -> None:
-        """On wall time, wake who is due."""
+        """Wake the sleepers that are due while the wall clock runs."""
         while True:
             with self._lock:
                 self._wake_due()
@@ -99,8 +98,8 @@ CLOCK = Clock()
 
 
 class Sleepers:
-    """Which execution's thread sleeps, and until when. Branches of Parallel and Map have threads
-    of their own, which are not looked at: an execution inside of one counts as awake."""
+    """The sleeping executions and their due times. Branches of Parallel and Map have their own
+    threads, which are not tracked: an execution inside a branch counts as awake."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,7 +107,7 @@ class Sleepers:
         self._local = threading.local()
 
     def run(self, execution: str, body: Callable[[], None]) -> None:
-        """Run an execution's thread, so that its sleeps are known to be its own."""
+        """Run an execution's thread, and attribute its sleeps to the execution."""
         self._local.execution = execution
         try:
             body()
@@ -117,7 +116,7 @@ class Sleepers:
                 self._due.pop(execution, None)
 
     def sleep(self, due: float, wake: threading.Event) -> None:
-        """Sleep until `due` or until `wake` is set, and be known to."""
+        """Sleep until `due` or until `wake` is set, and record it for the execution."""
         execution = getattr(self._local, "execution", None)
         if execution is None:
             CLOCK.wait(wake, due)
@@ -131,8 +130,7 @@ class Sleepers:
                 self._due.pop(execution, None)
 
     def due(self, execution: str) -> float | None:
-        """Until when it sleeps; None if it is awake, or would be if its thread had got a core since
-        it was woken."""
+        """Return the due time of a sleeping execution; None if it is awake or has been woken."""
         with self._lock:
             due, wake = self._due.get(execution, (0.0, None))
         if wake is None or wake.is_set() or due <= CLOCK.now():
@@ -145,7 +143,7 @@ _wait = threading.local()
 
 
 class VirtualEvent:
-    """What a state with a task token blocks on: its time-out is journey time."""
+    """The event of a state with a task token. Its time-out is journey time."""
 
     def __init__(self) -> None:
         self._completed = False
@@ -165,7 +163,7 @@ class VirtualEvent:
 
 
 class _Threading:
-    """The service's own view of `threading`: its events keep journey time."""
+    """Replaces the service's `threading`: events use journey time."""
 
     Event = VirtualEvent
 
@@ -174,7 +172,7 @@ class _Threading:
 
 
 class _Time:
-    """The service's own view of `time`: no pause before an execution's first state."""
+    """Replaces the service's `time`: no pause before an execution's first state."""
 
     def sleep(self, seconds: float) -> None:
         time.sleep(0.002 if seconds == START_DELAY else seconds)
@@ -184,16 +182,9 @@ class _Time:
 
 
 def install() -> None:
-    """Replace ministack's sleeps. Raises AssertionError when it has changed."""
-    service: ModuleType = sf
-    for name in (
-        "_scaled_sleep",
-        "_sleep_until",
-        "_execute_wait",
-        "_execute_task",
-        "_run_execution",
-    ):
-        assert callable(getattr(service, name)), name
+    """Replace ministack's sleeps. Raises AssertionError or AttributeError if it has changed."""
+    assert callable(sf._scaled_sleep)
+    assert callable(sf._sleep_until)
     execute_wait, run_execution = sf._execute_wait, sf._run_execution
 
     def waiting(*arguments: Any, **keywords: Any) -> Any:

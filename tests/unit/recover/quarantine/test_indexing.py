@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from random import Random
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from desireline.contracts import Topic
 from desireline.errors import ConflictError, ThrottledError
 from desireline.events import Stamps
 from desireline.records import Record
+from desireline.recover.quarantine import cases as cases_module
 from desireline.recover.quarantine import index_quarantine
-from desireline.recover.quarantine.cases import Cases, State, position_of
+from desireline.recover.quarantine.cases import Cases, Cursor, State
 from desireline.recover.quarantine.index_quarantine import DAY, OTHERS, IndexQuarantine
 from desireline.rows import CasePageRow, CaseRow
 from desireline.rows.quarantine import PAGE
@@ -64,6 +64,34 @@ def test_counts_and_pages_are_exact_however_often_records_come(batches, rng):
     assert all(len(page.ids) <= PAGE for page in pages)
     found = Cases(store).cases(make_filters(), 1_000)
     assert [case.arrived for case in found] == sorted((NOW + n for n in distinct), reverse=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 100), min_size=1, max_size=60, unique=True),
+    st.integers(1, 20),
+    st.randoms(use_true_random=False),
+)
+def test_pages_of_a_list_hold_every_case_once_newest_first(numbers, limit, rng):
+    """Given cases of several kinds that were indexed in any order, when a caller asks page by page,
+    then it gets each case once, newest first."""
+    store = MemoryStore()
+    rng.shuffle(numbers)
+    listed, after = [], None
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (index_quarantine, cases_module):
+            patch.setattr(module, "PAGE", 4)
+        for n in numbers:
+            indexed(store, quarantined(n, reason=f"r{n % 2}"))
+
+        while page := Cases(store).cases(make_filters(), limit, after):
+            assert len(page) <= limit
+            listed += page
+            after = Cursor.parse(str(Cursor.of(page[-1])))
+
+    assert [case.id for case in listed] == [
+        quarantined(n).id for n in sorted(numbers, reverse=True)
+    ]
 
 
 class Contested(MemoryStore):
@@ -131,59 +159,6 @@ def test_cases_are_listed_by_their_time_over_days_and_no_more_than_asked_for():
     assert arrived(2) == [NOW - 7, NOW - DAY + 5]
     assert arrived(since=times[1], until=times[2]) == [times[1]]
     assert arrived(since=times[1]) == times[:0:-1]
-
-
-def in_parts(store: MemoryStore, size: int, **fields: Any) -> list[str]:
-    """The ids of a list that is read part by part."""
-    cases, listed, after = Cases(store), [], None
-    while part := cases.cases(make_filters(**fields), size, after):
-        listed += [case.id for case in part]
-        after = position_of(part[-1])
-    return listed
-
-
-@pytest.mark.parametrize("size", [7, 80, 500])
-def test_a_list_in_parts_holds_each_case_once_in_whatever_order_they_were_indexed(size):
-    """Given 1,200 cases of two kinds and days, of which some arrived at once and up to a minute out
-    of order, when the list is read part by part, then it equals the sorted cases."""
-    store, rng = MemoryStore(), Random(size)
-    times = {
-        number: NOW - (number % 2) * DAY + number // 3 * 3_000 + rng.randint(0, 55) * 1_000
-        for number in range(1_200)
-    }
-    for number, at in times.items():
-        name = "Tea Drunk" if number % 5 else "Coffee Drunk"
-        indexed(store, quarantined(number, event_name=name, stamps=Stamps(received=at)))
-
-    wanted = sorted(times, key=lambda number: (-times[number], quarantined(number).id))
-
-    assert in_parts(store, size) == [quarantined(number).id for number in wanted]
-    since, until = NOW - DAY + 400_000, NOW + 600_000
-    within = [quarantined(number).id for number in wanted if since <= times[number] < until]
-    assert in_parts(store, size, since=since, until=until) == within
-
-
-def test_the_last_part_of_a_long_list_costs_as_little_as_the_first():
-    """Given 50 pages, when the part of the oldest cases is read, then it reads a few pages."""
-    store = MemoryStore()
-    count = 50 * PAGE
-    for start in range(0, count, 500):
-        numbers = range(start, start + 500)
-        indexed(
-            store,
-            *(
-                quarantined(n, stamps=Stamps(received=NOW - 40_000_000 + n * 10_000))
-                for n in numbers
-            ),
-        )
-    cases = Cases(store)
-    (edge,) = cases.named([quarantined(20).id])
-
-    before = store.reads
-    part = cases.cases(make_filters(), 10, position_of(edge))
-
-    assert [case.id for case in part] == [quarantined(n).id for n in range(19, 9, -1)]
-    assert store.reads - before < 3 * PAGE
 
 
 def test_a_list_reads_each_day_once():
