@@ -51,7 +51,9 @@ class RecoverStack(DeploymentStack):
         self.index = self._index()
         self.serve = self._serve()
         self.api = self._api()
-        cdk.CfnOutput(self, "QuarantineUrl", value=f"{self.api.api_endpoint}/quarantine")
+        url = f"{self.api.api_endpoint}/quarantine"
+        self.publish("quarantine", "url", value=url)
+        cdk.CfnOutput(self, "QuarantineUrl", value=url)
 
     def _index(self) -> PythonFunction:
         function = PythonFunction(

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from botocore.credentials import Credentials
 
 from desireline.contracts import TOPICS, Function, Table, parameter, table_name
 from desireline_local.assembly import cloud_assembly
@@ -48,9 +49,8 @@ class CloudError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of a running cloud. called: the webhooks' address as the function sees it. Some
-    senders sign that address; on AWS it equals the public one. alert_topics: ARN of the SNS topic,
-    by channel."""
+    """The addresses of a running cloud. called: the webhooks' address as the function sees it,
+    which some senders sign. alert_topics: ARN of the SNS topic, by channel."""
 
     webhooks: str
     called: str
@@ -88,10 +88,12 @@ class Addresses:
             name=self.deployment,
             bootstrap=self.kafka,
             auth="plaintext",
-            region="",
+            region=REGION,
             client=lambda service, **_: self.client(service),
             clock=self.clock(),
             connect=self.connect,
+            credentials=lambda: Credentials("test", "test"),
+            quarantine=self.quarantine,
         )
 
     def connect(self) -> Any:
@@ -112,8 +114,7 @@ class LocalCloud:
 
     home: a folder for its files only, which stop removes. bootstrap: address of an existing Kafka;
     None to start one. nodes: of the started Kafka, 1 or 3. auth: whether the local AWS checks
-    rights. warm: whether functions start with the cloud, or with their first work. idle: see
-    LocalAws.
+    rights. warm: start functions with the cloud, not with their first work. idle: see LocalAws.
     """
 
     def __init__(

@@ -36,13 +36,10 @@ def plan() -> TrackingPlan:
     return load_plan()
 
 
-def mapper(deployment: Deployment, of: TrackingPlan | None = None) -> EventMapper:
-    """Return the mapper with the deployment's secret and its current suppressions.
-
-    of: a plan to use instead of the deployed one.
-    """
+def mapper(deployment: Deployment) -> EventMapper:
+    """Return the mapper with the deployment's secret and its current suppressions."""
     secret = deployment.secret(IDENTITY_SECRET)
-    return EventMapper.with_secret(of or plan(), secret, deployment.suppressions())
+    return EventMapper.with_secret(plan(), secret, deployment.suppressions())
 
 
 def raw_bodies(deployment: Deployment, *, archived: bool) -> RawBodies:

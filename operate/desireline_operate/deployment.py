@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from desireline.adapters.aws import client as aws_client
+from desireline.adapters.aws import credentials as aws_credentials
 from desireline.adapters.aws import translated
 from desireline.adapters.clock import WallClock
 from desireline.adapters.dynamodb import DynamoStore
@@ -57,6 +58,8 @@ class Deployment:
 
     client: makes a boto3 client of a service. clock: journey time. auth: Kafka's authentication.
     connect: connects to the warehouse and raises UnavailableError; None without a warehouse.
+    credentials: returns the AWS credentials that sign requests. quarantine: the address of the
+    quarantine API; None if a stack published it.
     """
 
     name: str
@@ -66,10 +69,16 @@ class Deployment:
     client: Client
     clock: Clock
     connect: Callable[[], Any] | None = None
+    credentials: Callable[[], Any] = aws_credentials
+    quarantine: str | None = None
 
     def parameter(self, *path: str) -> str:
         """Return a parameter that a stack published. Raises TerminalError if it is missing."""
         return _parameter(self.client, self.name, *path)
+
+    def quarantine_url(self) -> str:
+        """Return the address of the quarantine API. Raises TerminalError if it is missing."""
+        return self.quarantine or self.parameter("quarantine", "url")
 
     def store(self) -> DynamoStore:
         """Return the store of the deployment's tables."""

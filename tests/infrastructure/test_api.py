@@ -62,6 +62,10 @@ def test_quarantine_is_served_to_whom_iam_lets_in_and_to_nobody_else(dev: Assemb
     }
     assert {route.properties["AuthorizationType"] for route in routes} == {"AWS_IAM"}
     (integration,) = dev.of_type("AWS::ApiGatewayV2::Integration", stack="recover")
+    parameters = dev.of_type("AWS::SSM::Parameter", stack="recover")
+    assert "/desireline/desireline-dev/quarantine/url" in {
+        parameter.properties["Name"] for parameter in parameters
+    }
     function = dev.functions()["serve_quarantine"]
     assert integration.properties["IntegrationUri"] == f"<{function.name}.Arn>"
     (stage,) = dev.of_type("AWS::ApiGatewayV2::Stage", stack="recover")

@@ -89,6 +89,11 @@ def client(service: str, **waits: Any) -> Any:
     return _session().client(service, config=config(**waits))
 
 
+def credentials() -> Any:
+    """Return the session's credentials, which refresh themselves; None without any."""
+    return _session().get_credentials()
+
+
 def quick_client(service: str) -> Any:
     """Make a client that fails before a sender's deadline.
 

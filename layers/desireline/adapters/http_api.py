@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import orjson
 from aws_lambda_powertools import Logger, Metrics
@@ -17,6 +18,29 @@ from desireline.receive.request import Answer, WebhookRequest
 
 DIRECT = "direct"
 """The sender of the routes /v1/{call}: the company's own sites and servers."""
+
+
+class ApiRequest(NamedTuple):
+    """A request to an API of our own. query: the parameters, of which the gateway joins repeated
+    ones by commas."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: str
+
+
+def api_request(event: Mapping[str, Any]) -> ApiRequest:
+    """Return the request in an event."""
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        body = base64.b64decode(body).decode(errors="replace")
+    return ApiRequest(
+        method=event["requestContext"]["http"]["method"],
+        path=unquote(event["rawPath"]),
+        query=event.get("queryStringParameters") or {},
+        body=body,
+    )
 
 
 def webhook_request(event: Mapping[str, Any], context: LambdaContext) -> WebhookRequest:

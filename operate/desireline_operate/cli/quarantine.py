@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import time
-import uuid
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,20 +14,23 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from desireline.adapters.clock import WallClock
-from desireline.adapters.raw_bodies import FirstFound
-from desireline.errors import RetryableError
-from desireline.recover.quarantine import as_json as case_json
-from desireline.recover.quarantine.case_details import ShowCase
-from desireline.recover.quarantine.cases import Cases, Filters, State
-from desireline.recover.quarantine.index_quarantine import DAY
-from desireline.recover.quarantine.repair import Repair, RepairResult
-from desireline.recover.quarantine.request import DEFAULT_DAYS, InvalidPlanError, read_plan
-from desireline.rows import CaseRow
-from desireline_operate import compose
-from desireline_operate.cli.console import DeploymentName, console, errors, fail, the_deployment
+from desireline.recover.quarantine.cases import State
+from desireline.recover.quarantine.request import QuarantineRequest
+from desireline_operate.cli.console import (
+    INTERRUPTED,
+    DeploymentName,
+    console,
+    errors,
+    fail,
+    the_deployment,
+)
 from desireline_operate.cli.times import format_time, parse_time
-from desireline_operate.deployment import Deployment
+from desireline_operate.quarantine_client import (
+    InvalidQuarantineRequestError,
+    QuarantineApiError,
+    QuarantineClient,
+    plan_files,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,6 +60,8 @@ Plan = Annotated[
     Path | None,
     typer.Option(exists=True, file_okay=False, help="folder of the corrected tracking plan"),
 ]
+Limit = Annotated[int, typer.Option(min=1, help="number of cases at most, newest first")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Go = Annotated[bool, typer.Option("--go", help="replay; default: only count the cases")]
 
 
@@ -72,23 +76,25 @@ def list_cases(
     until: Until = None,
     state: Annotated[State | None, typer.Option(help="only cases in this state")] = None,
     limit: Annotated[int, typer.Option(min=0, help="number of cases, newest first")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
     deployment: DeploymentName = None,
 ) -> None:
     """Count the cases in quarantine by kind, and list the newest. Default: the last 7 days."""
-    chosen = the_deployment(deployment)
-    with _errors_as_messages():
-        filters = _filters(source, component, reason, event, since=since, until=until, state=state)
-        cases = Cases(chosen.store())
-        groups, newest = cases.groups(filters), cases.cases(filters, limit) if limit else []
+    filters = _filters(source, component, reason, event, since=since, until=until, state=state)
+    groups: list[dict[str, Any]] = []
+    newest: list[dict[str, Any]] = []
+    with _api(deployment) as api, errors.status("listing") as status:
+        for answer in api.list(filters, limit):
+            groups += answer.get("groups", [])
+            newest += answer["cases"]
+            status.update(f"listing: {len(newest)} cases")
     if as_json:
-        _print_json(
-            {"groups": [*map(case_json.group, groups)], "cases": [*map(case_json.case, newest)]}
-        )
+        _print_json({"groups": groups, "cases": newest})
         return
-    table = Table("source", "component", "reason", "event", "total", "repaired", "last", box=None)
-    for kind in groups:
-        table.add_row(*kind.group, str(kind.total), str(kind.repaired), format_time(kind.last))
+    columns = ("source", "component", "reason", "event", "total", "repaired")
+    table = Table(*columns, "last", box=None)
+    for group in groups:
+        table.add_row(*(str(group[name]) for name in columns), format_time(group["last"]))
     for column in table.columns:
         column.overflow = "fold"
     console.print(table if groups else "No cases in quarantine.")
@@ -100,15 +106,12 @@ def list_cases(
 @app.command()
 def show(
     case_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
     deployment: DeploymentName = None,
 ) -> None:
     """Show a case: its raw body, the mapped report, and the rule of the plan that it breaks."""
-    chosen = the_deployment(deployment)
-    with _errors_as_messages():
-        (case,) = _cases_by_id(Cases(chosen.store()), [case_id])
-        shower = ShowCase(bodies=_bodies(chosen), senders=compose.senders(), plan=compose.plan())
-        details = case_json.details(shower(case))
+    with _api(deployment) as api:
+        details = api.show(case_id)
     if as_json:
         _print_json(details)
         return
@@ -129,7 +132,8 @@ def repair(
     event: Event = None,
     since: Since = None,
     until: Until = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    limit: Limit = MOST,
+    as_json: Json = False,
     deployment: DeploymentName = None,
 ) -> None:
     """Preview a correction on the cases: before, after, and the cases that still fail.
@@ -137,25 +141,24 @@ def repair(
     The correction is another tracking plan (--plan FOLDER), or the deployed one after a fix.
     The command changes nothing.
     """
-    chosen = the_deployment(deployment)
-    with _errors_as_messages():
-        cases = Cases(chosen.store())
-        selected = _select_cases(
-            cases, ids, _filters(source, component, reason, event, since=since, until=until)
-        )
-        results = _repair(chosen, cases, plan).preview(selected)
+    filters = _filters(source, component, reason, event, since=since, until=until)
+    differences: list[dict[str, Any]] = []
+    with _api(deployment) as api, errors.status("mapping") as status:
+        for answer in api.preview(ids or [], filters, limit, _plan_files(plan)):
+            differences += answer["cases"]
+            status.update(f"mapping: {len(differences)} cases")
     if as_json:
-        _print_json([*map(case_json.difference, results)])
+        _print_json(differences)
         return
-    for result in results:
-        case = result.case
-        name = Text.assemble((case.id, "bold"), f" {case.source} {case.event_name}")
-        console.print(name, soft_wrap=True)
-        console.print(f"  - {_outcome(result.before)}", soft_wrap=True)
-        console.print(f"  + {_outcome(result.after)}", soft_wrap=True)
-    failing = sum(bool(result.after.reason) for result in results)
+    for difference in differences:
+        case = f" {difference['source']} {difference['event']}"
+        console.print(Text.assemble((difference["id"], "bold"), case), soft_wrap=True)
+        console.print(f"  - {_result(difference['before'])}", soft_wrap=True)
+        console.print(f"  + {_result(difference['after'])}", soft_wrap=True)
+    failing = sum("reason" in difference["after"] for difference in differences)
     console.print(
-        f"{len(results) - failing} of {len(results)} cases are repaired, {failing} still fail."
+        f"{len(differences) - failing} of {len(differences)} cases are repaired, "
+        f"{failing} still fail."
     )
 
 
@@ -170,6 +173,7 @@ def replay(
     event: Event = None,
     since: Since = None,
     until: Until = None,
+    limit: Limit = MOST,
     go: Go = False,
     deployment: DeploymentName = None,
 ) -> None:
@@ -178,47 +182,51 @@ def replay(
     A second replay skips the cases that this one marks. Replayed events send no messages. If
     the command is interrupted, run it again.
     """
-    chosen = the_deployment(deployment)
-    with _errors_as_messages():
-        cases = Cases(chosen.store())
-        selected = _select_cases(
-            cases, ids, _filters(source, component, reason, event, since=since, until=until)
-        )
-        repairing = _repair(chosen, cases, plan)
+    filters = _filters(source, component, reason, event, since=since, until=until)
+    repaired = failing = replayed = already = 0
+    name = ""
+    reasons: Counter[str] = Counter()
+    with _api(deployment) as api, errors.status("replaying" if go else "mapping") as status:
+        files = _plan_files(plan)
         if not go:
-            sound = sum(not result.after.reason for result in repairing.preview(selected))
+            for answer in api.preview(ids or [], filters, limit, files):
+                repaired += answer["repaired"]
+                failing += answer["failing"]
+                status.update(f"mapping: {repaired + failing} cases")
             console.print(
-                f"{sound} of {len(selected)} cases can be replayed. Add --go to replay them."
+                f"{repaired} of {repaired + failing} cases can be replayed. "
+                "Add --go to replay them."
             )
             return
-        name = f"repair-{uuid.uuid4().hex[:12]}"
-        done = None
-        with console.status("replaying") as status:
-            for done in repairing.replay(selected, name):
-                status.update(f"replaying: {done.replayed} of {len(selected)}")
-    if done is None:
+        for answer in api.replay(ids or [], filters, limit, files):
+            name = answer["replay"]
+            replayed += answer["replayed"]
+            already += answer["already"]
+            reasons.update(answer["failing"])
+            status.update(f"replaying: {replayed} cases")
+    if not (replayed or already or reasons):
         console.print("No cases to replay.")
         return
-    marked = f", marked {name}" if done.replayed else ""
-    console.print(f"Replayed {done.replayed} cases{marked}.")
-    if done.already:
-        console.print(f"Skipped {done.already} cases that an earlier replay has replayed.")
-    for why, count in sorted(done.failing.items()):
+    marked = f", marked {name}" if replayed else ""
+    console.print(f"Replayed {replayed} cases{marked}.")
+    if already:
+        console.print(f"Skipped {already} cases that an earlier replay has replayed.")
+    for why, count in sorted(reasons.items()):
         console.print(f"{count} cases still fail: {why}")
 
 
 @contextmanager
-def _errors_as_messages() -> Any:
-    """Turn errors into a message and an exit code."""
+def _api(deployment: str | None) -> Iterator[QuarantineClient]:
+    """Open the quarantine API. Turn errors into a message and an exit code."""
     try:
-        yield
-    except RetryableError as error:
-        raise fail(f"stopped: {error}. Run the command again") from error
-    except (InvalidPlanError, LookupError, ValueError) as error:
+        yield QuarantineClient(the_deployment(deployment))
+    except QuarantineApiError as error:
+        raise fail(str(error)) from error
+    except InvalidQuarantineRequestError as error:
         raise fail(str(error), 2) from error
     except KeyboardInterrupt as error:
         errors.print("interrupted; run the command again to continue")
-        raise typer.Exit(130) from error
+        raise typer.Exit(INTERRUPTED) from error
 
 
 def _filters(
@@ -230,16 +238,15 @@ def _filters(
     since: str | None,
     until: str | None,
     state: State | None = None,
-) -> Filters:
-    last = parse_time(until, "--until") or time.time_ns() // 1_000_000 + 1
-    return Filters(
-        sources=_set(source),
-        components=_set(component),
-        reasons=_set(reason),
-        events=_set(event),
+) -> QuarantineRequest:
+    return QuarantineRequest(
+        source=_set(source),
+        component=_set(component),
+        reason=_set(reason),
+        event=_set(event),
         state=state,
-        since=parse_time(since, "--since") or last - DEFAULT_DAYS * DAY,
-        until=last,
+        since=parse_time(since, "--since"),
+        until=parse_time(until, "--until"),
     )
 
 
@@ -247,69 +254,38 @@ def _set(names: list[str] | None) -> frozenset[str] | None:
     return frozenset(names) if names else None
 
 
-def _select_cases(cases: Cases, ids: list[str] | None, filters: Filters) -> list[CaseRow]:
-    """Return the cases with these ids; without ids the open cases that the filters select."""
-    if ids:
-        return _cases_by_id(cases, ids)
-    return [case for case in cases.cases(filters, MOST) if not case.replayed]
+def _plan_files(folder: Path | None) -> dict[str, str]:
+    return plan_files(folder) if folder else {}
 
 
-def _cases_by_id(cases: Cases, ids: Iterable[str]) -> list[CaseRow]:
-    requested = list(ids)
-    rows = cases.named(requested)
-    missing = set(requested) - {case.id for case in rows}
-    if missing:
-        raise LookupError(
-            f"unknown case: {', '.join(sorted(missing))}. "
-            "List the ids with `desireline quarantine list`"
-        )
-    return rows
-
-
-def _repair(deployment: Deployment, cases: Cases, plan: Path | None) -> Repair:
-    deployed = compose.mapper(deployment)
-    corrected = compose.mapper(deployment, read_plan(plan)) if plan else deployed
-    return Repair(
-        cases=cases,
-        bodies=_bodies(deployment),
-        senders=compose.senders(),
-        deployed=deployed,
-        corrected=corrected,
-        producer=deployment.producer(),
-        wall=WallClock(),
-    )
-
-
-def _bodies(deployment: Deployment) -> FirstFound:
-    return FirstFound(
-        compose.raw_bodies(deployment, archived=False),
-        compose.raw_bodies(deployment, archived=True),
-    )
-
-
-def _case_lines(cases: Iterable[CaseRow]) -> Text:
+def _case_lines(cases: Iterable[Mapping[str, Any]]) -> Text:
     """Format each case in two lines, so that they fit 80 columns."""
     lines = Text()
     for case in cases:
-        state = f"repaired by {case.replayed}" if case.replayed else State.OPEN.value
-        lines.append(case.id, "bold")
-        lines.append(f"  {format_time(case.arrived)}  {case.source}  {state}\n")
-        why = f"{case.reason}: {case.detail}" if case.detail else case.reason
-        lines.append(f"    {case.event_name or '-'}  {why}\n")
+        state = f"repaired by {case['replayed']}" if "replayed" in case else State.OPEN.value
+        lines.append(case["id"], "bold")
+        lines.append(f"  {format_time(case['arrived'])}  {case['source']}  {state}\n")
+        lines.append(f"    {case['event_name'] or '-'}  {_reason(case)}\n")
     lines.rstrip()
     return lines
 
 
-def _outcome(outcome: RepairResult) -> str:
-    if outcome.reason:
-        return f"{outcome.reason}: {outcome.detail}" if outcome.detail else outcome.reason
+def _result(result: Mapping[str, Any]) -> str:
+    """Format the result of a case: its failure, or its events."""
+    if "reason" in result:
+        return _reason(result)
     events = []
-    for event in outcome.events:
+    for event in result["events"]:
         body = event.get("event", event)
         occurred = format_time(int(body["occurred_at"])) if "occurred_at" in body else ""
         properties = _compact_json(body.get("properties", {}))
         events.append(f"{body.get('name', '')} {properties} {occurred}".strip())
     return "; ".join(events)
+
+
+def _reason(failure: Mapping[str, Any]) -> str:
+    detail = failure.get("detail")
+    return f"{failure['reason']}: {detail}" if detail else str(failure["reason"])
 
 
 def _compact_json(value: Any) -> str:

@@ -25,6 +25,7 @@ def deployed(clients: Any, unique: str) -> str:
     for path, value in {
         ("kafka", "bootstrap"): "broker:9098",
         ("archive", "dead-letters"): f"{unique}-letters",
+        ("quarantine", "url"): "https://api.example/quarantine",
     }.items():
         ssm.put_parameter(Name=parameter(unique, *path), Value=value, Type="String")
     clients("secretsmanager").create_secret(Name=f"{unique}/identity", SecretString="hidden")
@@ -53,6 +54,7 @@ def test_a_deployment_is_found_by_its_name(clients: Any, deployed: str) -> None:
 
     assert (found.bootstrap, found.auth) == ("broker:9098", "iam")
     assert found.region == "us-east-1"
+    assert found.quarantine_url() == "https://api.example/quarantine"
     assert found.secret("identity") == b"hidden"
     assert found.suppressions().current() == {"someone"}
     assert found.operator().startswith("arn:aws:")

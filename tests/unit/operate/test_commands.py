@@ -6,29 +6,25 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import typer
 from rich.table import Table
 from typer.testing import CliRunner
 
-from desireline.adapters.memory import MemoryStore
-from desireline.events import Quarantined, RawPointer, Stamps
-from desireline.records import Record
-from desireline.recover.quarantine.index_quarantine import IndexQuarantine
 from desireline_local import supervisor
 from desireline_local.cloud import Addresses
-from desireline_local.demo.in_memory import Silent
 from desireline_local.kafka import broker
 from desireline_local.supervisor import Running, StartError, UnreadyError
 from desireline_operate.cli import console, quarantine
 from desireline_operate.cli.main import app
 from desireline_operate.cli.times import parse_span, parse_time
 from desireline_operate.deployment import NotRunningError
+from tests.worlds import quarantine_api
+from tests.worlds.receiving import track
+from tests.worlds.repairing import Scene
 
 LIST_IDS = "List the ids with `desireline quarantine list`"
 
@@ -177,30 +173,17 @@ def test_where_nothing_can_be_kept_is_told(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_names_that_look_like_markup_are_listed_as_they_are(monkeypatch: pytest.MonkeyPatch):
     """Given a case whose event's name is what a terminal would take for something else, when cases
     are listed and shown, then the name is there letter by letter."""
-    store = MemoryStore()
-    name = "Tea [/red] :smile: \x1b[31m"
-    now = time.time_ns() // 1_000_000
-    message = Quarantined(
-        id=f"{1:032x}-0",
-        source="segment",
-        component="receive",
-        reason="unmapped",
-        event_name=name,
-        raw=RawPointer(id=f"{1:032x}"),
-        at=now,
-        stamps=Stamps(received=now),
-    )
-    record = Record("events.quarantined", 0, 0, now, b"segment", message.encode())
-    IndexQuarantine(store=store, metrics=Silent())([record])
+    scene = Scene(track(1, event="Tea [/red] :smile: \x1b[31m"))
+    with quarantine_api.running(quarantine_api.serve(scene)) as api:
+        monkeypatch.setattr(quarantine, "the_deployment", lambda _: api.deployment())
 
-    deployment = SimpleNamespace(store=lambda: store)
-    monkeypatch.setattr(quarantine, "the_deployment", lambda _: deployment)
+        code, said = run("quarantine", "list", columns=160)
+        shown = run("quarantine", "show", "[/x]")
 
-    code, said = run("quarantine", "list", columns=160)
     assert code == 0, said
     assert "Tea [/red] :smile: �[31m" in said
     assert "\x1b" not in said
-    assert run("quarantine", "show", "[/x]") == (2, f"desireline: unknown case: [/x]. {LIST_IDS}\n")
+    assert shown == (2, f"desireline: unknown case: [/x]. {LIST_IDS}\n")
 
 
 def test_a_table_is_no_way_for_controls_either():

@@ -23,6 +23,8 @@ SHOWN = 50
 MOST = 500
 """The most cases of one request, which bounds the answer's size and time."""
 DEFAULT_DAYS = 7
+PLAN_FILES = 200
+"""The most files of a corrected plan; Lambda limits their size to 6 MB."""
 
 _SEVERAL = ("source", "component", "reason", "event", "ids")
 _FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
@@ -30,6 +32,10 @@ _FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
 
 class InvalidPlanError(ValueError):
     """The corrected plan is not a valid plan; the message says where."""
+
+
+class UnknownCaseError(LookupError):
+    """No case has these ids, which the message lists."""
 
 
 class InvalidRequestError(ValueError):
@@ -59,7 +65,7 @@ class QuarantineRequest(BaseModel):
     limit: int = Field(default=SHOWN, ge=1, le=MOST)
     after: Annotated[Cursor | None, BeforeValidator(_cursor)] = None
     replay: str | None = Field(default=None, pattern=r"^repair-[0-9a-f]{12}$")
-    plan: dict[str, str] = Field(default={}, max_length=50)
+    plan: dict[str, str] = Field(default={}, max_length=PLAN_FILES)
 
     def filters(self, now: int) -> Filters:
         """Make the filters of the request. now: wall time, epoch ms."""

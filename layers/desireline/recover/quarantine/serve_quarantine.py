@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from desireline.errors import RetryableError
 from desireline.plan.tracking_plan import TrackingPlan
 from desireline.ports import Clock, KeptBodies, Producer
 from desireline.receive.mapping.event_mapper import EventMapper
@@ -15,7 +16,15 @@ from desireline.recover.quarantine import as_json
 from desireline.recover.quarantine.case_details import ShowCase
 from desireline.recover.quarantine.cases import Cases, Cursor, Filters, State
 from desireline.recover.quarantine.repair import Repair
-from desireline.recover.quarantine.request import QuarantineRequest, corrected
+from desireline.recover.quarantine.request import (
+    InvalidPlanError,
+    InvalidRequestError,
+    QuarantineRequest,
+    UnknownCaseError,
+    corrected,
+    from_body,
+    from_query,
+)
 from desireline.rows import CaseRow
 
 
@@ -57,6 +66,37 @@ class ServeQuarantine:
         self._wall = wall
         self._name = name
 
+    def __call__(
+        self, method: str, path: str, query: Mapping[str, str], body: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Answer a request. Return the status and the body of the answer.
+
+        A caller may repeat an interrupted replay, which then continues with the rest."""
+        try:
+            return self._answer(method, path.strip("/").split("/"), query, body)
+        except InvalidRequestError as error:
+            return _refusal(400, "invalid_request", str(error))
+        except InvalidPlanError as error:
+            return _refusal(400, "invalid_plan", str(error)[:500])
+        except UnknownCaseError as error:
+            return _refusal(404, "unknown_case", str(error))
+        except RetryableError as error:
+            return _refusal(503, "unavailable", type(error).__name__)
+
+    def _answer(
+        self, method: str, path: Sequence[str], query: Mapping[str, str], body: str
+    ) -> tuple[int, dict[str, Any]]:
+        match method, path:
+            case "GET", ["quarantine"]:
+                return 200, self.list(from_query(query))
+            case "GET", ["quarantine", case_id]:
+                return 200, self.show(case_id)
+            case "POST", ["quarantine", "preview"]:
+                return 200, self.preview(from_body(body))
+            case "POST", ["quarantine", "replay"]:
+                return 200, self.replay(from_body(body))
+        return _refusal(404, "unknown_route", "docs/quarantine.md lists the routes")
+
     def list(self, request: QuarantineRequest) -> dict[str, Any]:
         """Return a page of cases, newest first, and with the first page the counts by group."""
         filters = request.filters(self._wall.now())
@@ -68,16 +108,16 @@ class ServeQuarantine:
             **page.next,
         }
 
-    def show(self, case_id: str) -> dict[str, Any] | None:
-        """Return the details of a case; None for an unknown id. Raises UnavailableError."""
-        cases = self._cases.named([case_id])
-        if not cases:
-            return None
+    def show(self, case_id: str) -> dict[str, Any]:
+        """Return the details of a case. Raises UnknownCaseError, UnavailableError."""
+        (case,) = self._by_id([case_id])
         show = ShowCase(bodies=self._bodies, senders=self._senders, plan=self._plan)
-        return as_json.details(show(cases[0]))
+        return as_json.details(show(case))
 
     def preview(self, request: QuarantineRequest) -> dict[str, Any]:
-        """Return each case before and after. Raises InvalidPlanError, UnavailableError."""
+        """Return each case before and after.
+
+        Raises InvalidPlanError, UnknownCaseError, UnavailableError."""
         page = self._selected(request)
         differences = self._repair(request).preview(page.cases)
         repaired = sum(not difference.after.reason for difference in differences)
@@ -91,7 +131,7 @@ class ServeQuarantine:
     def replay(self, request: QuarantineRequest) -> dict[str, Any]:
         """Replay the repaired cases and mark them. Return the replay's id and its counts.
 
-        Raises InvalidPlanError, RetryableError."""
+        Raises InvalidPlanError, UnknownCaseError, RetryableError."""
         name = request.replay or self._name()
         page = self._selected(request)
         answer: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
@@ -107,9 +147,16 @@ class ServeQuarantine:
     def _selected(self, request: QuarantineRequest) -> _Page:
         """Return the cases named by id. Without ids, return the open cases of the filters."""
         if request.ids:
-            return _Page(self._cases.named(request.ids))
+            return _Page(self._by_id(request.ids))
         waiting = request.model_copy(update={"state": request.state or State.OPEN})
         return self._page(waiting, waiting.filters(self._wall.now()))
+
+    def _by_id(self, ids: Sequence[str]) -> Sequence[CaseRow]:
+        cases = self._cases.named(ids)
+        unknown = sorted(set(ids) - {case.id for case in cases})
+        if unknown:
+            raise UnknownCaseError(", ".join(unknown)[:1_000])
+        return cases
 
     def _page(self, request: QuarantineRequest, filters: Filters) -> _Page:
         cases = self._cases.cases(filters, request.limit + 1, request.after)
@@ -127,3 +174,7 @@ class ServeQuarantine:
             producer=self._producer,
             wall=self._wall,
         )
+
+
+def _refusal(status: int, reason: str, detail: str) -> tuple[int, dict[str, Any]]:
+    return status, {"reason": reason, "detail": detail}
