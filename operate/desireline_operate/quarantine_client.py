@@ -136,7 +136,7 @@ class QuarantineClient:
         except httpx.HTTPError as error:
             raise QuarantineApiError(
                 f"the quarantine API at {self._url} does not answer ({type(error).__name__}): "
-                "check the network, and that the stack `quarantine` is deployed"
+                "check the network, and that the stack `recover` is deployed"
             ) from error
         except httpx.InvalidURL as error:
             raise QuarantineApiError(
