@@ -166,7 +166,7 @@ class QuarantineClient:
                 )
             case 404:
                 return QuarantineApiError(
-                    f"{self._url} is not the quarantine API: deploy the stack `quarantine` again"
+                    f"{self._url} is not the quarantine API: deploy the stack `recover` again"
                 )
             case 413:
                 return InvalidQuarantineRequestError(
