@@ -76,6 +76,7 @@ def read(kafka: Kafka, topic: str, count: int) -> Counter[int]:
     return seen
 
 
+@pytest.mark.slow
 def test_three_nodes_lose_nothing_when_one_is_killed_under_load(tmp_path: Path) -> None:
     """20,000 records with all in-sync replicas; one node is killed with -9 and comes back."""
     total, topic = 20_000, "flood"

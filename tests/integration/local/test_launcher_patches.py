@@ -479,34 +479,6 @@ def test_ref_of_a_secret_is_its_arn(local_aws: LocalAws) -> None:
     delete_stack(local_aws, stack)
 
 
-def test_resources_without_meaning_on_a_laptop_deploy_as_stubs(local_aws: LocalAws) -> None:
-    resources = {
-        "Cluster": {"Type": "AWS::MSK::Cluster", "Properties": {"ClusterName": "c"}},
-        "Serverless": {"Type": "AWS::MSK::ServerlessCluster", "Properties": {"ClusterName": "s"}},
-        "Topic": {"Type": "AWS::MSK::Topic", "Properties": {"TopicName": "t"}},
-        "Address": {"Type": "AWS::EC2::EIP", "Properties": {}},
-        "Gateway": {
-            "Type": "AWS::EC2::NatGateway",
-            "Properties": {
-                "SubnetId": "subnet-1",
-                "AllocationId": {"Fn::GetAtt": ["Address", "AllocationId"]},
-            },
-        },
-        "Flow": {"Type": "AWS::EC2::FlowLog", "Properties": {"ResourceId": "vpc-1"}},
-    }
-
-    found = deploy_template(
-        local_aws,
-        f"s-{uuid4().hex[:8]}",
-        resources,
-        Cluster={"Fn::GetAtt": ["Cluster", "Arn"]},
-        Ref={"Ref": "Serverless"},
-    )
-
-    assert found["Cluster"].startswith("arn:aws:kafka:us-east-1:000000000000:cluster/")
-    assert found["Ref"].startswith("arn:aws:kafka:us-east-1:000000000000:cluster/")
-
-
 KAFKA_MAPPING = {
     "EventSourceArn": "arn:aws:kafka:us-east-1:000000000000:cluster/local/abc-1",
     "Topics": ["events.received"],

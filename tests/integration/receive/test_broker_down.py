@@ -37,7 +37,7 @@ from tests.worlds.frozen_broker import frozen
 SECRET = b"secret"
 TIGHTEST = min(sender.deadline for sender in load_senders().values())
 DEADLINE = load_senders(["segment"])["segment"].deadline
-NOT_WAITED_FOR = "not acknowledged in"
+NOT_WAITED_FOR = "Kafka did not acknowledge"
 """What the producer says when its patience ended, and not Kafka's."""
 PLAN = load_plan()
 
