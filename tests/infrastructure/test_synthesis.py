@@ -48,12 +48,6 @@ def test_it_warns_of_nothing(again: Path) -> None:
     assert "WARNING" not in said
 
 
-def test_an_unknown_stage_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
-    done, _ = synthesise(tmp_path / "unknown", "--context", "stage=staging")
-    assert done.returncode != 0
-    assert "no stage 'staging': choose one of dev, prod" in done.stderr
-
-
 def test_the_local_cloud_leaves_out_only_what_it_replaces(dev: Assembly, local: Assembly) -> None:
     assert set(dev.templates) == STAGES | {"network", "streaming"}
     assert set(local.templates) == STAGES
