@@ -40,10 +40,14 @@ def measure() -> list[dict[str, Any]]:
     ):
         send_for_real(cloud)
         with Load(cloud, script) as load:
-            return [
+            rows = [
                 _row(name, Search(load, batch), guess)
                 for name, (batch, guess) in (("singles", SINGLES), ("batches", BATCHES))
             ]
+    for row in rows:
+        if not row["value"]:
+            say(f"  {row['name']}: no rate was held for a minute in time, so there is no figure")
+    return [row for row in rows if row["value"]]
 
 
 def _row(name: str, search: Search, guess: int) -> dict[str, Any]:
