@@ -46,7 +46,10 @@ class TopicSpec:
 
 RAW_RETENTION = timedelta(days=30)
 """Archived raw bodies, the only place with clear addresses, are kept as long as a repair may take.
-"""
+Cases of quarantine expire with them."""
+
+CASE_SECONDS = int(RAW_RETENTION.total_seconds())
+"""How long a case, and the record that it was made from, is kept."""
 
 DEAD_LETTER_RETENTION = timedelta(days=30)
 """The records that event source mappings gave up on, in the bucket of dead letters."""

@@ -6,7 +6,7 @@ index_quarantine remains the only writer of cases.
 
 from __future__ import annotations
 
-from desireline.contracts import Component
+from desireline.contracts import CASE_SECONDS, Component
 from desireline.errors import ConflictError, RetryableError
 from desireline.ports import Clock, Metrics, Store
 from desireline.records import Record, Tally
@@ -14,8 +14,6 @@ from desireline.rows import Put, SetAsideRow
 
 LIMIT = 300_000
 """Bytes of a record in its row: an item has at most 400 KB. The archive has longer records."""
-KEPT_SECONDS = 30 * 86_400
-"""As long as the record's case is listed."""
 
 
 class SetAside:
@@ -58,5 +56,5 @@ class SetAside:
             record=value.decode("utf-8", "replace") if len(value) <= LIMIT else "",
             key=(record.key or b"").decode("utf-8", "replace"),
             at=self._clock.now(),
-            expires=self._wall.now() // 1000 + KEPT_SECONDS,
+            expires=self._wall.now() // 1000 + CASE_SECONDS,
         )

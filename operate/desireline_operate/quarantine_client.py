@@ -16,7 +16,7 @@ from botocore.awsrequest import AWSRequest
 
 from desireline.contracts import parameter
 from desireline.errors import DesirelineError
-from desireline.recover.quarantine.request import MOST, QuarantineRequest
+from desireline.recover.quarantine.request import MOST, UNKNOWN_CASE, QuarantineRequest
 from desireline_operate.deployment import Deployment
 
 LIST_PART = MOST
@@ -27,7 +27,6 @@ WAITS = httpx.Timeout(35.0, connect=10.0)
 THROTTLE_WAITS = (1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each retry of a throttled request."""
 
-UNKNOWN_CASE = "unknown_case"
 _CASE_ID = re.compile(r"[\w.-]+-\d+", re.ASCII)
 _PLAN_FILES = ("plan.yaml", "events/*.yaml", "senders/*.yaml")
 
@@ -237,7 +236,7 @@ def _url(deployment: Deployment) -> str:
         name = parameter(deployment.name, "quarantine", "url")
         raise QuarantineApiError(
             f"the address of the quarantine API cannot be read ({error}): deploy the stack "
-            f"`quarantine`, or allow ssm:GetParameter on {name}"
+            f"`recover`, or allow ssm:GetParameter on {name}"
         ) from error
 
 

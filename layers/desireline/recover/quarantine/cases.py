@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from desireline.contracts import CASE_SECONDS
 from desireline.errors import ConflictError
 from desireline.ports import Store
-from desireline.recover.quarantine.index_quarantine import ATTEMPTS, DAY, KEPT_SECONDS
+from desireline.recover.quarantine.index_quarantine import ATTEMPTS, DAY
 from desireline.rows import CaseGroupRow, CasePageRow, CaseRow, Put
 from desireline.rows.quarantine import PAGE, Group
 
@@ -55,7 +56,7 @@ class Filters:
     def days(self) -> range:
         """The days to read, newest first, without days whose cases have expired."""
         last = (self.until - 1) // DAY
-        first = max(self.since // DAY, last - KEPT_SECONDS // 86_400 - 1)
+        first = max(self.since // DAY, last - CASE_SECONDS // 86_400 - 1)
         return range(last, first - 1, -1)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from desireline.contracts import CASE_SECONDS
 from desireline.errors import ConflictError, RetryableError
 from desireline.events import Quarantined
 from desireline.ports import Metrics, Store
@@ -19,8 +20,6 @@ from desireline.rows import CaseGroupRow, CasePageRow, CaseRow, Put
 from desireline.rows.quarantine import PAGE, Group
 
 DAY = 86_400_000
-KEPT_SECONDS = 30 * 86_400
-"""The archive keeps raw bodies as long, so every case can be repaired."""
 RECORD_LIMIT = 40_000
 """Bytes of a record in its row. A page of such rows fits into a transaction, which takes 4 MB."""
 GROUPS = 500
@@ -121,7 +120,11 @@ class IndexQuarantine:
         number, used = divmod(counted.total, PAGE)
         fitting = new[: PAGE - used]
         page = self._store.get(CasePageRow.ref_to(day, group, number)) or CasePageRow(
-            day=day, group_key="#".join(group), number=number, expires=_expires(day)
+            day=day,
+            group_key="#".join(group),
+            number=number,
+            oldest=fitting[0].arrived,
+            expires=_expires(day),
         )
         arrivals = [case.arrived for case in fitting]
         newest = max(counted.last, *arrivals)
@@ -130,7 +133,7 @@ class IndexQuarantine:
             Put(
                 page.but(
                     ids=(*page.ids, *(case.id for case in fitting)),
-                    oldest=min(arrivals) if page.oldest == 0 else min(page.oldest, *arrivals),
+                    oldest=min(page.oldest, *arrivals),
                     newest=newest,
                 )
             ),
@@ -171,4 +174,4 @@ def case_of(message: Quarantined, timestamp: int) -> CaseRow:
 
 
 def _expires(day: int) -> int:
-    return day * 86_400 + KEPT_SECONDS
+    return day * 86_400 + CASE_SECONDS

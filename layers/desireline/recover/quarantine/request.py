@@ -26,6 +26,9 @@ DEFAULT_DAYS = 7
 PLAN_FILES = 200
 """The most files of a corrected plan; Lambda limits their size to 6 MB."""
 
+UNKNOWN_CASE = "unknown_case"
+"""The reason of an answer to ids without a case."""
+
 _SEVERAL = ("source", "component", "reason", "event", "ids")
 _FILE = re.compile(r"(plan|events/[a-z0-9_]+|senders/[a-z0-9_]+)\.yaml")
 

@@ -17,6 +17,7 @@ from desireline.recover.quarantine.case_details import ShowCase
 from desireline.recover.quarantine.cases import Cases, Cursor, Filters, State
 from desireline.recover.quarantine.repair import Repair
 from desireline.recover.quarantine.request import (
+    UNKNOWN_CASE,
     InvalidPlanError,
     InvalidRequestError,
     QuarantineRequest,
@@ -79,7 +80,7 @@ class ServeQuarantine:
         except InvalidPlanError as error:
             return _refusal(400, "invalid_plan", str(error)[:500])
         except UnknownCaseError as error:
-            return _refusal(404, "unknown_case", str(error))
+            return _refusal(404, UNKNOWN_CASE, str(error))
         except RetryableError as error:
             return _refusal(503, "unavailable", type(error).__name__)
 
@@ -118,8 +119,8 @@ class ServeQuarantine:
         """Return each case before and after.
 
         Raises InvalidPlanError, UnknownCaseError, UnavailableError."""
-        page = self._selected(request)
-        differences = self._repair(request).preview(page.cases)
+        repair, page = self._repair(request), self._selected(request)
+        differences = repair.preview(page.cases)
         repaired = sum(not difference.after.reason for difference in differences)
         return {
             "repaired": repaired,
@@ -133,10 +134,10 @@ class ServeQuarantine:
 
         Raises InvalidPlanError, UnknownCaseError, RetryableError."""
         name = request.replay or self._name()
-        page = self._selected(request)
+        repair, page = self._repair(request), self._selected(request)
         answer: dict[str, Any] = {"replay": name, "replayed": 0, "already": 0, "failing": {}}
         answer |= page.next
-        for counts in self._repair(request).replay(page.cases, name):
+        for counts in repair.replay(page.cases, name):
             answer |= {
                 "replayed": counts.replayed,
                 "already": counts.already,
